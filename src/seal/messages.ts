@@ -1,0 +1,188 @@
+/**
+ * What people sign and what the guards are asked. Every signed document has its own `op`, so a touch given for one
+ * purpose is worthless for any other. The WebAuthn challenge of a document is SHA-256 of its canonical JSON.
+ * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
+ */
+
+export const FIELDS = ['name', 'number', 'email', 'device-name', 'unlock-token'] as const;
+/** A class of sealed values. Each has its own meter. */
+export type Field = (typeof FIELDS)[number];
+
+/** One reveal: who reads which field of whom, why, until when, and the key that only the reader's browser holds. */
+export interface Grant {
+  readonly v: 1;
+  readonly op: 'reveal';
+  readonly id: string;
+  readonly admin: string;
+  readonly field: Field;
+  /** Handles, sorted, unique, at most the per-touch cap. */
+  readonly subjects: readonly string[];
+  /** Why, in the reader's words: 5 to 200 characters; never a name or number. */
+  readonly purpose: string;
+  readonly notAfter: number;
+  /** Raw X25519 public key of the browser, 32 bytes. */
+  readonly browserKey: string;
+}
+
+/** A set of device commands that destroys or disrupts: runs only with two signatures over exactly this set. */
+export interface CommandSet {
+  readonly v: 1;
+  readonly op: 'command';
+  readonly id: string;
+  readonly verb: 'EraseDevice' | 'DeviceLock';
+  /** Sorted by device handle; `body` is SHA-256 of the exact bytes the device will receive. */
+  readonly commands: readonly { readonly device: string; readonly uuid: string; readonly body: string }[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+export const LOCK_SCOPES = ['directory', 'admin', 'commands'] as const;
+export type LockScope = (typeof LOCK_SCOPES)[number];
+
+/** Lifts a lock; two signatures. */
+export interface Unlock {
+  readonly v: 1;
+  readonly op: 'unlock';
+  readonly id: string;
+  readonly scope: LockScope;
+  /** The admin's handle for scope `admin`, else the empty string. */
+  readonly target: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+export const ROLES = ['administrator', 'analyst', 'dpo'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** Invites a new admin; two signatures. The invitee later presents the token whose hash this is. */
+export interface Invite {
+  readonly v: 1;
+  readonly op: 'invite';
+  readonly id: string;
+  readonly admin: string;
+  readonly role: Role;
+  readonly tokenSha256: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
+export interface EnrolKey {
+  readonly v: 1;
+  readonly op: 'enrol-key';
+  readonly token: string;
+  readonly credential: string;
+  /** SubjectPublicKeyInfo DER: P-256 (ES256) or Ed25519. */
+  readonly publicKey: string;
+  readonly notAfter: number;
+}
+
+/** Signs in to the console. Never accepted by a guard. */
+export interface SignIn {
+  readonly v: 1;
+  readonly op: 'sign-in';
+  readonly nonce: string;
+  readonly console: string;
+  readonly notAfter: number;
+}
+
+/** What needs two people. */
+export type Approvable = CommandSet | Unlock | Invite;
+export type Signable = Grant | Approvable | EnrolKey | SignIn;
+
+/** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
+export interface Assertion {
+  readonly credential: string;
+  readonly authenticatorData: string;
+  readonly clientDataJSON: string;
+  readonly signature: string;
+}
+
+/** A ciphertext row as the database holds it (204 bytes), with the labels that its associated data binds. */
+export interface SealedRow {
+  readonly subject: string;
+  readonly field: Field;
+  readonly version: number;
+  readonly row: string;
+}
+
+/** The ledger's signed statement that it wrote the entry before it opened anything. */
+export interface Receipt {
+  readonly v: 1;
+  readonly grant: string;
+  /** SHA-256 of the canonical grant. */
+  readonly grantSha256: string;
+  /** Index of the entry's leaf in the log. */
+  readonly leaf: number;
+  readonly opened: readonly string[];
+  readonly time: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
+/** The ledger's permission for one destructive command; edge delivers nothing destructive without it. */
+export interface Permit {
+  readonly v: 1;
+  readonly device: string;
+  readonly uuid: string;
+  readonly body: string;
+  readonly verb: string;
+  readonly approval: string;
+  readonly notAfter: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
+/** A pinned passkey. Public: no secret in it. */
+export interface RosterKey {
+  readonly admin: string;
+  readonly role: Role;
+  readonly credential: string;
+  readonly publicKey: string;
+  readonly since: number;
+  /** Founding keys may approve at once; later ones only after 72 h. */
+  readonly founding: boolean;
+}
+
+/** Reading and destroying limits. Lower than the default at once, higher only by roster quorum after 24 h. */
+export interface Caps {
+  /** Subjects in one grant. */
+  readonly perTouch: number;
+  /** Per admin and UTC day: numbers, e-mails, device names and tokens each; names apart. */
+  readonly perDay: number;
+  readonly namesPerDay: number;
+  /** For the whole organisation and UTC day, over all admins, per field. */
+  readonly orgPerDay: number;
+  /** Destructive commands per hour and per UTC day, whoever signs. */
+  readonly destroyPerHour: number;
+  readonly destroyPerDay: number;
+}
+
+export const DEFAULT_CAPS: Caps = {
+  perTouch: 25,
+  perDay: 100,
+  namesPerDay: 500,
+  orgPerDay: 200,
+  destroyPerHour: 5,
+  destroyPerDay: 20,
+};
+
+/** Public keys that every process may read: `<home>/public/keys.json`. */
+export interface PublicKeys {
+  readonly v: 1;
+  /** Organisation id; part of all associated data. */
+  readonly org: string;
+  /** Raw X25519 of the sealer: the inner layer. */
+  readonly inner: string;
+  /** Raw X25519 of the ledger: the outer layer in transit. */
+  readonly outer: string;
+  /** Ed25519 SPKI DER of the ledger: receipts and permits. */
+  readonly ledger: string;
+  /** C2SP note verifier key of the log's checkpoints: `<name>+<hash>+<base64>`. */
+  readonly log: string;
+  /** Ed25519 SPKI DER of core: ordinary commands. */
+  readonly core: string;
+}
