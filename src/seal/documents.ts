@@ -1,0 +1,173 @@
+import { HANDLE } from '#base';
+import { SealError } from './errors.ts';
+import {
+  type Approvable,
+  type Assertion,
+  type CommandSet,
+  type EnrolKey,
+  FIELDS,
+  type Grant,
+  type Invite,
+  LOCK_SCOPES,
+  ROLES,
+  type SealedRow,
+  type Signable,
+  type SignIn,
+  type Unlock,
+} from './messages.ts';
+import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
+export const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
+
+export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
+export const admin: Shape<string> = text(63, { pattern: ADMIN });
+export const handle: Shape<string> = text(40, { pattern: HANDLE });
+export const field = oneOf(...FIELDS);
+const purpose = text(200, { min: 5 });
+const v1 = oneOf(1);
+const time = integer(0);
+
+/** Most subjects that any grant may name; the per-touch cap is at most this. */
+const MOST_SUBJECTS = 1_000;
+const MOST_COMMANDS = 1_000;
+
+function sortedUnique(values: readonly string[]): void {
+  for (let i = 1; i < values.length; i++) {
+    if (values[i - 1]! >= values[i]!) throw new SealError('shape', 'A list in a document is not sorted and unique.');
+  }
+}
+
+const grant = object({
+  v: v1,
+  op: oneOf('reveal'),
+  id: uuid,
+  admin,
+  field,
+  subjects: list(handle, MOST_SUBJECTS, 1),
+  purpose,
+  notAfter: time,
+  browserKey: base64url(32),
+});
+
+/** Reads a grant: exact members, subjects sorted and unique. Throws SealError `shape`. */
+export const parseGrant: Shape<Grant> = (value, where) => {
+  const read = grant(value, where);
+  sortedUnique(read.subjects);
+  return read;
+};
+
+const commandSet = object({
+  v: v1,
+  op: oneOf('command'),
+  id: uuid,
+  verb: oneOf('EraseDevice', 'DeviceLock'),
+  commands: list(object({ device: handle, uuid, body: base64url(32) }), MOST_COMMANDS, 1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads a command set: commands sorted by device, one per device, no command id twice. Throws SealError `shape`. */
+export const parseCommandSet: Shape<CommandSet> = (value, where) => {
+  const read = commandSet(value, where);
+  sortedUnique(read.commands.map((command) => command.device));
+  sortedUnique(read.commands.map((command) => command.uuid).sort());
+  return read;
+};
+
+const unlock = object({
+  v: v1,
+  op: oneOf('unlock'),
+  id: uuid,
+  scope: oneOf(...LOCK_SCOPES),
+  target: text(63),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads an unlock document: a target for scope `admin` only. Throws SealError `shape`. */
+export const parseUnlock: Shape<Unlock> = (value, where) => {
+  const read = unlock(value, where);
+  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
+    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
+  }
+  return read;
+};
+
+/** Reads an invitation. Throws SealError `shape`. */
+export const parseInvite: Shape<Invite> = object({
+  v: v1,
+  op: oneOf('invite'),
+  id: uuid,
+  admin,
+  role: oneOf(...ROLES),
+  tokenSha256: base64url(32),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads a key registration. Throws SealError `shape`. */
+export const parseEnrolKey: Shape<EnrolKey> = object({
+  v: v1,
+  op: oneOf('enrol-key'),
+  token: base64url(32),
+  credential: base64url(1, 1023),
+  publicKey: base64url(32, 200),
+  notAfter: time,
+});
+
+/** Reads a sign-in document. Throws SealError `shape`. */
+export const parseSignIn: Shape<SignIn> = object({
+  v: v1,
+  op: oneOf('sign-in'),
+  nonce: base64url(16, 64),
+  console: text(200),
+  notAfter: time,
+});
+
+/** Reads an assertion. Throws SealError `shape`. */
+export const parseAssertion: Shape<Assertion> = object({
+  credential: base64url(1, 1023),
+  authenticatorData: base64url(37, 4096),
+  clientDataJSON: base64url(2, 4096),
+  signature: base64url(8, 1024),
+});
+
+/** Reads a settled row. Throws SealError `shape`. */
+export const parseSealedRow: Shape<SealedRow> = object({
+  subject: handle,
+  field,
+  version: integer(1),
+  row: base64url(204),
+});
+
+const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
+  reveal: parseGrant,
+  command: parseCommandSet,
+  unlock: parseUnlock,
+  invite: parseInvite,
+  'enrol-key': parseEnrolKey,
+  'sign-in': parseSignIn,
+};
+
+/** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
+export function parseSignable(value: unknown): Signable {
+  const op = typeof value === 'object' && value !== null && 'op' in value ? value.op : undefined;
+  if (typeof op !== 'string' || !Object.hasOwn(PARSERS, op)) {
+    throw new SealError('shape', 'This is not a document that can be signed here.');
+  }
+  return PARSERS[op as Signable['op']](value);
+}
+
+/** Reads a document that needs two people. Throws SealError `shape`. */
+export function parseApprovable(value: unknown): Approvable {
+  const read = parseSignable(value);
+  if (read.op !== 'command' && read.op !== 'unlock' && read.op !== 'invite') {
+    throw new SealError('shape', 'This document does not need two people.');
+  }
+  return read;
+}

@@ -1,0 +1,47 @@
+export { passkeyPublic, verifyAssertion } from './assertion.ts';
+export { type GuardClient, guardClient } from './client.ts';
+export {
+  ADMIN,
+  parseApprovable,
+  parseAssertion,
+  parseCommandSet,
+  parseEnrolKey,
+  parseGrant,
+  parseInvite,
+  parseSealedRow,
+  parseSignable,
+  parseSignIn,
+  parseUnlock,
+} from './documents.ts';
+export { GuardError, SealError } from './errors.ts';
+export {
+  INNER_BYTES,
+  lockRow,
+  OUTER_BYTES,
+  openInner,
+  openOuter,
+  PADDED_BYTES,
+  padValue,
+  ROW_BYTES,
+  type RowLabel,
+  rowAad,
+  sealField,
+  unlockRow,
+  unpadValue,
+  VALUE_BYTES,
+} from './field.ts';
+export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
+export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
+export * from './messages.ts';
+export type { Shape } from './shape.ts';
+export * as shape from './shape.ts';
+export {
+  challengeOf,
+  type Delivery,
+  signDelivery,
+  signPermit,
+  signReceipt,
+  verifyDelivery,
+  verifyPermit,
+  verifyReceipt,
+} from './signed.ts';
