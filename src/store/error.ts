@@ -1,0 +1,4 @@
+import { BartizanError } from '#base';
+
+/** Codes: `no-binaries`, `start-failed`, `stop-failed`, `migration-changed`, `migration-failed`, `in-use`. */
+export class StoreError extends BartizanError {}
