@@ -1,0 +1,72 @@
+import { readFileSync } from 'node:fs';
+import { BartizanError } from '#base';
+import type { Caps, PublicKeys } from '#seal';
+
+/** What one process is told at start: its file is owned and readable by that process alone. */
+export interface ProcessConfig {
+  readonly name: string;
+  /** Instance directory. */
+  readonly home: string;
+  /** Organisation id; part of the associated data of every sealed value. */
+  readonly org: string;
+  readonly level: 'L0' | 'L1';
+  /** The process's own private directory, 0700. */
+  readonly state: string;
+  /** The public transparency log (tiles, checkpoint). */
+  readonly logDir: string;
+  /** Absent only while the process is being initialised. */
+  readonly publicKeys?: PublicKeys;
+  readonly sockets: {
+    /** Our own socket of the sealer and of the ledger, if we have one. */
+    readonly sealer?: string;
+    readonly ledger?: string;
+    /** Where we listen, by caller. */
+    readonly listen: Readonly<Record<string, string>>;
+  };
+  readonly database?: {
+    readonly host: string;
+    readonly port: number;
+    readonly database: string;
+    readonly user: string;
+    readonly password: string;
+  };
+  readonly http?: { readonly host: string; readonly port: number };
+  readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
+  readonly caps: Caps;
+  /** APNs topic named in enrolment profiles. */
+  readonly topic: string;
+  /** True for the demonstration: shown on every page. */
+  readonly demo: boolean;
+}
+
+const MEMBERS = new Set([
+  ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
+  ...['caps', 'topic', 'demo'],
+]);
+
+/** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */
+export class RunError extends BartizanError {}
+
+/**
+ * Reads `--config FILE` from the command line. Unknown or missing members refuse to start: a setting that is not
+ * understood is a setting that does not hold.
+ */
+export function readProcessConfig(name: string, argv: readonly string[] = process.argv): ProcessConfig {
+  const at = argv.indexOf('--config');
+  const file = at < 0 ? undefined : argv[at + 1];
+  if (file === undefined) throw new RunError('usage', `Start it with 'bartizan start'; ${name} alone needs --config FILE.`);
+  let value: Record<string, unknown>;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+  } catch (cause) {
+    throw new RunError('config', 'The configuration file cannot be read or is not JSON.', { cause });
+  }
+  for (const member of Object.keys(value)) {
+    if (!MEMBERS.has(member)) throw new RunError('config', `The configuration has an unknown setting: ${member}.`);
+  }
+  for (const member of ['name', 'home', 'org', 'level', 'state', 'logDir', 'sockets', 'origins', 'caps', 'topic', 'demo']) {
+    if (value[member] === undefined) throw new RunError('config', `The configuration lacks the setting ${member}.`);
+  }
+  if (value['name'] !== name) throw new RunError('config', `This configuration is for ${String(value['name'])}.`);
+  return value as unknown as ProcessConfig;
+}
