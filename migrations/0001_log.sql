@@ -92,10 +92,49 @@ begin
   return id;
 end $$;
 
+-- A guard's own entry, already a leaf: copied as it is, once per leaf (core moves its cursor in the same transaction).
+create function log.copy_guard_entry(a_uid uuid, a_time timestamptz, a_kind text, a_actor text, a_subject text,
+  a_body jsonb, a_salt bytea, a_leaf bigint, a_source text) returns void
+language plpgsql volatile security definer set search_path = pg_catalog as $$
+declare
+  k log.kind;
+begin
+  select * into k from log.kind where log.kind.kind = a_kind;
+  if not found then raise exception 'unknown event kind' using errcode = '22023'; end if;
+  insert into log.event (time, uid, kind, class_uid, type_uid, severity_id, source, actor, subject, salt, body, leaf)
+  values (a_time, a_uid, a_kind, k.class_uid, k.class_uid * 100 + k.activity_id, k.severity_id, a_source, a_actor,
+    a_subject, a_salt, a_body, a_leaf);
+  perform pg_notify('bartizan_event', '');
+end $$;
+
+-- Partitions by day, made ahead by core; the default partition catches what nobody prepared for.
+create function log.prepare_days(a_days integer) returns void
+language plpgsql volatile security definer set search_path = pg_catalog as $$
+declare
+  day date;
+  part text;
+begin
+  for i in 0 .. least(a_days, 31) loop
+    day := (now() at time zone 'UTC')::date + i;
+    part := 'event_' || to_char(day, 'YYYYMMDD');
+    -- rows of that day that are in the default partition already would refuse the new one: leave them there
+    if to_regclass('log.' || part) is null
+      and not exists (select from log.event_default where time >= (day::timestamp at time zone 'UTC')
+        and time < ((day + 1)::timestamp at time zone 'UTC')) then
+      execute format('create table log.%I partition of log.event for values from (%L) to (%L)', part,
+        day::timestamp at time zone 'UTC', (day + 1)::timestamp at time zone 'UTC');
+    end if;
+  end loop;
+end $$;
+
+revoke all on function log.copy_guard_entry(uuid, timestamptz, text, text, text, jsonb, bytea, bigint, text) from public;
+revoke all on function log.prepare_days(integer) from public;
 revoke all on function log.emit(text, text, text, text, jsonb) from public;
 revoke all on function log.uuidv7() from public;
 grant usage on schema log to bartizan_core, bartizan_console, bartizan_glass;
 grant execute on function log.emit(text, text, text, text, jsonb) to bartizan_core, bartizan_console, bartizan_glass;
+grant execute on function log.copy_guard_entry(uuid, timestamptz, text, text, text, jsonb, bytea, bigint, text),
+  log.prepare_days(integer) to bartizan_core;
 grant select on log.event, log.kind, log.counter to bartizan_core;
 -- core orders, numbers and marks; it cannot rewrite what happened.
 grant update (position, n, leaf) on log.event to bartizan_core;
@@ -128,6 +167,7 @@ insert into log.kind (kind, class_uid, activity_id, severity_id, meaning) values
   ('command.result', 6003, 3, 1, 'a device answered a command'),
   ('command.cancelled', 6003, 4, 1, 'a command was cancelled before delivery'),
   ('command.unsigned', 6003, 99, 5, 'a queued row without a valid signature was refused'),
+  ('command.permitted', 6003, 3, 2, 'the ledger permitted a destructive command that two people signed'),
   ('approval.requested', 6003, 1, 2, 'something that needs two people was asked for'),
   ('approval.signed', 6003, 3, 2, 'an admin signed an approval'),
   ('approval.refused', 6003, 99, 4, 'an approval was refused'),

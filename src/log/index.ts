@@ -1,0 +1,5 @@
+export { emit, type NewEvent } from './emit.ts';
+export { GUARD_SOURCE, numberEvents } from './number.ts';
+export { eventsOf, type LogEvent, readEvents } from './read.ts';
+export { type Shipping, shipLeaves } from './ship.ts';
+export { tailGuards } from './tail.ts';
