@@ -1,0 +1,7 @@
+import { BartizanError } from '#base';
+
+/**
+ * Bytes that are not what the standard says. Codes: `der`, `plist`, `cms`, `signature`, `scep`, `csr`, `certificate`,
+ * `check-in`, `command`. The message never quotes the bytes.
+ */
+export class WireError extends BartizanError {}
