@@ -161,6 +161,7 @@ insert into log.kind (kind, class_uid, activity_id, severity_id, meaning) values
   ('device.inventory', 5001, 2, 1, 'a device reported its inventory'),
   ('device.finding', 5001, 99, 2, 'a device message was tolerated but is not as the standard says'),
   ('command.requested', 6003, 1, 1, 'an admin or a playbook asked for a command'),
+  ('command.permitted', 6003, 3, 2, 'two people were permitted to have devices erased or locked'),
   ('command.refused', 6003, 99, 3, 'a command was refused'),
   ('command.queued', 6003, 1, 1, 'a command was signed and queued for a device'),
   ('command.delivered', 6003, 2, 1, 'a device fetched a command'),
