@@ -134,6 +134,12 @@ test('one flipped bit anywhere, a missing or a foreign file is found', async () 
     less.delete(path);
     assert.equal((await verifyLog(reader(less), VERIFIER)).ok, false, path);
   }
+  // A crash between tiles and checkpoint leaves tiles beyond it: no problem, unless their covered part is wrong.
+  const ahead = new Map([...makeLog(300), ...makeLog(290)]);
+  assert.ok((await verifyLog(reader(ahead), VERIFIER)).ok);
+  const bent = Buffer.from(ahead.get('tile/entries/001.p/44')!);
+  bent[3]! ^= 1;
+  assert.equal((await verifyLog(reader(ahead.set('tile/entries/001.p/44', bent)), VERIFIER)).ok, false);
   const more = new Map(files).set('tile/notes', Buffer.from('x'));
   assert.equal((await verifyLog(reader(more), VERIFIER)).ok, false);
 });

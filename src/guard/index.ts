@@ -1,0 +1,7 @@
+export { parseFounders } from './founders.ts';
+export { Gate, Refusal } from './gate.ts';
+export { type Founder, foundLedger, Ledger, type LedgerOptions, logOrigin } from './ledger.ts';
+export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
+export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
+export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
+export { type Door, type DoorTable, doorsFor, serveCaller } from './server.ts';

@@ -1,0 +1,136 @@
+import {
+  ADMIN,
+  GuardError,
+  parseAssertion,
+  parseCommandSet,
+  parseEnrolKey,
+  parseGrant,
+  parseInvite,
+  parseSealedRow,
+  parseUnlock,
+  shape,
+} from '#seal';
+import { type Detail, REFUSAL_KINDS } from './entries.ts';
+import type { Ledger } from './ledger.ts';
+import { type DoorTable, doorsFor } from './server.ts';
+import { field, handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
+
+export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
+export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
+
+const door = doorsFor<LedgerCaller>();
+const { object, list, text, integer, oneOf, optional, base64url } = shape;
+
+const leaf = object({
+  n: integer(1),
+  uid: text(36, { min: 36 }),
+  time: integer(0),
+  type_uid: integer(0),
+  actor: (value: unknown) => (value === null ? null : text(63)(value)),
+  digest: base64url(32),
+});
+
+const arrival = object({ subject: handle, field, version: integer(1), outer: base64url(224) });
+
+const noteDetail = (value: unknown): Detail => {
+  const flat = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : undefined;
+  const plain = flat?.every(([key, one]) => /^[a-z]{1,20}$/.test(key) && ['string', 'number'].includes(typeof one));
+  if (!plain || JSON.stringify(value).length > 1_000) throw new GuardError('shape', 'A note is a flat object.');
+  return value as Detail;
+};
+
+const openBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const noteBody = object({
+  kind: oneOf(...REFUSAL_KINDS),
+  admin: (value: unknown) => (value === null ? null : text(63, { pattern: ADMIN })(value)),
+  detail: noteDetail,
+});
+const appendBody = object({ from: integer(1), leaves: list(leaf, 1_000, 1) });
+const settleBody = object({ rows: list(arrival, 1_000) });
+const authoriseBody = object({ document: parseCommandSet, assertions: twoOrMore });
+const tailBody = object({ after: integer(0), waitMs: integer(0, 30_000) });
+const exposureBody = object({
+  from: integer(0),
+  to: integer(0),
+  principal: optional(text(63, { pattern: ADMIN })),
+  after: optional(integer(-1)),
+});
+const proofBody = object({ leaf: integer(0) });
+const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
+const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
+const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const decoysBody = object({ handles: list(handle, 1_000) });
+
+/** Every message that the ledger understands: the whole of its attack surface. */
+export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
+  return {
+    open: door({
+      from: ['sealer'],
+      parse: openBody,
+      handle: ({ grant, assertion, rows }) => ledger.open(grant, assertion, rows),
+    }),
+    spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
+    note: door({
+      from: ['sealer'],
+      parse: noteBody,
+      handle: ({ kind, admin, detail }) => ledger.note(kind, admin, detail),
+    }),
+    append: door({
+      from: ['core'],
+      parse: appendBody,
+      handle: ({ from, leaves }) => ledger.append(from, leaves),
+    }),
+    settle: door({
+      from: ['core'],
+      parse: settleBody,
+      handle: ({ rows }) => ledger.settle(rows),
+    }),
+    authorise: door({
+      from: ['core'],
+      parse: authoriseBody,
+      handle: ({ document, assertions }) => ledger.authorise(document, assertions),
+    }),
+    lock: door({
+      from: ['core'],
+      parse: lockRequest,
+      handle: ({ scope, target, reason, alert }) => ledger.lock(scope, target, reason, alert),
+    }),
+    tail: door({
+      from: ['core'],
+      parse: tailBody,
+      handle: ({ after, waitMs }) => ledger.tail(after, waitMs),
+    }),
+    roster: door({ from: ['core', 'console'], parse: nothing, handle: () => ledger.roster() }),
+    exposure: door({
+      from: ['core', 'console'],
+      parse: exposureBody,
+      handle: (span) => ledger.exposure(span),
+    }),
+    proof: door({
+      from: ['core', 'console'],
+      parse: proofBody,
+      handle: ({ leaf }) => ledger.proof(leaf),
+    }),
+    status: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.status() }),
+    'enrol-key': door({
+      from: ['glass'],
+      parse: enrolmentBody,
+      handle: ({ enrol, assertion }) => ledger.enrol(enrol, assertion),
+    }),
+    unlock: door({
+      from: ['glass'],
+      parse: unlockBody,
+      handle: ({ document, assertions }) => ledger.decide(document, assertions),
+    }),
+    invite: door({
+      from: ['glass'],
+      parse: inviteBody,
+      handle: ({ document, assertions }) => ledger.decide(document, assertions),
+    }),
+    decoys: door({
+      from: ['intake'],
+      parse: decoysBody,
+      handle: ({ handles }) => ledger.decoys(handles),
+    }),
+  };
+}

@@ -1,0 +1,308 @@
+import type { KeyObject } from 'node:crypto';
+import { join } from 'node:path';
+import { canonicalJson, equalBytes, type Json } from '#base';
+import { leafHash, Tree } from '#proof';
+import { GuardError } from '#seal';
+import { type Leaf, makeEntry, type OwnEntry, type Statement } from './entries.ts';
+import { Journal, type Place } from './journal.ts';
+import { Publisher, type PublisherOptions } from './publisher.ts';
+import type { Effect } from './state.ts';
+import type { SteadyTime } from './time.ts';
+
+/** One journal record: a leaf of core's, an own entry with its effects, or effects that are nobody else's business. */
+interface JournalRecord {
+  readonly leaf?: Leaf;
+  readonly own?: OwnEntry;
+  readonly effects?: readonly Effect[];
+}
+
+/** What is kept in memory of each own entry. */
+interface OwnMark {
+  readonly leaf: number;
+  readonly time: number;
+  readonly kind: OwnEntry['kind'];
+  readonly actor: string | null;
+}
+
+const TAIL_BYTES = 256 * 1024;
+
+export interface LogOptions {
+  readonly state: string;
+  readonly folder: string;
+  readonly origin: string;
+  readonly key: KeyObject;
+  readonly time: SteadyTime;
+  /** Called once when the log can no longer be written: the process must end with exit status 74. */
+  readonly onUnusable: (cause: unknown) => void;
+  /** Longest wait between an entry and the checkpoint that covers it, milliseconds. */
+  readonly publishMs?: number;
+}
+
+/** The ledger's log: journal first, public tiles and checkpoint derived from it. */
+export class EvidenceLog {
+  readonly tree = new Tree();
+  readonly #options: LogOptions;
+  readonly #places: Place[] = [];
+  readonly #own: OwnMark[] = [];
+  /** Leaf index of core's n, at n - 1. */
+  readonly #core: number[] = [];
+  #journal!: Journal;
+  #publisher!: Publisher;
+  #committed = 0;
+  #dead = false;
+  #timer: NodeJS.Timeout | undefined;
+  #publishing: Promise<void> = Promise.resolve();
+  #watchers = new Set<() => void>();
+
+  private constructor(options: LogOptions) {
+    this.#options = options;
+  }
+
+  /** Makes an empty log; fails if there is one. */
+  static async found(options: LogOptions): Promise<void> {
+    await Journal.create(join(options.state, 'journal'));
+    await Publisher.found(new EvidenceLog(options).#publisherOptions(), options.time.now());
+  }
+
+  /**
+   * Opens the log and hands all remembered effects to `replay` in order. Throws GuardError `corrupt` or `fork`, or the
+   * system's error if the journal is missing: nothing is made anew.
+   */
+  static async open(options: LogOptions, replay: (effects: readonly Effect[]) => void) {
+    const log = new EvidenceLog(options);
+    const { journal, cut } = await Journal.open(
+      join(options.state, 'journal'),
+      (record, place) => {
+        const { effects } = log.#index(record as JournalRecord, place);
+        if (effects !== undefined) replay(effects);
+      },
+      { present: [join(options.folder, 'checkpoint')], onFailure: (cause) => log.#fail(cause) },
+    );
+    log.#journal = journal;
+    log.#committed = log.tree.size;
+    try {
+      log.#publisher = await Publisher.resume(log.#publisherOptions());
+      if (log.#publisher.size < log.tree.size) {
+        await log.#publisher.publish(options.time.now(), log.tree.size);
+      }
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
+    return { log, cut };
+  }
+
+  get usable(): boolean {
+    return this.#journal.usable && !this.#dead;
+  }
+
+  /** The last checkpoint. */
+  get checkpoint() {
+    return this.#publisher.checkpoint;
+  }
+
+  /** Number of core's leaves. */
+  get coreSize(): number {
+    return this.#core.length;
+  }
+
+  /**
+   * Records what happened together with its effects. `written` resolves when it is on disk; nothing may be done for the
+   * caller before. The effects must have been applied already, in the same turn.
+   */
+  write(statement: Statement, effects: readonly Effect[] = []): { leaf: number; time: number; written: Promise<void> } {
+    const time = this.#options.time.now();
+    const { entry, leaf } = makeEntry(statement, this.#own.length + 1, time);
+    const written = this.#append({ leaf, own: entry, effects });
+    return { leaf: this.tree.size - 1, time, written };
+  }
+
+  /** Remembers effects without a public entry. */
+  remember(effects: readonly Effect[]): Promise<void> {
+    return this.#append({ effects });
+  }
+
+  /**
+   * Takes core's leaves. They continue its count without a gap; one that was sent before must be identical. Throws
+   * GuardError `gap` or `fork`.
+   */
+  async takeCore(leaves: readonly Omit<Leaf, 'v' | 'src'>[]): Promise<number[]> {
+    const indexes: number[] = [];
+    const fresh: Leaf[] = [];
+    for (const given of leaves) {
+      const leaf: Leaf = { v: 1, src: 'core', ...given };
+      const known = this.#core[leaf.n - 1];
+      if (known === undefined) {
+        if (leaf.n !== this.#core.length + fresh.length + 1)
+          throw new GuardError('gap', 'Leaves are missing in between.');
+        fresh.push(leaf);
+      } else {
+        if (!equalBytes(this.tree.subtree(0, known), leafHash(encodeLeaf(leaf)))) {
+          throw new GuardError('fork', 'A leaf with this number was recorded with other content.');
+        }
+        indexes.push(known);
+      }
+    }
+    const writes: Promise<void>[] = [];
+    for (const leaf of fresh) {
+      indexes.push(this.tree.size);
+      writes.push(this.#append({ leaf }));
+    }
+    await Promise.all(writes);
+    // A repeated leaf may still be on its way to the disk with an earlier request.
+    if (fresh.length === 0) await this.flush();
+    return indexes;
+  }
+
+  /** Resolves when everything recorded so far is on disk. */
+  async flush(): Promise<void> {
+    while (this.#committed < this.tree.size) await this.#change();
+  }
+
+  /**
+   * Own entries from a leaf index on, oldest first, until about 256 KiB are together; waits up to `waitMs` if there are
+   * none yet.
+   */
+  async tail(from: number, waitMs: number): Promise<{ leaf: number; entry: OwnEntry }[]> {
+    const deadline = Date.now() + waitMs;
+    for (;;) {
+      const marks = this.ownMarks((mark) => mark.leaf >= from && mark.leaf < this.#committed, 200);
+      const left = deadline - Date.now();
+      if (marks.length > 0 || left <= 0 || !this.usable) return this.#takeSome(marks);
+      await this.#change(left);
+    }
+  }
+
+  async #takeSome(marks: readonly OwnMark[]): Promise<{ leaf: number; entry: OwnEntry }[]> {
+    const taken: { leaf: number; entry: OwnEntry }[] = [];
+    let bytes = 0;
+    for (const { leaf } of marks) {
+      if (bytes > TAIL_BYTES) break;
+      bytes += this.#places[leaf]!.length;
+      taken.push({ leaf, entry: (await this.#record(leaf)).own! });
+    }
+    return taken;
+  }
+
+  /** Marks of own entries that pass, oldest first. */
+  ownMarks(pass: (mark: OwnMark) => boolean, most: number): OwnMark[] {
+    const found: OwnMark[] = [];
+    for (const mark of this.#own) {
+      if (!pass(mark)) continue;
+      found.push(mark);
+      if (found.length === most) break;
+    }
+    return found;
+  }
+
+  /** An entry with its inclusion proof under the present checkpoint, which is made to cover it first. */
+  async prove(
+    leaf: number,
+  ): Promise<{ envelope: string; own: OwnEntry | undefined; proof: Buffer[]; checkpoint: string }> {
+    if (leaf >= this.#committed) throw new GuardError('unknown', 'The log has no such entry.');
+    await this.publish(leaf + 1);
+    const record = await this.#record(leaf);
+    const { note, size } = this.checkpoint;
+    const proof = this.tree.inclusion(leaf, size);
+    return { envelope: encodeLeaf(record.leaf!).toString(), own: record.own, proof, checkpoint: note };
+  }
+
+  /** Brings the public log up to at least `size` leaves. */
+  async publish(size: number = this.#committed): Promise<void> {
+    while (this.#publisher.size < size && this.usable) {
+      this.#publishing = this.#publishing.then(async () => {
+        if (this.#publisher.size >= size) return;
+        // The tree may hold leaves that are not on disk yet; those must not be signed.
+        await this.#publisher.publish(this.#options.time.now(), this.#committed);
+      });
+      try {
+        await this.#publishing;
+      } catch (cause) {
+        this.#fail(cause);
+        throw new GuardError('unavailable', 'The log cannot be published. Nothing is opened until it can.', { cause });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.usable) await this.publish();
+    clearTimeout(this.#timer);
+    await this.#journal.close();
+    this.#wake();
+  }
+
+  #append(record: JournalRecord): Promise<void> {
+    if (!this.usable) return Promise.reject(new GuardError('unavailable', 'The log cannot be written.'));
+    const { place, written } = this.#journal.append(record as unknown as Json);
+    this.#index(record, place);
+    const size = this.tree.size;
+    return written.then(() => {
+      if (size > this.#committed) this.#committed = size;
+      this.#wake();
+      this.#schedule();
+    });
+  }
+
+  #index(record: JournalRecord, place: Place): JournalRecord {
+    const { leaf, own } = record;
+    if (leaf === undefined) return record;
+    const index = this.tree.append(leafHash(encodeLeaf(leaf)));
+    this.#places.push(place);
+    this.#options.time.see(own?.time ?? 0);
+    if (own !== undefined) this.#own.push({ leaf: index, time: own.time, kind: own.kind, actor: own.actor });
+    else this.#core.push(index);
+    return record;
+  }
+
+  async #record(leaf: number): Promise<JournalRecord> {
+    return (await this.#journal.read(this.#places[leaf]!)) as JournalRecord;
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#publisher.size >= this.#committed) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      // A failure has been reported by then; there is nobody here to tell.
+      this.publish().then(
+        () => this.#schedule(),
+        () => {},
+      );
+    }, this.#options.publishMs ?? 200);
+  }
+
+  #fail(cause: unknown): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#wake();
+    this.#options.onUnusable(cause);
+  }
+
+  #wake(): void {
+    const watchers = this.#watchers;
+    this.#watchers = new Set();
+    for (const wake of watchers) wake();
+  }
+
+  #change(ms?: number): Promise<void> {
+    if (!this.usable) return Promise.reject(new GuardError('unavailable', 'The log cannot be written.'));
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
+      this.#watchers.add(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  #publisherOptions(): PublisherOptions {
+    const { folder, origin, key, state } = this.#options;
+    const entry = async (index: number) => encodeLeaf((await this.#record(index)).leaf!);
+    return { folder, temporary: join(state, 'publishing'), origin, key, tree: this.tree, entry };
+  }
+}
+
+function encodeLeaf(leaf: Leaf): Buffer {
+  return Buffer.from(canonicalJson(leaf as unknown as Json));
+}

@@ -1,0 +1,47 @@
+import { parseAssertion, parseEnrolKey, parseGrant, parseInvite, parseSealedRow, parseUnlock, shape } from '#seal';
+import type { Sealer } from './sealer.ts';
+import { type DoorTable, doorsFor } from './server.ts';
+import { lockRequest, nothing, twoOrMore } from './shapes.ts';
+
+export const SEALER_CALLERS = ['glass', 'core', 'console'] as const;
+export type SealerCaller = (typeof SEALER_CALLERS)[number];
+
+const door = doorsFor<SealerCaller>();
+const { object, list } = shape;
+
+const revealBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
+const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
+const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+
+/** Every message that the sealer understands: the whole of its attack surface. */
+export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
+  return {
+    reveal: door({
+      from: ['glass'],
+      parse: revealBody,
+      handle: ({ grant, assertion, rows }) => sealer.reveal(grant, assertion, rows),
+    }),
+    'enrol-key': door({
+      from: ['glass'],
+      parse: enrolmentBody,
+      handle: ({ enrol, assertion }) => sealer.enrol(enrol, assertion),
+    }),
+    unlock: door({
+      from: ['glass'],
+      parse: unlockBody,
+      handle: ({ document, assertions }) => sealer.decide(document, assertions),
+    }),
+    invite: door({
+      from: ['glass'],
+      parse: inviteBody,
+      handle: ({ document, assertions }) => sealer.decide(document, assertions),
+    }),
+    lock: door({
+      from: ['core'],
+      parse: lockRequest,
+      handle: ({ scope, target, reason }) => sealer.lock(scope, target, reason),
+    }),
+    status: door({ from: ['core', 'console'], parse: nothing, handle: () => sealer.status() }),
+  };
+}

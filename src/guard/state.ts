@@ -1,0 +1,111 @@
+import type { Field, LockScope, Role, RosterKey } from '#seal';
+import { Meters } from './meters.ts';
+
+/**
+ * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
+ * belong to; the sealer keeps its own in a file and asks the ledger for the day's charges.
+ */
+export type Effect =
+  | { readonly e: 'founder'; readonly admin: string; readonly role: Role; readonly tokenSha256: string }
+  | {
+      readonly e: 'invite';
+      readonly admin: string;
+      readonly role: Role;
+      readonly tokenSha256: string;
+      readonly until: number;
+    }
+  | { readonly e: 'key'; readonly key: RosterKey; readonly tokenSha256: string }
+  | { readonly e: 'used'; readonly id: string; readonly notAfter: number; readonly sha256: string }
+  | { readonly e: 'charge'; readonly admin: string; readonly field: Field; readonly count: number; readonly at: number }
+  | { readonly e: 'destroy'; readonly count: number; readonly at: number }
+  | { readonly e: 'lock'; readonly scope: LockScope; readonly target: string; readonly reason: string }
+  | { readonly e: 'unlock'; readonly scope: LockScope; readonly target: string }
+  | { readonly e: 'decoys'; readonly handles: readonly string[] }
+  | { readonly e: 'hit' };
+
+/** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
+export interface Token {
+  readonly admin: string;
+  readonly role: Role;
+  readonly founding: boolean;
+  readonly until?: number;
+  /** The credential that used it. */
+  readonly usedBy?: string;
+}
+
+export interface Lock {
+  readonly scope: LockScope;
+  readonly target: string;
+  readonly reason: string;
+}
+
+/** A guard's memory. Only `apply` changes it. */
+export class GuardState {
+  readonly tokens = new Map<string, Token>();
+  /** By credential. */
+  readonly keys = new Map<string, RosterKey>();
+  readonly used = new Map<string, { readonly notAfter: number; readonly sha256: string }>();
+  readonly locks = new Map<string, Lock>();
+  readonly decoys = new Set<string>();
+  readonly meters = new Meters();
+  /** Grants that asked for a decoy since the directory was last unlocked. */
+  hits = 0;
+
+  apply(effects: readonly Effect[]): void {
+    for (const effect of effects) this.#apply(effect);
+  }
+
+  locked(scope: LockScope, target = ''): boolean {
+    return this.locks.has(`${scope}|${target}`);
+  }
+
+  /** Forgets documents that have expired anyway; keeps the memory bounded. */
+  prune(now: number): void {
+    for (const [id, { notAfter }] of this.used) if (notAfter < now) this.used.delete(id);
+  }
+
+  #apply(effect: Effect): void {
+    switch (effect.e) {
+      case 'founder':
+        this.tokens.set(effect.tokenSha256, { admin: effect.admin, role: effect.role, founding: true });
+        break;
+      case 'invite': {
+        const { admin, role, until } = effect;
+        this.tokens.set(effect.tokenSha256, { admin, role, founding: false, until });
+        break;
+      }
+      case 'key': {
+        const token = this.tokens.get(effect.tokenSha256);
+        if (token !== undefined) this.tokens.set(effect.tokenSha256, { ...token, usedBy: effect.key.credential });
+        this.keys.set(effect.key.credential, effect.key);
+        break;
+      }
+      case 'used':
+        this.used.set(effect.id, { notAfter: effect.notAfter, sha256: effect.sha256 });
+        break;
+      case 'charge':
+        this.meters.charge(effect);
+        break;
+      case 'destroy':
+        this.meters.destroy(effect);
+        break;
+      case 'lock': {
+        const { scope, target, reason } = effect;
+        this.locks.set(`${scope}|${target}`, { scope, target, reason });
+        break;
+      }
+      case 'unlock':
+        this.locks.delete(`${effect.scope}|${effect.target}`);
+        if (effect.scope === 'directory') this.hits = 0;
+        break;
+      case 'decoys':
+        for (const handle of effect.handles) this.decoys.add(handle);
+        break;
+      case 'hit':
+        this.hits++;
+        break;
+      default:
+        effect satisfies never;
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { text } from 'node:stream/consumers';
+import { BartizanError, processLogger, systemClock } from '#base';
+import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounders, serveCaller } from '#guard';
+import { readProcessConfig } from './config.ts';
+import { runProcess } from './process.ts';
+
+// The ledger: `--init --config FILE` founds it (founders on standard input, public keys as one JSON line on standard
+// output), `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
+const logger = processLogger('ledger');
+const config = readProcessConfig('ledger');
+const common = {
+  org: config.org,
+  state: config.state,
+  logDir: config.logDir,
+  origin: config.origins.glass,
+  caps: config.caps,
+  clock: systemClock,
+  logger,
+};
+
+async function init(): Promise<void> {
+  const keys = await foundLedger(common, parseFounders(await text(process.stdin)));
+  process.stdout.write(`${JSON.stringify(keys)}\n`);
+}
+
+async function run(): Promise<void> {
+  const running = runProcess(logger);
+  let ledger: Ledger;
+  try {
+    ledger = await Ledger.open({ ...common, onUnusable: () => running.stop(74) });
+  } catch (error) {
+    logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
+    running.stop(74);
+    return;
+  }
+  running.onStop(() => ledger.close());
+  const doors = ledgerDoors(ledger);
+  for (const caller of LEDGER_CALLERS) {
+    const path = config.sockets.listen[caller];
+    if (path === undefined) continue;
+    const served = await serveCaller({ path, caller, doors, logger });
+    running.onStop(() => served.close());
+  }
+  running.ready();
+  const { size, coreSize } = ledger.status();
+  logger.info('the ledger is open', { size, coreSize });
+}
+
+await (process.argv.includes('--init') ? init() : run());
