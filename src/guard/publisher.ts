@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { chmodSync, existsSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { equalBytes } from '#base';
@@ -52,6 +52,7 @@ export class Publisher {
   static async found(options: PublisherOptions, now: number): Promise<Publisher> {
     if (existsSync(join(options.folder, 'checkpoint'))) throw new GuardError('founded', 'There is a log already.');
     makeFolder(options.folder, 0o755);
+    chmodSync(options.folder, 0o755);
     const publisher = new Publisher(options);
     await publisher.publish(now, 0);
     return publisher;
@@ -128,6 +129,8 @@ export class Publisher {
     if (!existsSync(folder)) {
       if (!existsSync(this.#options.folder)) throw new Error('the log was removed');
       makeFolder(folder, 0o755);
+      // The umask cuts modes, and the log is public.
+      for (let at = folder; at.length >= this.#options.folder.length; at = dirname(at)) chmodSync(at, 0o755);
       for (let at = folder; at.length >= this.#options.folder.length; at = dirname(at)) await syncFolder(at);
     }
     await writeDurably(target, bytes, { temporary: this.#options.temporary, mode: 0o644 });

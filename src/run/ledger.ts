@@ -46,4 +46,9 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-await (process.argv.includes('--init') ? init() : run());
+if (process.argv.includes('--init')) {
+  await init().catch((error: unknown) => {
+    logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);
+    process.exitCode = 1;
+  });
+} else await run();

@@ -49,4 +49,9 @@ async function run(): Promise<void> {
   );
 }
 
-await (process.argv.includes('--init') ? init() : run());
+if (process.argv.includes('--init')) {
+  await init().catch((error: unknown) => {
+    logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be founded', error);
+    process.exitCode = 1;
+  });
+} else await run();
