@@ -6,7 +6,13 @@ import { child, octets, oidOf, readDer, timeOf } from './read.ts';
 import { element, integer, octetString, oid, sequence, time } from './write.ts';
 
 test('object identifiers survive the round trip', () => {
-  for (const dotted of ['1.2.840.113549.1.7.2', '2.16.840.1.101.3.4.2.1', '2.5.4.3', '1.3.14.3.2.26', '2.16.840.1.113733.1.9.2']) {
+  for (const dotted of [
+    '1.2.840.113549.1.7.2',
+    '2.16.840.1.101.3.4.2.1',
+    '2.5.4.3',
+    '1.3.14.3.2.26',
+    '2.16.840.1.113733.1.9.2',
+  ]) {
     assert.equal(oidOf(readDer(oid(dotted))), dotted);
   }
 });

@@ -151,7 +151,14 @@ export function timeOf(node: Node): number {
       ? /^(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/.exec(text)
       : /^(\d{4})(\d{2})(\d{2})(\d{2})(\d{2})(\d{2})Z$/.exec(text);
   if (match === null) bad('a time is malformed');
-  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [number, number, number, number, number, number];
+  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const full = node.tag === TAG.utcTime ? (year < 50 ? 2000 + year : 1900 + year) : year;
   return Date.UTC(full, month - 1, day, hour, minute, second);
 }

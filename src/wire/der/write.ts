@@ -24,7 +24,16 @@ export const printableString = (text: string): Buffer => element(TAG.printableSt
 
 /** INTEGER from a non-negative number or big-endian magnitude. */
 export function integer(value: number | Uint8Array): Buffer {
-  let bytes = typeof value === 'number' ? Buffer.from(value.toString(16).padStart(2, '0').replace(/^(.(..)*)$/, '0$1'), 'hex') : Buffer.from(value);
+  let bytes =
+    typeof value === 'number'
+      ? Buffer.from(
+          value
+            .toString(16)
+            .padStart(2, '0')
+            .replace(/^(.(..)*)$/, '0$1'),
+          'hex',
+        )
+      : Buffer.from(value);
   while (bytes.length > 1 && bytes[0] === 0 && bytes[1]! < 0x80) bytes = bytes.subarray(1);
   if (bytes.length === 0) bytes = Buffer.of(0);
   return element(TAG.integer, bytes[0]! >= 0x80 ? Buffer.of(0) : Buffer.alloc(0), bytes);
@@ -36,7 +45,8 @@ export function oid(dotted: string): Buffer {
   const bytes: number[] = [];
   for (const part of [first * 40 + second, ...rest]) {
     const groups = [part & 0x7f];
-    for (let left = Math.floor(part / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left & 0x7f) | 0x80);
+    for (let left = Math.floor(part / 128); left > 0; left = Math.floor(left / 128))
+      groups.unshift((left & 0x7f) | 0x80);
     bytes.push(...groups);
   }
   return element(TAG.oid, Buffer.from(bytes));

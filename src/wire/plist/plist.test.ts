@@ -15,12 +15,22 @@ test('values survive the round trip', () => {
     fc.boolean(),
     fc.double({ noNaN: true, noDefaultInfinity: true, min: -1e9, max: 1e9 }).filter((n) => !Object.is(n, -0)),
     fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
-    fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }).map((d) => new Date(Math.floor(d.getTime() / 1000) * 1000)),
+    fc
+      .date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true })
+      .map((d) => new Date(Math.floor(d.getTime() / 1000) * 1000)),
   );
   const { value } = fc.letrec((tie) => ({
-    value: fc.oneof({ maxDepth: 4 }, leaf, fc.array(tie('value'), { maxLength: 4 }), fc.array(fc.tuple(text, tie('value')), { maxLength: 4 }).map((e) => new Map(e))),
+    value: fc.oneof(
+      { maxDepth: 4 },
+      leaf,
+      fc.array(tie('value'), { maxLength: 4 }),
+      fc.array(fc.tuple(text, tie('value')), { maxLength: 4 }).map((e) => new Map(e)),
+    ),
   }));
-  fc.assert(fc.property(value, (input) => assert.deepEqual(parsePlist(writePlist(input as never)), input)), { numRuns: 300 });
+  fc.assert(
+    fc.property(value, (input) => assert.deepEqual(parsePlist(writePlist(input as never)), input)),
+    { numRuns: 300 },
+  );
 });
 
 test('entities beyond XML its own are never resolved', () => {
@@ -38,10 +48,19 @@ test('entities beyond XML its own are never resolved', () => {
 
 test('structure is strict', () => {
   for (const text of [
-    '', 'garbage', '<plist>', '<plist></plist>', '<plist><dict><string>a</string></dict></plist>',
-    '<plist><dict><key>a</key></dict></plist>', '<plist><dict><key>a</key><true/><key>a</key><true/></dict></plist>',
-    '<plist><array><true/></dict></plist>', '<plist><true/></plist>x', '<plist><script>1</script></plist>',
-    '<plist><integer>1e3</integer></plist>', '<plist><date>yesterday</date></plist>', '<plist><data>%%</data></plist>',
+    '',
+    'garbage',
+    '<plist>',
+    '<plist></plist>',
+    '<plist><dict><string>a</string></dict></plist>',
+    '<plist><dict><key>a</key></dict></plist>',
+    '<plist><dict><key>a</key><true/><key>a</key><true/></dict></plist>',
+    '<plist><array><true/></dict></plist>',
+    '<plist><true/></plist>x',
+    '<plist><script>1</script></plist>',
+    '<plist><integer>1e3</integer></plist>',
+    '<plist><date>yesterday</date></plist>',
+    '<plist><data>%%</data></plist>',
   ]) {
     assert.throws(() => parse(text), WireError, text);
   }
@@ -60,7 +79,11 @@ test('dictionary keys cannot reach prototypes', () => {
 });
 
 test('any mutation of a real message gives a value or our own error', () => {
-  const message = writePlist({ Status: 'Idle', UDID: 'A'.repeat(40), N: [1, 2.5, true, new Date(0), Buffer.from('x')] });
+  const message = writePlist({
+    Status: 'Idle',
+    UDID: 'A'.repeat(40),
+    N: [1, 2.5, true, new Date(0), Buffer.from('x')],
+  });
   fc.assert(
     fc.property(fc.nat(message.length - 1), fc.nat(255), (at, byte) => {
       const changed = Buffer.from(message);

@@ -169,7 +169,7 @@ class Parser {
     for (;;) {
       const end = this.#text.indexOf('<', this.#at);
       if (end < 0) bad('a text does not end');
-      out += unescape(this.#text.slice(this.#at, end));
+      out += unescaped(this.#text.slice(this.#at, end));
       this.#at = end;
       if (this.#text.startsWith('<![CDATA[', end)) {
         const stop = this.#text.indexOf(']]>', end);
@@ -187,7 +187,7 @@ class Parser {
 
 const ENTITIES: Record<string, string> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
 
-function unescape(text: string): string {
+function unescaped(text: string): string {
   if (!text.includes('&')) return text;
   return text.replace(/&(#x[0-9a-fA-F]{1,6}|#[0-9]{1,7}|[a-zA-Z]{1,8});|&/g, (_, name: string | undefined) => {
     if (name === undefined) return bad('an entity is malformed');

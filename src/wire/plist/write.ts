@@ -11,7 +11,7 @@ export function writePlist(value: PlistInput): Buffer {
 }
 
 function render(value: PlistInput): string {
-  if (typeof value === 'string') return `<string>${escape(value)}</string>`;
+  if (typeof value === 'string') return `<string>${escaped(value)}</string>`;
   if (typeof value === 'boolean') return value ? '<true/>' : '<false/>';
   if (typeof value === 'bigint') return `<integer>${value}</integer>`;
   if (typeof value === 'number') {
@@ -24,11 +24,11 @@ function render(value: PlistInput): string {
   const entries = value instanceof Map ? [...value] : Object.entries(value as Record<string, PlistInput | undefined>);
   const members = entries
     .filter((entry): entry is [string, PlistInput] => entry[1] !== undefined)
-    .map(([key, item]) => `<key>${escape(key)}</key>${render(item)}`);
+    .map(([key, item]) => `<key>${escaped(key)}</key>${render(item)}`);
   return `<dict>${members.join('')}</dict>`;
 }
 
-function escape(text: string): string {
+function escaped(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: exactly these have no place in XML 1.0
   if (!text.isWellFormed() || /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/.test(text)) {
     throw new TypeError('a text has characters that a property list cannot carry');
