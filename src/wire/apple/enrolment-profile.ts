@@ -1,0 +1,74 @@
+import { writePlist } from '../plist/write.ts';
+
+/**
+ * All rights of an MDM server but bit 32, network information: without it the device itself refuses to tell its phone
+ * number, even to whoever owns the server. A right can never be added later.
+ */
+export const ACCESS_RIGHTS = 8159;
+
+export interface EnrolmentProfile {
+  /** UUID of this enrolment; names the profile and its payloads. */
+  readonly id: string;
+  readonly organisation: string;
+  readonly scepUrl: string;
+  readonly challenge: string;
+  /** SHA-256 or SHA-1 of the RA certificate; lets the device know whom it asks. */
+  readonly caFingerprint?: Uint8Array;
+  readonly serverUrl: string;
+  readonly checkInUrl: string;
+  readonly topic: string;
+}
+
+/**
+ * The configuration profile that enrols a device: identity by SCEP first, MDM second (clients read by index), messages
+ * signed (`Mdm-Signature`). No personal value: the subject is the enrolment's id.
+ */
+export function enrolmentProfile(input: EnrolmentProfile): Buffer {
+  const identity = `${input.id}-scep`;
+  return writePlist({
+    PayloadContent: [
+      {
+        PayloadContent: {
+          URL: input.scepUrl,
+          Name: 'Bartizan',
+          Subject: [[['CN', input.id]]],
+          Challenge: input.challenge,
+          Keysize: 2048,
+          'Key Type': 'RSA',
+          'Key Usage': 5,
+          Retries: 3,
+          RetryDelay: 5,
+          CAFingerprint: input.caFingerprint,
+        },
+        PayloadDisplayName: 'Device identity',
+        PayloadIdentifier: `org.bartizan.scep.${input.id}`,
+        PayloadType: 'com.apple.security.scep',
+        PayloadUUID: identity,
+        PayloadVersion: 1,
+      },
+      {
+        AccessRights: ACCESS_RIGHTS,
+        CheckInURL: input.checkInUrl,
+        CheckOutWhenRemoved: true,
+        IdentityCertificateUUID: identity,
+        ServerCapabilities: ['com.apple.mdm.per-user-connections', 'com.apple.mdm.bootstraptoken'],
+        ServerURL: input.serverUrl,
+        SignMessage: true,
+        Topic: input.topic,
+        PayloadDisplayName: 'Device management',
+        PayloadIdentifier: `org.bartizan.mdm.${input.id}`,
+        PayloadType: 'com.apple.mdm',
+        PayloadUUID: `${input.id}-mdm`,
+        PayloadVersion: 1,
+      },
+    ],
+    PayloadDisplayName: `${input.organisation} device management`,
+    PayloadDescription: 'Lets your organisation manage this device. It cannot read your phone number.',
+    PayloadIdentifier: 'org.bartizan.enrolment',
+    PayloadOrganization: input.organisation,
+    PayloadScope: 'System',
+    PayloadType: 'Configuration',
+    PayloadUUID: input.id,
+    PayloadVersion: 1,
+  });
+}

@@ -1,0 +1,40 @@
+export {
+  type Authenticate,
+  type CheckIn,
+  type CheckOut,
+  parseCheckIn,
+  type Speaker,
+  type TokenUpdate,
+} from './apple/check-in.ts';
+export { buildCommand, type CommandRequest, VERBS, type Verb } from './apple/command.ts';
+export { ACCESS_RIGHTS, type EnrolmentProfile, enrolmentProfile } from './apple/enrolment-profile.ts';
+export type { Personal, PersonalField } from './apple/personal.ts';
+export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
+export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
+export { verifyMdmSignature } from './cms/mdm-signature.ts';
+export {
+  certsOnly,
+  parseSigned,
+  readCertificates,
+  type SignedMessage,
+  type SignRequest,
+  signCms,
+  verifySigned,
+} from './cms/signed.ts';
+export { readDer } from './der/read.ts';
+export { WireError } from './error.ts';
+export { parsePlist } from './plist/read.ts';
+export { isDict, type Plist, type PlistDict, type PlistInput, textAt } from './plist/value.ts';
+export { writePlist } from './plist/write.ts';
+export { type FailInfo, SCEP_CAPS } from './scep/attributes.ts';
+export { buildPkcsReq, readCertRep, type ScepExchange } from './scep/client.ts';
+export { certRepFailure, certRepSuccess, parsePkiMessage, type Registration, type ScepRequest } from './scep/server.ts';
+export {
+  type Certificate,
+  fromPem,
+  parseCertificate,
+  toPem,
+  verifyIssuedBy,
+} from './x509/certificate.ts';
+export { type IssueRequest, issueCertificate, makeCa } from './x509/issue.ts';
+export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';
