@@ -2,6 +2,9 @@
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
+export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
+export { type Answer, type Line, openLine, type Send } from './http.ts';
+export { KeyPool } from './keys.ts';
 export {
   type AssertionOptions,
   assert,
@@ -11,3 +14,13 @@ export {
   publicHalf,
   type SoftwarePasskey,
 } from './passkey.ts';
+export { type Behaviour, Phone, PhoneError, type PhoneOptions } from './phone.ts';
+export {
+  blank,
+  type Enrolment,
+  type InstalledProfile,
+  type NewPhone,
+  newPhone,
+  type PhoneState,
+} from './phone-state.ts';
+export { ScepRefused } from './scep.ts';

@@ -1,0 +1,251 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Digest, signCms } from './cms.ts';
+import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import type { Answer, Send } from './http.ts';
+import { KeyPool, readKey } from './keys.ts';
+import type { PhoneState } from './phone-state.ts';
+import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
+import { readEnrolmentProfile } from './profile.ts';
+import { fillSubject, scepEnrol } from './scep.ts';
+
+/** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
+export interface Behaviour {
+  /** Polls reach nobody. */
+  offline?: boolean;
+  notNow?: number;
+  /** Answers Error with this code, without executing. */
+  error?: { times: number; readonly code: number };
+  commandFormatError?: number;
+  /** Signs another body than it sends. */
+  wrongSignature?: number;
+  /** Sends bytes that are no property list instead of a result. */
+  garbage?: number;
+  /** Sends a result a second time. */
+  duplicate?: number;
+  /** Executes, then loses the connection before the result is sent. */
+  loseResult?: number;
+  /** Waits before every answer, milliseconds. */
+  slowMs?: number;
+}
+
+export interface PhoneOptions {
+  readonly send: Send;
+  readonly keyPool?: KeyPool;
+  readonly behaviour?: Behaviour;
+  /** Digest of Mdm-Signature and SCEP; old clients use SHA-1. Default sha256. */
+  readonly digest?: Digest;
+  /** Puts the body into Mdm-Signature too. */
+  readonly attached?: boolean;
+  /** Real phones use PUT. */
+  readonly method?: 'PUT' | 'POST';
+  /** Leaves Content-Type out of command requests. */
+  readonly withoutType?: boolean;
+}
+
+/** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
+export class PhoneError extends Error {
+  readonly status: number | undefined;
+  constructor(message: string, status?: number) {
+    super(message);
+    this.name = 'PhoneError';
+    this.status = status;
+  }
+}
+
+const spend = (
+  behaviour: Behaviour,
+  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult',
+) => {
+  const left = behaviour[what] ?? 0;
+  if (left > 0) behaviour[what] = left - 1;
+  return left > 0;
+};
+
+/** A simulated iPhone or iPad. `state` holds all it knows and can be stored between runs. */
+export class Phone {
+  readonly state: PhoneState;
+  readonly options: PhoneOptions;
+  readonly behaviour: Behaviour;
+
+  constructor(state: PhoneState, options: PhoneOptions) {
+    this.state = state;
+    this.options = options;
+    this.behaviour = options.behaviour ?? {};
+  }
+
+  get enrolled(): boolean {
+    return this.state.enrolment !== null;
+  }
+
+  /** Opens an enrolment link: profile, SCEP, Authenticate, TokenUpdate. Throws PhoneError, ScepRefused or SyntaxError. */
+  async enrol(url: string): Promise<void> {
+    const answer = await this.options.send('GET', url);
+    if (answer.status !== 200) throw new PhoneError('the enrolment link did not answer a profile', answer.status);
+    if (!answer.type.startsWith('application/x-apple-aspen-config')) {
+      throw new PhoneError('the enrolment link did not answer a profile', answer.status);
+    }
+    const profile = readEnrolmentProfile(answer.body);
+    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
+    const key = await pool.take();
+    const certificate = await scepEnrol(this.options.send, {
+      ...profile.scep,
+      key: readKey(key),
+      subject: fillSubject(profile.scep.subject, {
+        SerialNumber: this.state.serial,
+        HardwareUUID: this.state.udid,
+        ComputerName: this.state.deviceName,
+      }),
+      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
+    });
+    this.state.identity = { key, certificate: certificate.toString('base64') };
+    this.state.enrolment = profile.enrolment;
+    try {
+      await this.#checkIn(this.#authenticate());
+      await this.#checkIn(this.#tokenUpdate());
+    } catch (error) {
+      // A phone that cannot finish is not managed.
+      this.state.enrolment = null;
+      this.state.identity = null;
+      throw error;
+    }
+    this.state.profiles = [profile.installed];
+  }
+
+  #authenticate(): PlistDict {
+    const { state } = this;
+    return {
+      MessageType: 'Authenticate',
+      Topic: state.enrolment!.topic,
+      UDID: state.udid,
+      DeviceName: state.deviceName,
+      SerialNumber: state.serial,
+      IMEI: state.imei,
+      Model: state.model,
+      ModelName: state.modelName,
+      ProductName: state.productName,
+      OSVersion: state.osVersion,
+      BuildVersion: state.buildVersion,
+    };
+  }
+
+  #tokenUpdate(): PlistDict {
+    const { state } = this;
+    return {
+      MessageType: 'TokenUpdate',
+      Topic: state.enrolment!.topic,
+      UDID: state.udid,
+      PushMagic: state.pushMagic,
+      Token: Buffer.from(state.pushToken, 'base64'),
+      UnlockToken: Buffer.from(state.unlockToken, 'base64'),
+      AwaitingConfiguration: false,
+      NotOnConsole: false,
+    };
+  }
+
+  /** Sends TokenUpdate again, as phones do when their push token changes. */
+  async updateToken(): Promise<void> {
+    await this.#checkIn(this.#tokenUpdate());
+  }
+
+  /** The holder removes management: CheckOut if the profile asks for it, then everything managed goes. */
+  async removeManagement(): Promise<void> {
+    if (this.state.enrolment?.checkOutWhenRemoved) {
+      const { topic } = this.state.enrolment;
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, UDID: this.state.udid });
+    }
+    this.#unenrol();
+  }
+
+  #unenrol(): void {
+    this.state.enrolment = null;
+    this.state.identity = null;
+    this.state.profiles = this.state.profiles.filter((profile) => !profile.managed);
+  }
+
+  async #checkIn(message: PlistDict): Promise<void> {
+    const body = encodePlist(message);
+    const answer = await this.#say(this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
+    if (answer.status !== 200) throw new PhoneError(`${message['MessageType']} was refused`, answer.status);
+  }
+
+  /**
+   * One connection to the server: Idle, then commands until it has no more. Returns how many commands were offered.
+   * Throws PhoneError on any answer that a phone would not understand.
+   */
+  async poll(): Promise<number> {
+    if (this.behaviour.offline || this.state.enrolment === null) return 0;
+    let offered = 0;
+    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
+    while (command !== null) {
+      offered += 1;
+      if (offered > 1000) throw new PhoneError('the server never runs out of commands');
+      if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
+      const { result, after } = this.#answer(command);
+      if (spend(this.behaviour, 'loseResult')) return offered;
+      let said = await this.#report(result, spend(this.behaviour, 'garbage'));
+      if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
+      if (after !== undefined) {
+        after();
+        return offered;
+      }
+      command = this.#readCommand(said);
+    }
+    return offered;
+  }
+
+  #readCommand(answer: Answer): PlistDict | null {
+    if (answer.status === 401) this.#unenrol();
+    if (answer.status !== 200) throw new PhoneError('the server refused the connection', answer.status);
+    if (answer.body.length === 0) {
+      // Some clients test the announced length and would try to decode nothing.
+      if (answer.headers['content-length'] !== '0') throw new PhoneError('an empty answer must say Content-Length: 0');
+      return null;
+    }
+    return dict(decodePlist(answer.body));
+  }
+
+  #answer(message: PlistDict): { result: PlistDict; after?: () => void } {
+    const uuid = text(message, 'CommandUUID');
+    const base = { UDID: this.state.udid, CommandUUID: uuid };
+    if (spend(this.behaviour, 'notNow')) return { result: { ...base, Status: 'NotNow' } };
+    if (spend(this.behaviour, 'commandFormatError')) return { result: { ...base, Status: 'CommandFormatError' } };
+    const outcome = this.#execute(uuid, message);
+    return {
+      result: { ...base, Status: outcome.status, ...outcome.answer },
+      ...(outcome.after === undefined ? {} : { after: outcome.after }),
+    };
+  }
+
+  #execute(uuid: string, message: PlistDict): Outcome {
+    const wanted = this.behaviour.error;
+    if (wanted !== undefined && wanted.times > 0) {
+      wanted.times -= 1;
+      return failed(wanted.code, 'The command failed on this phone.');
+    }
+    const requestType = text(dict(message['Command']), 'RequestType');
+    const before = this.state.executed[uuid];
+    this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    return carryOut(this.state, requestType, message['Command']);
+  }
+
+  #report(result: PlistDict, spoiled = false): Promise<Answer> {
+    if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
+    const type = this.options.withoutType ? '' : 'application/x-apple-aspen-mdm';
+    return this.#say(this.state.enrolment.serverUrl, spoiled ? garbage() : encodePlist(result), type);
+  }
+
+  #say(url: string, body: Buffer, type: string): Promise<Answer> {
+    const { identity, enrolment } = this.state;
+    const headers: Record<string, string> = type === '' ? {} : { 'content-type': type };
+    if (enrolment!.signMessage) {
+      const over = spend(this.behaviour, 'wrongSignature') ? Buffer.concat([body, Buffer.from(' ')]) : body;
+      headers['mdm-signature'] = signCms(over, {
+        certificate: Buffer.from(identity!.certificate, 'base64'),
+        key: readKey(identity!.key),
+        ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
+        ...(this.options.attached === undefined ? {} : { attached: this.options.attached }),
+      }).toString('base64');
+    }
+    return this.options.send(this.options.method ?? 'PUT', url, { body, headers });
+  }
+}

@@ -1,0 +1,97 @@
+import { readSigned } from './cms.ts';
+import type { Enrolment, InstalledProfile } from './phone-state.ts';
+import { decodePlist, dict, type PlistDict, type PlistValue, text } from './plist.ts';
+import type { SubjectParts } from './scep.ts';
+
+/** What an enrolment profile asks for. */
+export interface EnrolmentProfile {
+  readonly enrolment: Enrolment;
+  readonly installed: InstalledProfile;
+  readonly scep: {
+    readonly url: string;
+    readonly challenge: string;
+    readonly subject: SubjectParts;
+    readonly keySize: number;
+    readonly fingerprint?: Uint8Array;
+  };
+}
+
+/** Profile bytes to their dictionary; a signed profile's signature must hold under its own certificate. */
+export function openProfile(bytes: Buffer): PlistDict {
+  if (bytes[0] !== 0x30) return dict(decodePlist(bytes));
+  const signed = readSigned(bytes);
+  if (!signed.certificates.some((certificate) => signed.signedBy(certificate))) {
+    throw new SyntaxError('the signature of the profile does not hold');
+  }
+  return dict(decodePlist(signed.content));
+}
+
+function payloads(profile: PlistDict): PlistDict[] {
+  const content = profile['PayloadContent'];
+  if (!Array.isArray(content)) throw new SyntaxError('the profile has no PayloadContent');
+  return content.map((item: PlistValue) => dict(item));
+}
+
+export function describeProfile(profile: PlistDict, managed: boolean): InstalledProfile {
+  if (profile['PayloadType'] !== 'Configuration') throw new SyntaxError('not a configuration profile');
+  return {
+    identifier: text(profile, 'PayloadIdentifier'),
+    uuid: text(profile, 'PayloadUUID'),
+    name: typeof profile['PayloadDisplayName'] === 'string' ? profile['PayloadDisplayName'] : '',
+    payloads: payloads(profile).map((payload) => text(payload, 'PayloadType')),
+    managed,
+  };
+}
+
+function readSubject(value: PlistValue | undefined): SubjectParts {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new SyntaxError('Subject must be an array');
+  return value.map((relative: PlistValue) => {
+    if (!Array.isArray(relative)) throw new SyntaxError('Subject must be an array of arrays');
+    return relative.map((pair: PlistValue) => {
+      if (!Array.isArray(pair) || typeof pair[0] !== 'string' || typeof pair[1] !== 'string') {
+        throw new SyntaxError('Subject must name type and value');
+      }
+      return [pair[0], pair[1]] as const;
+    });
+  });
+}
+
+/**
+ * Reads an enrolment profile: exactly one identity by SCEP and one MDM payload that names it. Throws SyntaxError
+ * where a phone would say that the profile is invalid.
+ */
+export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
+  const profile = openProfile(bytes);
+  const all = payloads(profile);
+  const mdm = all.filter((payload) => payload['PayloadType'] === 'com.apple.mdm');
+  if (mdm.length !== 1) throw new SyntaxError('an enrolment profile holds exactly one MDM payload');
+  const wanted = text(mdm[0]!, 'IdentityCertificateUUID');
+  const identity = all.find((payload) => payload['PayloadUUID'] === wanted);
+  if (identity?.['PayloadType'] !== 'com.apple.security.scep') {
+    throw new SyntaxError('the MDM payload must name a SCEP identity');
+  }
+  const scep = dict(identity['PayloadContent']);
+  const fingerprint = scep['CAFingerprint'];
+  const serverUrl = text(mdm[0]!, 'ServerURL');
+  return {
+    enrolment: {
+      serverUrl,
+      checkInUrl: mdm[0]!['CheckInURL'] === undefined ? serverUrl : text(mdm[0]!, 'CheckInURL'),
+      topic: text(mdm[0]!, 'Topic'),
+      signMessage: mdm[0]!['SignMessage'] === true,
+      accessRights: Number(mdm[0]!['AccessRights'] ?? 0),
+      checkOutWhenRemoved: mdm[0]!['CheckOutWhenRemoved'] === true,
+      profile: text(profile, 'PayloadIdentifier'),
+    },
+    installed: describeProfile(profile, true),
+    scep: {
+      url: text(scep, 'URL'),
+      challenge: typeof scep['Challenge'] === 'string' ? scep['Challenge'] : '',
+      subject: readSubject(scep['Subject']),
+      // The protocol's default when the profile says nothing.
+      keySize: Number(scep['Keysize'] ?? 1024),
+      ...(fingerprint instanceof Uint8Array ? { fingerprint } : {}),
+    },
+  };
+}
