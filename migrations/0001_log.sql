@@ -168,7 +168,6 @@ insert into log.kind (kind, class_uid, activity_id, severity_id, meaning) values
   ('command.result', 6003, 3, 1, 'a device answered a command'),
   ('command.cancelled', 6003, 4, 1, 'a command was cancelled before delivery'),
   ('command.unsigned', 6003, 99, 5, 'a queued row without a valid signature was refused'),
-  ('command.permitted', 6003, 3, 2, 'the ledger permitted a destructive command that two people signed'),
   ('approval.requested', 6003, 1, 2, 'something that needs two people was asked for'),
   ('approval.signed', 6003, 3, 2, 'an admin signed an approval'),
   ('approval.refused', 6003, 99, 4, 'an approval was refused'),

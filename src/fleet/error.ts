@@ -1,0 +1,4 @@
+import { BartizanError } from '#base';
+
+/** Codes: `no-ca`, `bad-request`, `unknown-device`, `unknown-intent`, `too-many`, `dangerous-profile`. */
+export class FleetError extends BartizanError {}

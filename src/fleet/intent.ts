@@ -1,0 +1,142 @@
+import { HANDLE, type Json, sha256, toBase64url, uuidv7 } from '#base';
+import { emit } from '#log';
+import type { CommandSet } from '#seal';
+import type { Tx } from '#store';
+import { buildCommand, type CommandRequest, type Verb } from '#wire';
+import { FleetError } from './error.ts';
+import { checkProfile } from './profile.ts';
+
+export type Risk = 'read' | 'change' | 'lock' | 'destroy';
+
+const RISK: Record<Verb, Risk> = {
+  DeviceInformation: 'read',
+  SecurityInfo: 'read',
+  ProfileList: 'read',
+  InstallProfile: 'change',
+  RemoveProfile: 'change',
+  DeviceLock: 'lock',
+  EraseDevice: 'destroy',
+};
+
+/** One person may lock a lost phone at night; more than this an hour needs two. */
+const LOCKS_PER_HOUR = 5;
+const APPROVAL_TTL_MS = 24 * 3_600_000;
+
+export interface StatedIntent {
+  readonly id: string;
+  readonly risk: Risk;
+  readonly state: 'ready' | 'awaiting-approval';
+  readonly targets: readonly { readonly device: string; readonly uuid: string }[];
+  /** What two people must sign; present if and only if the state is `awaiting-approval`. */
+  readonly approval: CommandSet | undefined;
+}
+
+export interface IntentInput {
+  readonly verb: Verb;
+  readonly devices: readonly string[];
+  /** InstallProfile: `{profile: XML text}`; RemoveProfile: `{identifier}`; else empty. */
+  readonly params: { readonly profile?: string; readonly identifier?: string };
+  readonly requester: string;
+  readonly purpose: string;
+  readonly now: number;
+}
+
+/** The request that an intent's verb and parameters stand for; checks them. Throws FleetError or WireError. */
+export function commandRequest(verb: Verb, params: IntentInput['params']): CommandRequest {
+  if (verb === 'InstallProfile') {
+    const payload = Buffer.from(params.profile ?? '', 'utf8');
+    checkProfile(payload);
+    return { verb, payload };
+  }
+  if (verb === 'RemoveProfile') return { verb, identifier: params.identifier ?? '' };
+  return { verb };
+}
+
+/**
+ * States what somebody wants done. The command ids are fixed here, so that signing, dispatch and delivery speak of the
+ * same commands and a repeated dispatch doubles nothing. The caller stores `approval` in the same transaction.
+ */
+export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedIntent> {
+  const risk = RISK[input.verb];
+  const devices = [...new Set(input.devices)].sort();
+  if (devices.length < 1 || devices.length > 1000 || devices.some((device) => !HANDLE.test(device))) {
+    throw new FleetError('bad-request', 'Name 1 to 1000 devices by their handles.');
+  }
+  const purpose = input.purpose.trim();
+  if (purpose.length < 5 || purpose.length > 200) {
+    throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
+  }
+  const { rows: known } = await t.query<{ handle: string }>(
+    `select handle from fleet.device where handle = any($1) and state = 'enrolled'`,
+    [devices],
+  );
+  if (known.length !== devices.length) {
+    throw new FleetError('unknown-device', 'At least one of the devices is not enrolled. Nothing was sent.', {
+      status: 409,
+    });
+  }
+  const request = commandRequest(input.verb, input.params);
+  const id = uuidv7(input.now);
+  const targets = devices.map((device) => ({ device, uuid: uuidv7(input.now) }));
+  const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, devices.length)));
+  // An hour's locks are counted under this lock, so that parallel requests of one admin cannot each see room.
+  const approval = needsTwo ? approvalFor(id, input, purpose, targets, request) : undefined;
+  await t.query(
+    `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    [
+      ...[id, input.verb, risk, JSON.stringify(input.params), JSON.stringify(targets), input.requester, purpose],
+      ...[needsTwo ? 'awaiting-approval' : 'ready', approval?.id ?? null],
+    ],
+  );
+  await emit(t, {
+    kind: 'command.requested',
+    actor: input.requester,
+    detail: { intent: id, verb: input.verb, risk, devices: devices.length, needs_two: needsTwo } satisfies Record<
+      string,
+      Json
+    >,
+  });
+  await t.query("select pg_notify('bartizan_work', '')");
+  return { id, risk, state: needsTwo ? 'awaiting-approval' : 'ready', targets, approval };
+}
+
+async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<boolean> {
+  await t.query('select pg_advisory_xact_lock(hashtext($1))', [`lock ${input.requester}`]);
+  const { rows } = await t.query<{ used: number }>(
+    `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
+     where requester = $1 and verb = 'DeviceLock' and approval_id is null and created_at > now() - interval '1 hour'
+       and state in ('ready', 'dispatched')`,
+    [input.requester],
+  );
+  return rows[0]!.used + count <= LOCKS_PER_HOUR;
+}
+
+function approvalFor(
+  id: string,
+  input: IntentInput,
+  purpose: string,
+  targets: StatedIntent['targets'],
+  request: CommandRequest,
+): CommandSet {
+  return {
+    v: 1,
+    op: 'command',
+    id: uuidv7(input.now),
+    verb: input.verb as CommandSet['verb'],
+    commands: targets.map(({ device, uuid }) => ({
+      device,
+      uuid,
+      body: toBase64url(sha256(buildCommand(uuid, request))),
+    })),
+    requester: input.requester,
+    purpose,
+    notAfter: input.now + APPROVAL_TTL_MS,
+  };
+}
+
+/** Cancels what has not been fetched yet. Returns how many queued commands were taken back. */
+export async function cancelIntent(t: Tx, input: { intent: string; by: string }): Promise<number> {
+  const { rows } = await t.query<{ n: number }>('select fleet.cancel_intent($1, $2) as n', [input.intent, input.by]);
+  return rows[0]!.n;
+}
