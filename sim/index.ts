@@ -2,8 +2,10 @@
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
+export { type Encoded, encodings } from './encodings.ts';
 export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';
+export { type Hit, Hunter, type Searched } from './hunt.ts';
 export { KeyPool } from './keys.ts';
 export {
   type AssertionOptions,
@@ -14,6 +16,14 @@ export {
   publicHalf,
   type SoftwarePasskey,
 } from './passkey.ts';
+export {
+  type InventedPerson,
+  inventPeople,
+  ownersDeviceName,
+  type PlantedDevice,
+  peopleCsv,
+  plantedValues,
+} from './people.ts';
 export { type Behaviour, Phone, PhoneError, type PhoneOptions } from './phone.ts';
 export {
   blank,

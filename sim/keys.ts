@@ -12,13 +12,12 @@ const generate = (bits: number): Promise<string> =>
 export class KeyPool {
   readonly #keys: string[];
   #next = 0;
+  readonly #options: { readonly bits?: number; readonly repeat?: boolean };
 
   /** `saved`: keys from an earlier run. A pool that runs out makes new ones, or repeats if `repeat` is set. */
-  constructor(
-    saved: readonly string[] = [],
-    readonly options: { readonly bits?: number; readonly repeat?: boolean } = {},
-  ) {
+  constructor(saved: readonly string[] = [], options: { readonly bits?: number; readonly repeat?: boolean } = {}) {
     this.#keys = [...saved];
+    this.#options = options;
   }
 
   /** Makes keys, `parallel` at a time, until the pool holds `count`. */
@@ -27,7 +26,7 @@ export class KeyPool {
       while (this.#keys.length + pending < count) {
         pending += 1;
         try {
-          this.#keys.push(await generate(this.options.bits ?? 2048));
+          this.#keys.push(await generate(this.#options.bits ?? 2048));
         } finally {
           pending -= 1;
         }
@@ -39,10 +38,10 @@ export class KeyPool {
 
   async take(): Promise<string> {
     const index = this.#next++;
-    if (this.#keys[index] === undefined && this.options.repeat && this.#keys.length > 0) {
+    if (this.#keys[index] === undefined && this.#options.repeat && this.#keys.length > 0) {
       return this.#keys[index % this.#keys.length]!;
     }
-    if (this.#keys[index] === undefined) this.#keys[index] = await generate(this.options.bits ?? 2048);
+    if (this.#keys[index] === undefined) this.#keys[index] = await generate(this.#options.bits ?? 2048);
     return this.#keys[index]!;
   }
 

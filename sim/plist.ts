@@ -4,10 +4,10 @@ export interface PlistDict {
   readonly [key: string]: PlistValue | undefined;
 }
 
-const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
+const escapeXml = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
 
 function element(value: PlistValue): string {
-  if (typeof value === 'string') return `<string>${escape(value)}</string>`;
+  if (typeof value === 'string') return `<string>${escapeXml(value)}</string>`;
   if (typeof value === 'boolean') return value ? '<true/>' : '<false/>';
   if (typeof value === 'number')
     return Number.isInteger(value) ? `<integer>${value}</integer>` : `<real>${value}</real>`;
@@ -16,7 +16,7 @@ function element(value: PlistValue): string {
   if (Array.isArray(value)) return `<array>${value.map((item: PlistValue) => element(item)).join('')}</array>`;
   const members = Object.entries(value as PlistDict)
     .filter((entry): entry is [string, PlistValue] => entry[1] !== undefined)
-    .map(([key, item]) => `<key>${escape(key)}</key>${element(item)}`);
+    .map(([key, item]) => `<key>${escapeXml(key)}</key>${element(item)}`);
   return `<dict>${members.join('')}</dict>`;
 }
 
@@ -30,7 +30,7 @@ export function encodePlist(value: PlistValue): Buffer {
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
-const unescape = (text: string) =>
+const unescapeXml = (text: string) =>
   text.replace(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (whole, hex, decimal, name) => {
     if (hex) return String.fromCodePoint(Number.parseInt(hex, 16));
     if (decimal) return String.fromCodePoint(Number(decimal));
@@ -66,7 +66,7 @@ export function decodePlist(bytes: Uint8Array): PlistValue {
   const leaf = (token: Token): string => {
     if (token.kind === 'empty') return '';
     close(token.name);
-    return unescape(token.text);
+    return unescapeXml(token.text);
   };
   const read = (token: Token): PlistValue => {
     if (token.kind === 'close') throw new SyntaxError(`unexpected </${token.name}>`);
