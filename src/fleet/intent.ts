@@ -79,8 +79,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   const id = uuidv7(input.now);
   const targets = devices.map((device) => ({ device, uuid: uuidv7(input.now) }));
   const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, devices.length)));
-  // An hour's locks are counted under this lock, so that parallel requests of one admin cannot each see room.
-  const approval = needsTwo ? approvalFor(id, input, purpose, targets, request) : undefined;
+  const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
   await t.query(
     `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id)
      values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
@@ -102,6 +101,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
 }
 
 async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<boolean> {
+  // Counted under a lock, so that parallel requests of one admin cannot each see room.
   await t.query('select pg_advisory_xact_lock(hashtext($1))', [`lock ${input.requester}`]);
   const { rows } = await t.query<{ used: number }>(
     `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
@@ -113,7 +113,6 @@ async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<b
 }
 
 function approvalFor(
-  id: string,
   input: IntentInput,
   purpose: string,
   targets: StatedIntent['targets'],

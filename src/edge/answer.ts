@@ -1,0 +1,21 @@
+/** What a handler returns; the server writes it. A handler never touches the socket. */
+export interface Answer {
+  readonly status: number;
+  readonly type?: string;
+  readonly body?: Uint8Array;
+}
+
+export const ok = (body?: Uint8Array, type = 'application/xml'): Answer =>
+  body === undefined ? { status: 200 } : { status: 200, type, body };
+
+const text = (status: number, words: string): Answer => ({
+  status,
+  type: 'text/plain',
+  body: Buffer.from(`${words}\n`),
+});
+
+/** 400 and never 401: a phone that reads 401 leaves management. */
+export const refused = text(400, 'The request was refused.');
+export const notFound = text(404, 'There is nothing here.');
+export const gone = text(410, 'This enrolment link is spent or has expired. Ask your administrator for a new one.');
+export const busy = text(503, 'Try again in a moment.');

@@ -1,0 +1,4 @@
+import { BartizanError } from '#base';
+
+/** Codes: `registration`, `start`. */
+export class EdgeError extends BartizanError {}

@@ -1,0 +1,168 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { BartizanError } from '#base';
+import { WireError } from '#wire';
+import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
+import { type EnrolDoors, openLink, scep } from './enrol.ts';
+import type { Refusal } from './refusals.ts';
+
+const MIB = 1024 * 1024;
+
+interface Route {
+  readonly methods: readonly string[];
+  /** Bytes of a body; more is refused before it is read. */
+  readonly limit: number;
+  readonly handle: (request: Request) => Promise<Answer>;
+}
+
+interface Request {
+  readonly url: URL;
+  readonly header: (name: string) => string | undefined;
+  readonly body: Uint8Array;
+}
+
+/**
+ * The device plane: five routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
+ * the answer to "no command" is 200 with Content-Length 0.
+ */
+export function edgeServer(doors: DeviceDoors & EnrolDoors): Server {
+  const routes = table(doors);
+  const server = createServer({
+    maxHeaderSize: 16 * 1024,
+    requestTimeout: 30_000,
+    headersTimeout: 10_000,
+    keepAliveTimeout: 75_000,
+  });
+  server.maxConnections = 4_000;
+  server.on('request', (request, response) => {
+    void serve(doors, routes, request, response);
+  });
+  server.on('clientError', (_error, socket) => {
+    doors.refusals.count('message');
+    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  });
+  return server;
+}
+
+function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
+  const signed = (then: typeof checkIn) => async (request: Request) => {
+    // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
+    const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
+    return then(doors, signer, request.body);
+  };
+  return new Map<string, Route>([
+    ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
+    [
+      '/scep',
+      {
+        methods: ['GET', 'POST'],
+        limit: 64 * 1024,
+        handle: ({ url, body }) =>
+          scep(doors, url.searchParams.get('operation'), url.searchParams.get('message'), body),
+      },
+    ],
+    // Some clients send both kinds to one URL; the content type tells them apart, as Apple's protocol has it.
+    [
+      '/mdm',
+      {
+        methods: ['PUT', 'POST'],
+        limit: MIB,
+        handle: (request) =>
+          request.header('content-type')?.startsWith('application/x-apple-aspen-mdm-checkin')
+            ? signed(checkIn)(request)
+            : signed(commandTurn)(request),
+      },
+    ],
+    ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
+    ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
+  ]);
+}
+
+async function serve(
+  doors: DeviceDoors & EnrolDoors,
+  routes: ReadonlyMap<string, Route>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  let answer: Answer;
+  let close = false;
+  try {
+    const url = new URL(request.url ?? '/', 'http://edge');
+    const route = routes.get(
+      /^\/enrol\/[A-Za-z0-9_-]{43}$/.test(url.pathname) ? '/enrol' : url.pathname === '/enrol' ? '' : url.pathname,
+    );
+    const fault = routeFault(route, request, url);
+    if (fault !== undefined || route === undefined) {
+      doors.refusals.count(fault ?? 'unknown-route');
+      answer = fault === 'too-large' || fault === 'method' ? refused : notFound;
+      close = true;
+    } else {
+      const body = await readBody(request, route.limit);
+      if (body === undefined) {
+        doors.refusals.count('too-large');
+        answer = refused;
+        close = true;
+      } else {
+        answer = await route.handle({ url, body, header: (name) => single(request.headers[name]) });
+      }
+    }
+  } catch (error) {
+    answer = explain(doors, error);
+  }
+  write(response, answer, close);
+}
+
+function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
+  // Known exploit families ask for paths of other products; they are counted apart because they mean intent.
+  if (route === undefined)
+    return /^\/(mifs|mics|api\/v\d|wp-|\.env|\.git|cgi-bin)/i.test(url.pathname) ? 'probe' : 'unknown-route';
+  if (!route.methods.includes(request.method ?? '')) return 'method';
+  const length = Number(request.headers['content-length'] ?? 0);
+  return length > route.limit ? 'too-large' : undefined;
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? undefined : value;
+}
+
+function explain(doors: DeviceDoors, error: unknown): Answer {
+  if (error instanceof WireError) {
+    const reasons: Record<string, Refusal> = {
+      signature: 'signature',
+      cms: 'signature',
+      certificate: 'certificate',
+      scep: 'scep',
+    };
+    doors.refusals.count(reasons[error.code] ?? 'message');
+    return refused;
+  }
+  if (error instanceof BartizanError) {
+    doors.refusals.count('message');
+    return refused;
+  }
+  doors.log.error('a device request failed', error);
+  return busy;
+}
+
+/** The whole body, or undefined as soon as it grows over `limit`. */
+async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array | undefined> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    size += part.length;
+    if (size > limit) return undefined;
+    parts.push(part);
+  }
+  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+}
+
+function write(response: ServerResponse, answer: Answer, close: boolean): void {
+  response.statusCode = answer.status;
+  if (answer.type !== undefined) response.setHeader('Content-Type', answer.type);
+  response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('X-Content-Type-Options', 'nosniff');
+  if (close) response.setHeader('Connection', 'close');
+  // end() without writeHead() lets Node set Content-Length, 0 included; chunked would break clients that test for it.
+  response.end(answer.body);
+  if (close) response.on('finish', () => response.socket?.destroySoon());
+}
