@@ -1,0 +1,225 @@
+import { type ReactNode, useEffect, useRef, useState } from 'react';
+import { asProblem, type Problem } from '../shared/problem.ts';
+import { api, whenExpired } from './client.ts';
+import { forgetAnswers, useAct, useAnswer } from './data.ts';
+import { JUMPS, useShortcuts } from './keys.ts';
+import type { Session } from './model.ts';
+import { Admins } from './pages/admins.tsx';
+import { AlertPage } from './pages/alert.tsx';
+import { Alerts } from './pages/alerts.tsx';
+import { Approvals } from './pages/approvals.tsx';
+import { DevicePage } from './pages/device.tsx';
+import { Devices } from './pages/devices.tsx';
+import { IncidentPage } from './pages/incident.tsx';
+import { Incidents } from './pages/incidents.tsx';
+import { Locks } from './pages/locks.tsx';
+import { OverviewPage } from './pages/overview.tsx';
+import { People } from './pages/people.tsx';
+import { SignInPage } from './pages/sign-in.tsx';
+import { Chip, Dialog, Frame, Refused } from './parts.tsx';
+import { followLinks, usePlace } from './router.ts';
+import { finishSignIn, leaveToSignIn, SessionContext } from './session.tsx';
+
+function page(path: string): ReactNode {
+  const [room, id, ...rest] = path.split('/').slice(1);
+  if (rest.length > 0) return undefined;
+  if (id !== undefined && id !== '') {
+    if (room === 'devices') return <DevicePage key={id} handle={id} />;
+    if (room === 'alerts') return <AlertPage key={id} id={id} />;
+    if (room === 'incidents') return <IncidentPage key={id} id={id} />;
+    return undefined;
+  }
+  if (room === '') return <OverviewPage />;
+  if (room === 'devices') return <Devices />;
+  if (room === 'people') return <People />;
+  if (room === 'alerts') return <Alerts />;
+  if (room === 'incidents') return <Incidents />;
+  if (room === 'approvals') return <Approvals />;
+  if (room === 'locks') return <Locks />;
+  if (room === 'admins') return <Admins />;
+  return undefined;
+}
+
+function Help({ onClose }: { onClose: () => void }) {
+  return (
+    <Dialog title="Keyboard" onClose={onClose}>
+      <dl className="shortcuts">
+        {JUMPS.map(([key, , label]) => (
+          <div key={key}>
+            <dt>
+              <kbd>g</kbd> <kbd>{key}</kbd>
+            </dt>
+            <dd>{label}</dd>
+          </div>
+        ))}
+        {(
+          [
+            ['/', 'Search this list'],
+            ['j', 'Next row'],
+            ['k', 'Previous row'],
+            ['x', 'Select the row'],
+            ['Enter', 'Open the row'],
+            ['?', 'This help'],
+            ['Esc', 'Close'],
+          ] as const
+        ).map(([key, label]) => (
+          <div key={key}>
+            <dt>
+              <kbd>{key}</kbd>
+            </dt>
+            <dd>{label}</dd>
+          </div>
+        ))}
+      </dl>
+      <div>
+        <button type="button" onClick={onClose}>
+          Close
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function Expired() {
+  const leave = useAct(leaveToSignIn);
+  return (
+    <Dialog title="You are signed out" onClose={() => {}}>
+      <p>Your session ended, by time or because it was cut off. What you typed is kept in this tab.</p>
+      <Refused problem={leave.problem} />
+      <div>
+        <button type="button" className="primary" disabled={leave.busy} onClick={() => leave.run()}>
+          Sign in again
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+function Navigation({ path }: { path: string }) {
+  const { data } = useAnswer('overview', api.overview);
+  const count: Readonly<Record<string, number | undefined>> = {
+    '/alerts': data?.alerts.open,
+    '/approvals': data?.approvals.open,
+    '/incidents': data?.incidents.open,
+    '/locks': data?.locks.length,
+  };
+  return (
+    <nav aria-label="Pages">
+      <ul>
+        {JUMPS.map(([key, to, label]) => {
+          const current = to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`);
+          const open = count[to] ?? 0;
+          return (
+            <li key={to}>
+              <a href={to} aria-current={current ? 'page' : undefined} aria-keyshortcuts={`g ${key}`}>
+                <span>{label.replace(/ \(.*/, '')}</span>
+                {open === 0 ? null : (
+                  <span className={to === '/locks' || to === '/alerts' ? 'badge bad' : 'badge'}>
+                    {open}
+                    <span className="hidden-visually"> open</span>
+                  </span>
+                )}
+              </a>
+            </li>
+          );
+        })}
+      </ul>
+    </nav>
+  );
+}
+
+function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
+  const path = usePlace().split('?')[0] as string;
+  const [help, setHelp] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  const first = useRef(true);
+  useShortcuts(() => setHelp(true));
+  const out = useAct(async () => {
+    await api.signOut();
+    onEnd();
+  });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a new page takes the focus, as a page load would
+  useEffect(() => {
+    if (first.current) first.current = false;
+    else main.current?.focus({ preventScroll: true });
+    scrollTo(0, 0);
+  }, [path]);
+  return (
+    <div className="shell">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="side">
+        <a className="brand" href="/">
+          <img src="/icon.svg" alt="" width="22" height="22" />
+          Bartizan
+        </a>
+        <Navigation path={path} />
+        <div className="who small">
+          <span className="mono">{session.admin}</span>
+          <span className="quiet">{session.role}</span>
+          <span className="row">
+            <button type="button" className="plain" onClick={() => out.run()} disabled={out.busy}>
+              Sign out
+            </button>
+            <button type="button" className="plain" onClick={() => setHelp(true)} aria-keyshortcuts="?">
+              Keyboard <kbd>?</kbd>
+            </button>
+          </span>
+          <Refused problem={out.problem} />
+        </div>
+      </header>
+      <main id="main" ref={main} tabIndex={-1}>
+        {page(path) ?? (
+          <Frame title="There is no such page">
+            <p>
+              Start again from <a href="/">the overview</a>, or press <kbd>?</kbd> for all shortcuts.
+            </p>
+          </Frame>
+        )}
+      </main>
+      {help ? <Help onClose={() => setHelp(false)} /> : null}
+    </div>
+  );
+}
+
+export function App() {
+  const [session, setSession] = useState<Session>();
+  const [asked, setAsked] = useState(false);
+  const [expired, setExpired] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  useEffect(() => {
+    whenExpired(() => setExpired(true));
+    (finishSignIn() ?? api.session())
+      .then(setSession, (error: unknown) => {
+        const told = asProblem(error);
+        // 401 from /session is the ordinary "nobody is signed in"
+        if (told.status !== 401 || told.code === 'sign-in') setProblem(told);
+      })
+      .finally(() => setAsked(true));
+  }, []);
+  // biome-ignore lint/a11y/noStaticElementInteractions: catches clicks that bubble from real links
+  // biome-ignore lint/a11y/useKeyWithClickEvents: links answer to the keyboard by themselves
+  const around = (content: ReactNode) => <div onClick={followLinks}>{content}</div>;
+  if (!asked) {
+    return (
+      <main className="gate">
+        <Chip tone="quiet">Loading</Chip>
+      </main>
+    );
+  }
+  if (session === undefined) return <SignInPage problem={problem} />;
+  return around(
+    <SessionContext value={session}>
+      <Shell
+        session={session}
+        onEnd={() => {
+          forgetAnswers();
+          setProblem(undefined);
+          setSession(undefined);
+        }}
+      />
+      {expired ? <Expired /> : null}
+    </SessionContext>,
+  );
+}

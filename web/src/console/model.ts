@@ -1,0 +1,228 @@
+/**
+ * What the pages show, as the console's API answers it. Times are ISO 8601 in UTC; null means that it is not known
+ * (never that it is fine). Handles only: no name or number of a person passes through this origin.
+ */
+export interface Session {
+  readonly admin: string;
+  readonly role: string;
+  readonly expiresAt: string;
+  readonly glass: string;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly next: string | null;
+  readonly total: number;
+}
+
+export const STATES = ['offered', 'certified', 'authenticated', 'enrolled', 'checked_out', 'retired'] as const;
+export type DeviceState = (typeof STATES)[number];
+
+export interface Device {
+  readonly handle: string;
+  readonly holder: string | null;
+  readonly state: DeviceState;
+  readonly model: string | null;
+  readonly productName: string | null;
+  readonly osVersion: string | null;
+  readonly supervised: boolean | null;
+  readonly lastSeenAt: string | null;
+  readonly enrolledAt: string | null;
+  readonly pending: number;
+}
+
+export interface Command {
+  readonly uuid: string;
+  readonly requestType: string;
+  readonly state: string;
+  readonly queuedAt: string;
+  readonly deliveredAt: string | null;
+  readonly deliveries: number;
+  readonly doneAt: string | null;
+  readonly errors: unknown;
+  readonly requester: string | null;
+  readonly purpose: string | null;
+  readonly wantedAt: string | null;
+  /** Why it still waits, in words; null when it does not. */
+  readonly why: string | null;
+}
+
+export interface EventRow {
+  readonly uid: string;
+  readonly time: string;
+  readonly kind: string;
+  readonly actor: string | null;
+  readonly device: string | null;
+  readonly subject: string | null;
+  readonly severity: number;
+  readonly leaf: number | null;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
+export interface Inventory {
+  readonly kind: string;
+  readonly takenAt: string;
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+export interface DeviceDetail {
+  readonly device: Device & {
+    readonly serial: string | null;
+    readonly buildVersion: string | null;
+    readonly offeredAt: string;
+    readonly certificateNotAfter: string | null;
+  };
+  readonly inventory: readonly Inventory[];
+  readonly commands: readonly Command[];
+  readonly events: readonly EventRow[];
+}
+
+export interface Person {
+  readonly handle: string;
+  readonly unit: string | null;
+  readonly memberState: string | null;
+  readonly devices: readonly string[];
+  readonly fields: readonly string[];
+  readonly leftAt: string | null;
+}
+
+export interface Alert {
+  readonly id: string;
+  readonly rule: string;
+  readonly title: string;
+  readonly level: 'informational' | 'low' | 'medium' | 'high' | 'critical';
+  readonly actor: string | null;
+  readonly device: string | null;
+  readonly events: number;
+  readonly status: 'open' | 'acknowledged' | 'closed';
+  readonly acknowledgedBy: string | null;
+  readonly acknowledgedAt: string | null;
+  readonly incidentId: string | null;
+  readonly eventTime: string;
+  readonly createdAt: string;
+}
+
+export interface Action {
+  readonly id: string;
+  readonly verb: string;
+  readonly target: string;
+  readonly state: string;
+  readonly startedAt: string;
+  readonly doneAt: string | null;
+}
+
+export interface AlertDetail {
+  readonly alert: Alert;
+  readonly detail: Readonly<Record<string, unknown>>;
+  readonly events: readonly EventRow[];
+  readonly actions: readonly Action[];
+}
+
+export interface Lock {
+  readonly id: string;
+  readonly scope: 'directory' | 'admin' | 'commands';
+  readonly target: string;
+  readonly reason: string;
+  readonly putBy: string;
+  readonly putAt: string;
+  readonly liftedAt: string | null;
+}
+
+export interface Approval {
+  readonly id: string;
+  readonly op: 'command' | 'unlock' | 'invite';
+  readonly summary: string;
+  readonly devices: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly needs: number;
+  readonly signatures: readonly { readonly admin: string; readonly at: string }[];
+  readonly state: string;
+  readonly reason: string | null;
+  readonly createdAt: string;
+  readonly notAfter: string;
+  readonly doneAt: string | null;
+}
+
+export interface Admin {
+  readonly admin: string;
+  readonly role: string;
+  readonly since: string;
+  readonly keys: number;
+  readonly founding: boolean;
+  readonly locked: boolean;
+}
+
+export interface Incident {
+  readonly id: string;
+  readonly title: string;
+  readonly status: 'open' | 'contained' | 'closed';
+  readonly openedBy: string;
+  readonly openedAt: string;
+  readonly t0: string | null;
+  readonly t0By: string | null;
+  readonly t0Reason: string | null;
+  readonly windowFrom: string;
+  readonly windowTo: string | null;
+  readonly principal: string | null;
+  readonly closedAt: string | null;
+}
+
+export interface Exposure {
+  readonly id: string;
+  readonly madeAt: string;
+  readonly from: string;
+  readonly to: string;
+  readonly principal: string | null;
+  readonly proven: readonly string[];
+  readonly provenCount: number;
+  readonly upperBoundCount: number;
+  readonly unreadableCount: number;
+  readonly peopleCount: number;
+  readonly byField: Readonly<Record<string, number>>;
+  readonly entries: readonly {
+    readonly leaf: number;
+    readonly time: number;
+    readonly admin: string;
+    readonly grant: string;
+    readonly field: string;
+    readonly purpose: string;
+    readonly subjects: readonly string[];
+    readonly proof: readonly string[];
+    readonly verified: boolean;
+  }[];
+  readonly checkpoint: string;
+  readonly complete: boolean;
+  readonly caveats: readonly string[];
+}
+
+export interface IncidentDetail {
+  readonly incident: Incident;
+  readonly notes: readonly {
+    readonly id: string;
+    readonly author: string;
+    readonly text: string;
+    readonly at: string;
+  }[];
+  readonly exposures: readonly Exposure[];
+  readonly alerts: readonly Alert[];
+}
+
+export interface Overview {
+  readonly devices: Readonly<Partial<Record<DeviceState, number>>>;
+  readonly people: number;
+  readonly alerts: { readonly open: number; readonly critical: number };
+  readonly approvals: { readonly open: number };
+  readonly incidents: { readonly open: number };
+  readonly locks: readonly Lock[];
+  readonly posture: {
+    readonly level: string;
+    readonly findings: readonly { readonly title: string; readonly fix: string }[];
+  };
+  readonly log: {
+    readonly size: number | null;
+    readonly checkpointAt: string | null;
+    readonly root: string | null;
+    readonly waiting: number;
+  };
+}

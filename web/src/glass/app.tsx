@@ -1,0 +1,82 @@
+import { useEffect, useState } from 'react';
+import { FIELDS, type Field } from '../../../src/seal/messages.ts';
+import { Approve } from './approve.tsx';
+import { Join } from './join.tsx';
+import { Card, Trouble } from './parts.tsx';
+import { Reveal } from './reveal.tsx';
+import { type Published, published } from './server.ts';
+import { SignIn } from './sign-in.tsx';
+
+const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
+const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
+
+/** What the link asks for. Everything is in the fragment, so no server log ever holds it. */
+function Task({ hash, config }: { hash: string; config: Published }) {
+  const asked = new URLSearchParams(hash.slice(1));
+  const token = asked.get('join');
+  if (token !== null && ADMIN.test(asked.get('admin') ?? '')) {
+    return <Join token={token} admin={asked.get('admin') as string} config={config} />;
+  }
+  const packed = asked.get('sign-in');
+  if (packed !== null) return <SignIn packed={packed} back={asked.get('return') ?? ''} config={config} />;
+  const field = asked.get('reveal');
+  if (field !== null) {
+    const subjects = [...new Set((asked.get('subjects') ?? '').split(','))].sort();
+    if ((FIELDS as readonly string[]).includes(field) && subjects.every((subject) => HANDLE.test(subject))) {
+      return <Reveal field={field as Field} subjects={subjects} config={config} />;
+    }
+  }
+  const id = asked.get('approve');
+  if (id !== null) return <Approve id={id} />;
+  return (
+    <Card title="Nothing is asked of you here">
+      <p>
+        Glass opens from the console: when you sign in, read a name or number, or sign an approval.
+        {token === null ? '' : ' This invitation link is incomplete; ask for a new one.'}
+      </p>
+      <p>
+        <a className="button primary" href={config.console}>
+          Go to the console
+        </a>
+      </p>
+    </Card>
+  );
+}
+
+export function App() {
+  const [config, setConfig] = useState<Published>();
+  const [error, setError] = useState<Error>();
+  const [hash, setHash] = useState(location.hash);
+  useEffect(() => {
+    published().then(setConfig, setError);
+    const changed = () => setHash(location.hash);
+    addEventListener('hashchange', changed);
+    return () => removeEventListener('hashchange', changed);
+  }, []);
+  return (
+    <>
+      <a
+        className="skip"
+        href="#main"
+        onClick={(event) => {
+          event.preventDefault();
+          document.getElementById('main')?.focus();
+        }}
+      >
+        Skip to the content
+      </a>
+      <header className="band">
+        <strong>Glass</strong> <span>Names are shown here and nowhere else</span>
+      </header>
+      {config === undefined ? (
+        <Card title="Glass">{error === undefined ? <p role="status">Loading</p> : <Trouble error={error} />}</Card>
+      ) : (
+        <Task key={hash} hash={hash} config={config} />
+      )}
+      <footer className="quiet small">
+        This page is <span className="mono">{location.host}</span>. Touch your passkey only where the address bar says
+        so.
+      </footer>
+    </>
+  );
+}

@@ -1,0 +1,172 @@
+import { type ReactNode, useCallback, useEffect, useState } from 'react';
+import type { Approvable } from '../../../src/seal/messages.ts';
+import { utc, When } from '../shared/time.tsx';
+import { Card, Signer, Trouble } from './parts.tsx';
+import { identify, known, touch } from './passkey.ts';
+import { type ApprovalView, approval, signApproval } from './server.ts';
+
+const VERB = { EraseDevice: 'Erase', DeviceLock: 'Lock' } as const;
+const SCOPE = {
+  directory: 'the directory of names and numbers',
+  admin: 'one admin',
+  commands: 'all destructive commands',
+};
+
+function heading(document: Approvable): string {
+  if (document.op === 'command') {
+    const count = document.commands.length;
+    return `${VERB[document.verb]} ${count} ${count === 1 ? 'device' : 'devices'}`;
+  }
+  if (document.op === 'invite') return `Invite ${document.admin}`;
+  return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
+}
+
+function effect(document: Approvable): ReactNode {
+  if (document.op === 'command') {
+    return document.verb === 'EraseDevice'
+      ? 'Everything on these devices is erased. This cannot be undone.'
+      : 'These devices lock at once. Their holders can unlock them with their own code.';
+  }
+  if (document.op === 'invite') {
+    return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
+  }
+  return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
+}
+
+function Particulars({ document }: { document: Approvable }) {
+  return (
+    <dl className="facts">
+      <dt>Asked by</dt>
+      <dd className="mono">{document.requester}</dd>
+      <dt>Because</dt>
+      <dd>“{document.purpose}”</dd>
+      {document.op === 'command' ? (
+        <>
+          <dt>Devices ({document.commands.length})</dt>
+          <dd>
+            <ul className="handles mono">
+              {document.commands.map((command) => (
+                <li key={command.uuid}>{command.device}</li>
+              ))}
+            </ul>
+          </dd>
+        </>
+      ) : null}
+      {document.op === 'invite' ? (
+        <>
+          <dt>Role</dt>
+          <dd>{document.role}</dd>
+        </>
+      ) : null}
+      <dt>Valid until</dt>
+      <dd>
+        {utc(document.notAfter)} (<When at={document.notAfter} />)
+      </dd>
+    </dl>
+  );
+}
+
+function Signatures({ view }: { view: ApprovalView }) {
+  return (
+    <div className="stack tight">
+      <h2>
+        {view.signatures.length} of {view.needs} signatures
+      </h2>
+      <ul>
+        {view.signatures.map((signature) => (
+          <li key={signature.admin}>
+            <span className="chip good">signed</span> <span className="mono">{signature.admin}</span>{' '}
+            <When at={signature.at} />
+          </li>
+        ))}
+      </ul>
+    </div>
+  );
+}
+
+/** Shows exactly what is signed, as this origin read it, and takes one signature. */
+export function Approve({ id }: { id: string }) {
+  const [view, setView] = useState<ApprovalView>();
+  const [who, setWho] = useState(known);
+  const [busy, setBusy] = useState(false);
+  const [done, setDone] = useState(false);
+  const [error, setError] = useState<Error>();
+  const load = useCallback(() => approval(id).then(setView, setError), [id]);
+  useEffect(() => {
+    void load();
+  }, [load]);
+
+  if (view === undefined) {
+    return (
+      <Card title="Approval">
+        {error === undefined ? <p role="status">Reading the document</p> : <Trouble error={error} />}
+      </Card>
+    );
+  }
+  const { document } = view;
+  const own = who?.admin === document.requester;
+  const already = view.signatures.some((signature) => signature.admin === who?.admin);
+
+  async function sign() {
+    setBusy(true);
+    setError(undefined);
+    try {
+      const signer = who ?? (await identify());
+      setWho(signer);
+      const { assertion } = await touch(document, signer.credential);
+      await signApproval(id, assertion);
+      setDone(true);
+      await load();
+    } catch (caught) {
+      setError(caught as Error);
+    } finally {
+      setBusy(false);
+    }
+  }
+
+  const open = view.state === 'open' && document.notAfter > Date.now();
+  return (
+    <Card title={heading(document)}>
+      <p className={document.op === 'command' && document.verb === 'EraseDevice' ? 'note bad' : 'note warn'}>
+        {effect(document)}
+      </p>
+      <Particulars document={document} />
+      <Signatures view={view} />
+      <div role="status">
+        {done ? (
+          <p className="note good">
+            Signed.{' '}
+            {view.signatures.length < view.needs
+              ? 'It still waits for another person. You can close this tab.'
+              : 'Both signatures are there; the guards check them and then it runs. You can close this tab.'}
+          </p>
+        ) : null}
+      </div>
+      {!open && !done ? (
+        <p className="note">
+          This approval is {view.state === 'open' ? 'past its time' : view.state}. Nothing can be signed any more.
+        </p>
+      ) : null}
+      {open && !done ? (
+        <div className="stack">
+          {own ? (
+            <p className="note warn">
+              You asked for this yourself. Your signature counts as one of the {view.needs}; another person must give
+              the other.
+            </p>
+          ) : null}
+          {already ? <p className="note">You have signed this already.</p> : null}
+          <Signer who={who} onForget={() => setWho(undefined)} />
+          <Trouble error={error} />
+          <div className="row">
+            <button type="button" className="primary" disabled={busy || already} onClick={sign}>
+              Touch and sign
+            </button>
+            <span role="status">{busy ? 'Touch your security key' : ''}</span>
+          </div>
+          <p className="quiet small">To refuse, close this tab. Nothing runs without {view.needs} people.</p>
+        </div>
+      ) : null}
+    </Card>
+  );
+}

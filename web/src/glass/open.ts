@@ -1,0 +1,43 @@
+import { Aes256Gcm, CipherSuite, DhkemX25519HkdfSha256, HkdfSha256 } from '@hpke/core';
+import type { Grant, Receipt } from '../../../src/seal/messages.ts';
+import { challengeOf, fromBase64url, toBase64url, utf8 } from '../shared/bytes.ts';
+import { canonicalJson, type Json } from '../shared/canonical.ts';
+
+const INFO = 'bartizan reveal v1';
+const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+
+/** A key pair for one reveal. The private half cannot leave this page and dies with it. */
+export async function newBrowserKey(): Promise<{ pair: CryptoKeyPair; publicKey: string }> {
+  const pair = (await crypto.subtle.generateKey({ name: 'X25519' }, false, ['deriveBits'])) as CryptoKeyPair;
+  return { pair, publicKey: toBase64url(await crypto.subtle.exportKey('raw', pair.publicKey)) };
+}
+
+/**
+ * True if the ledger signed this receipt for exactly this grant: it says that the entry was written to the log before
+ * anything was opened. `ledgerSpki` is the ledger's Ed25519 SPKI DER, base64url.
+ */
+export async function receiptHolds(ledgerSpki: string, receipt: Receipt, grant: Grant): Promise<boolean> {
+  const { signature, ...body } = receipt;
+  if (receipt.grant !== grant.id || receipt.grantSha256 !== toBase64url(await challengeOf(grant))) return false;
+  if (!receipt.opened.every((subject) => grant.subjects.includes(subject))) return false;
+  const key = await crypto.subtle.importKey('spki', fromBase64url(ledgerSpki), { name: 'Ed25519' }, false, ['verify']);
+  const signed = utf8(canonicalJson(body as unknown as Json));
+  return crypto.subtle.verify({ name: 'Ed25519' }, key, fromBase64url(signature), signed);
+}
+
+/** Opens the sealer's answer. Throws if it was made for another key, another receipt, or was changed on its way. */
+export async function openAnswer(
+  pair: CryptoKeyPair,
+  answer: { enc: string; ct: string; receipt: Receipt },
+): Promise<ReadonlyMap<string, string>> {
+  const recipient = await suite.createRecipientContext({
+    recipientKey: pair,
+    enc: fromBase64url(answer.enc),
+    info: utf8(INFO),
+  });
+  const aad = utf8(canonicalJson(answer.receipt as unknown as Json));
+  const plain = JSON.parse(new TextDecoder().decode(await recipient.open(fromBase64url(answer.ct), aad))) as {
+    values: Record<string, string>;
+  };
+  return new Map(Object.entries(plain.values));
+}

@@ -1,0 +1,193 @@
+import { type FormEvent, useCallback, useEffect, useState } from 'react';
+import { DEFAULT_CAPS, type Field, type Grant, type Receipt } from '../../../src/seal/messages.ts';
+import { span, useNow, utc } from '../shared/time.tsx';
+import { newBrowserKey, openAnswer, receiptHolds } from './open.ts';
+import { Card, Signer, Trouble } from './parts.tsx';
+import { identify, known, touch } from './passkey.ts';
+import { askReveal, type Published } from './server.ts';
+
+const WORD: Record<Field, [string, string]> = {
+  name: ['name', 'names'],
+  number: ['mobile number', 'mobile numbers'],
+  email: ['e-mail address', 'e-mail addresses'],
+  'device-name': ['device name', 'device names'],
+  'unlock-token': ['unlock token', 'unlock tokens'],
+};
+const SHOWN_MS = 60_000;
+
+/** Values on screen for one minute, in memory only; gone when the tab is hidden. */
+function Shown(props: { grant: Grant; receipt: Receipt; values: ReadonlyMap<string, string>; onHide: () => void }) {
+  const { grant, receipt, values, onHide } = props;
+  const [until] = useState(() => Date.now() + SHOWN_MS);
+  const now = useNow();
+  const left = Math.max(0, Math.ceil((until - now) / 1000));
+  useEffect(() => {
+    const hidden = () => document.visibilityState === 'hidden' && onHide();
+    const timer = setTimeout(onHide, SHOWN_MS);
+    document.addEventListener('visibilitychange', hidden);
+    addEventListener('pagehide', onHide);
+    return () => {
+      clearTimeout(timer);
+      document.removeEventListener('visibilitychange', hidden);
+      removeEventListener('pagehide', onHide);
+    };
+  }, [onHide]);
+  const [one, many] = WORD[grant.field];
+  return (
+    <Card title={`${values.size} ${values.size === 1 ? one : many}`}>
+      <div className="row apart">
+        <span className="countdown">
+          Hidden again in <strong>{left} s</strong>
+        </span>
+        <button type="button" onClick={onHide}>
+          Hide now
+        </button>
+      </div>
+      <progress max={60} value={left} aria-label="Time until the values are hidden" />
+      <div className="scroll">
+        <table className="values">
+          <thead>
+            <tr>
+              <th scope="col">Handle</th>
+              <th scope="col">{one.replace(/^./, (letter) => letter.toUpperCase())}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {grant.subjects.map((subject) => (
+              <tr key={subject}>
+                <th scope="row" className="mono">
+                  {subject}
+                </th>
+                <td>{values.get(subject) ?? <span className="quiet">nothing is stored for this person</span>}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p className="note good">
+        Entry {receipt.leaf} was written to the log at {utc(receipt.time)}, before anything was opened. The ledger’s
+        signature was checked in this page.
+      </p>
+    </Card>
+  );
+}
+
+/** Who, what and why; then the touch; then the values, opened with a key that only this page holds. */
+export function Reveal({ field, subjects, config }: { field: Field; subjects: readonly string[]; config: Published }) {
+  const [who, setWho] = useState(known);
+  const [purpose, setPurpose] = useState('');
+  const [short, setShort] = useState(false);
+  const [busy, setBusy] = useState<string>();
+  const [error, setError] = useState<Error>();
+  const [hidden, setHidden] = useState(false);
+  const [shown, setShown] = useState<{ grant: Grant; receipt: Receipt; values: ReadonlyMap<string, string> }>();
+  const hide = useCallback(() => {
+    setShown(undefined);
+    setHidden(true);
+  }, []);
+  if (shown !== undefined) return <Shown {...shown} onHide={hide} />;
+
+  const [one, many] = WORD[field];
+  const count = subjects.length;
+  const most = DEFAULT_CAPS.perTouch;
+
+  async function reveal(event: FormEvent) {
+    event.preventDefault();
+    setError(undefined);
+    const why = purpose.trim();
+    if (why.length < 5 || why.length > 200) return setShort(true);
+    setShort(false);
+    try {
+      setBusy('Touch your security key');
+      const reader = who ?? (await identify());
+      setWho(reader);
+      const { pair, publicKey } = await newBrowserKey();
+      const grant: Grant = {
+        v: 1,
+        op: 'reveal',
+        id: crypto.randomUUID(),
+        admin: reader.admin,
+        field,
+        subjects,
+        purpose: why,
+        notAfter: Date.now() + 5 * 60_000,
+        browserKey: publicKey,
+      };
+      const { assertion } = await touch(grant, reader.credential);
+      setBusy('The guards write their entry and open the values');
+      const answer = await askReveal(grant, assertion);
+      if (!(await receiptHolds(config.keys.ledger, answer.receipt, grant))) {
+        throw new Error(
+          'The answer came without a valid receipt of the ledger, so nothing is shown. Tell your security team: this should never happen.',
+        );
+      }
+      setHidden(false);
+      setShown({ grant, receipt: answer.receipt, values: await openAnswer(pair, answer) });
+    } catch (caught) {
+      setError(caught as Error);
+    } finally {
+      setBusy(undefined);
+    }
+  }
+
+  return (
+    <Card title={`Reveal ${count === 1 ? `one ${one}` : `${count} ${many}`}`}>
+      {hidden ? (
+        <p className="note info">
+          The values are hidden again. To see them once more takes another touch and counts again.
+        </p>
+      ) : null}
+      <dl className="facts">
+        <dt>Of</dt>
+        <dd>
+          <ul className="handles mono">
+            {subjects.map((subject) => (
+              <li key={subject}>{subject}</li>
+            ))}
+          </ul>
+        </dd>
+        <dt>Counts</dt>
+        <dd>
+          {count} of at most {most} in one touch, and towards your limit for today
+        </dd>
+        <dt>Seen by</dt>
+        <dd>everyone who reads the log: your handle, these handles and your reason</dd>
+      </dl>
+      {count > most ? (
+        <p className="note warn">
+          These are more than {most} people. The guards will refuse; go back and select fewer.
+        </p>
+      ) : null}
+      <form onSubmit={reveal} className="stack">
+        <div className="field">
+          <label htmlFor="purpose">
+            Why do you need {count === 1 ? 'it' : 'them'}?{' '}
+            <span className="hint">5 to 200 characters, without names or numbers</span>
+          </label>
+          <textarea
+            id="purpose"
+            maxLength={200}
+            value={purpose}
+            aria-invalid={short}
+            aria-describedby="purpose-error"
+            onChange={(event) => setPurpose(event.target.value)}
+          />
+          <span id="purpose-error" className="field-error">
+            {short ? 'Write at least 5 characters: the person concerned may read this.' : ''}
+          </span>
+        </div>
+        <Signer who={who} onForget={() => setWho(undefined)} />
+        <Trouble error={error} />
+        <div className="row">
+          <button type="submit" className="primary" disabled={busy !== undefined}>
+            Touch and reveal
+          </button>
+          <span role="status">{busy}</span>
+        </div>
+        <p className="quiet small">
+          Values stay on screen for {span(SHOWN_MS)}, are kept nowhere, and vanish when you leave this tab.
+        </p>
+      </form>
+    </Card>
+  );
+}

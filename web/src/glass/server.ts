@@ -1,0 +1,28 @@
+import type { Approvable, Assertion, EnrolKey, Grant, PublicKeys, Receipt, Role } from '../../../src/seal/messages.ts';
+import { exchange } from '../shared/problem.ts';
+
+/** What glass's own server publishes before anything else: whose keys to trust and which console may send people here. */
+export interface Published {
+  readonly keys: PublicKeys;
+  /** The only origin to which a sign-in is sent back. */
+  readonly console: string;
+}
+
+export interface ApprovalView {
+  readonly document: Approvable;
+  readonly state: string;
+  readonly needs: number;
+  readonly signatures: readonly { readonly admin: string; readonly at: string }[];
+}
+
+const post = <T>(path: string, body: unknown) =>
+  exchange<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
+
+export const published = () => exchange<Published>('/api/keys');
+export const approval = (id: string) => exchange<ApprovalView>(`/api/approvals/${encodeURIComponent(id)}`);
+export const signApproval = (id: string, assertion: Assertion) =>
+  post<{ state?: string }>(`/api/approvals/${encodeURIComponent(id)}/signatures`, { assertion });
+export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
+  post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
+export const askReveal = (grant: Grant, assertion: Assertion) =>
+  post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', { grant, assertion });
