@@ -54,7 +54,8 @@ export class RunError extends BartizanError {}
 export function readProcessConfig(name: string, argv: readonly string[] = process.argv): ProcessConfig {
   const at = argv.indexOf('--config');
   const file = at < 0 ? undefined : argv[at + 1];
-  if (file === undefined) throw new RunError('usage', `Start it with 'bartizan start'; ${name} alone needs --config FILE.`);
+  if (file === undefined)
+    throw new RunError('usage', `Start it with 'bartizan start'; ${name} alone needs --config FILE.`);
   let value: Record<string, unknown>;
   try {
     value = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
@@ -64,7 +65,19 @@ export function readProcessConfig(name: string, argv: readonly string[] = proces
   for (const member of Object.keys(value)) {
     if (!MEMBERS.has(member)) throw new RunError('config', `The configuration has an unknown setting: ${member}.`);
   }
-  for (const member of ['name', 'home', 'org', 'level', 'state', 'logDir', 'sockets', 'origins', 'caps', 'topic', 'demo']) {
+  for (const member of [
+    'name',
+    'home',
+    'org',
+    'level',
+    'state',
+    'logDir',
+    'sockets',
+    'origins',
+    'caps',
+    'topic',
+    'demo',
+  ]) {
     if (value[member] === undefined) throw new RunError('config', `The configuration lacks the setting ${member}.`);
   }
   if (value['name'] !== name) throw new RunError('config', `This configuration is for ${String(value['name'])}.`);

@@ -1,4 +1,5 @@
-import { closeSync, createReadStream, fstatSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Logger } from '#base';
 
 const READY_FD = 3;
@@ -49,9 +50,11 @@ export function runProcess(log: Logger): Running {
     stop(1);
   });
   if (isPipe(LIFELINE_FD)) {
-    const lifeline = createReadStream('', { fd: LIFELINE_FD, autoClose: false });
+    // Not a file stream: its blocking read would hold a thread of the pool for life.
+    const lifeline = new Socket({ fd: LIFELINE_FD, readable: true, writable: false });
     lifeline.on('end', () => stop());
     lifeline.on('error', () => stop());
+    lifeline.unref();
     lifeline.resume();
   }
   return {

@@ -1,0 +1,121 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync, existsSync, renameSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Home, type ProcessName, uidOf } from './home.ts';
+
+const LOG_BYTES = 20 * 1024 * 1024;
+const FIRST_BACKOFF_MS = 200;
+const LAST_BACKOFF_MS = 30_000;
+const HEALTHY_MS = 60_000;
+/** EX_IOERR: a guard found its log unusable. Starting it again would not mend that. */
+export const UNUSABLE = 74;
+
+/** One process of the product, kept alive until it is told to stop. */
+export class Child {
+  readonly name: ProcessName;
+  /** More arguments for Node; the drill loads its attacker this way. */
+  nodeArgs: readonly string[] = [];
+  restarts = 0;
+  /** The exit status with which a process left for good, if it did. */
+  failed: number | undefined;
+  readonly #home: Home;
+  readonly #onFailed: (name: ProcessName, status: number) => void;
+  #process: ChildProcess | undefined;
+  #ready = Promise.withResolvers<void>();
+  #stopping = false;
+  #backoff = FIRST_BACKOFF_MS;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(home: Home, name: ProcessName, onFailed: (name: ProcessName, status: number) => void) {
+    this.#home = home;
+    this.name = name;
+    this.#onFailed = onFailed;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Resolves when the process that runs now has opened its doors. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  start(): void {
+    this.#stopping = false;
+    this.failed = undefined;
+    const uid = uidOf(this.name);
+    const startedAt = Date.now();
+    const child = spawn(
+      this.#home.node,
+      [
+        ...['--disable-warning=ExperimentalWarning', ...this.nodeArgs],
+        ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
+      ],
+      {
+        cwd: '/',
+        // Nothing of our own environment: it can hold what they must not know.
+        env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production' },
+        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+        ...(uid === undefined ? {} : { uid, gid: uid }),
+      },
+    );
+    this.#process = child;
+    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => this.#log(part));
+    child.stdio[3]?.on('data', (part: Buffer) => {
+      if (part.toString().includes('READY=1')) this.#ready.resolve();
+    });
+    // The lifeline: held open, never written.
+    for (const fd of [3, 4]) child.stdio[fd]?.on('error', () => {});
+    child.on('error', () => this.#ended(1, startedAt));
+    child.on('exit', (status, signal) => this.#ended(status ?? (signal === null ? 1 : 128), startedAt));
+  }
+
+  /** Asks for a clean stop; kills after 5 s. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#timer);
+    const child = this.#process;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+    child.kill('SIGTERM');
+    const killer = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await gone;
+    clearTimeout(killer);
+  }
+
+  /** Stops and starts anew; resolves when it is ready. */
+  async restart(nodeArgs: readonly string[] = []): Promise<void> {
+    await this.stop();
+    this.nodeArgs = nodeArgs;
+    this.#ready = Promise.withResolvers();
+    this.start();
+    await this.ready;
+  }
+
+  #ended(status: number, startedAt: number): void {
+    this.#process = undefined;
+    if (this.#stopping) return;
+    this.#ready = Promise.withResolvers();
+    this.#log(
+      Buffer.from(
+        `${JSON.stringify({ time: new Date().toISOString(), process: 'supervisor', level: 'warn', message: `${this.name} ended`, status })}\n`,
+      ),
+    );
+    if (status === UNUSABLE) {
+      this.failed = status;
+      this.#onFailed(this.name, status);
+      return;
+    }
+    if (Date.now() - startedAt > HEALTHY_MS) this.#backoff = FIRST_BACKOFF_MS;
+    this.restarts += 1;
+    this.#timer = setTimeout(() => this.start(), this.#backoff);
+    this.#backoff = Math.min(this.#backoff * 2, LAST_BACKOFF_MS);
+  }
+
+  #log(part: Buffer): void {
+    const file = join(this.#home.dir, 'logs', `${this.name}.log`);
+    if (existsSync(file) && statSync(file).size > LOG_BYTES) renameSync(file, `${file}.1`);
+    appendFileSync(file, part, { mode: 0o600 });
+  }
+}

@@ -1,0 +1,169 @@
+import { spawn } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { newPersonHandle, newToken, sha256, toBase64url } from '#base';
+import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
+import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
+import { type ProcessConfig, RunError } from './config.ts';
+import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+
+/** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
+export interface Founder {
+  readonly admin: string;
+  readonly role: Role;
+  readonly token: string;
+}
+
+export interface InstanceOptions {
+  readonly org: string;
+  readonly portBase: number;
+  readonly founders: number;
+  readonly caps?: Partial<Caps>;
+  readonly topic: string;
+  readonly demo: boolean;
+}
+
+export const ORIGINS = (portBase: number) => ({
+  console: `http://localhost:${portBase}`,
+  glass: `http://glass.localhost:${portBase + 1}`,
+  edge: `http://127.0.0.1:${portBase + 2}`,
+});
+
+const PORT: Partial<Record<ProcessName, number>> = { console: 0, glass: 1, edge: 2 };
+
+export const isFounded = (home: Home): boolean => existsSync(join(home.dir, 'supervisor', 'founded'));
+
+export function readFounders(home: Home): Founder[] {
+  return JSON.parse(readFileSync(join(home.dir, 'supervisor', 'founding.json'), 'utf8')) as Founder[];
+}
+
+/** Writes the configuration of every process, each readable by that process alone. */
+export function writeConfigs(
+  home: Home,
+  options: InstanceOptions,
+  database: { admin: DatabaseConfig; passwords: Record<ProcessRole, string> },
+  publicKeys?: PublicKeys,
+): void {
+  for (const name of PROCESSES) {
+    const client = (server: ProcessName) =>
+      DOORS.some(([s, c]) => s === server && c === name) ? { [server]: home.socket(server, name) } : {};
+    const listen = Object.fromEntries(DOORS.filter(([s]) => s === name).map(([s, c]) => [c, home.socket(s, c)]));
+    const role = name in database.passwords ? (name as ProcessRole) : undefined;
+    const port = PORT[name];
+    const { host, port: pgPort, database: pgName } = database.admin;
+    const config: ProcessConfig = {
+      name,
+      home: home.dir,
+      org: options.org,
+      level: isRoot() ? 'L1' : 'L0',
+      state: home.state(name),
+      logDir: join(home.dir, 'ledger', 'log'),
+      ...(publicKeys === undefined ? {} : { publicKeys }),
+      sockets: { ...client('ledger'), ...client('sealer'), listen },
+      ...(role === undefined
+        ? {}
+        : {
+            database: {
+              host,
+              port: pgPort,
+              database: pgName,
+              user: roleName(role),
+              password: database.passwords[role],
+            },
+          }),
+      ...(port === undefined ? {} : { http: { host: '127.0.0.1', port: options.portBase + port } }),
+      origins: ORIGINS(options.portBase),
+      caps: { ...DEFAULT_CAPS, ...options.caps },
+      topic: options.topic,
+      demo: options.demo,
+    };
+    const file = home.config(name);
+    if (existsSync(file)) chmodSync(file, 0o600);
+    writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
+    const uid = uidOf(name);
+    if (uid !== undefined) chownSync(file, uid, uid);
+    chmodSync(file, 0o400);
+  }
+}
+
+/**
+ * First start of an empty home: every process makes its own keys as its own user, and the founding tokens are made.
+ * A home that was half made is refused, never mended: nobody can say what its keys are worth.
+ */
+export async function found(
+  home: Home,
+  options: InstanceOptions,
+  database: { admin: DatabaseConfig; passwords: Record<ProcessRole, string> },
+): Promise<PublicKeys> {
+  const founding = join(home.dir, 'supervisor', 'founding.json');
+  if (existsSync(founding)) {
+    throw new RunError(
+      'not-founded',
+      'An earlier first start did not finish. Start anew with --reset (this deletes the half-made data).',
+    );
+  }
+  const founders: Founder[] = Array.from({ length: options.founders }, () => ({
+    admin: newPersonHandle(),
+    role: 'administrator',
+    token: newToken(),
+  }));
+  writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
+  writeConfigs(home, options, database);
+  const hashed = JSON.stringify({
+    founders: founders.map(({ admin, role, token }) => ({ admin, role, tokenSha256: toBase64url(sha256(token)) })),
+  });
+  const [core, , ledger, sealer] = await Promise.all([
+    initProcess(home, 'core', ''),
+    initProcess(home, 'edge', ''),
+    initProcess(home, 'ledger', hashed),
+    initProcess(home, 'sealer', hashed),
+  ]);
+  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core } as unknown as PublicKeys;
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core'] as const) {
+    if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
+  }
+  writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
+  writeFileSync(join(home.dir, 'supervisor', 'instance.json'), JSON.stringify(options), { mode: 0o600 });
+  // Written last: without it the home counts as half made.
+  writeFileSync(join(home.dir, 'supervisor', 'founded'), new Date().toISOString(), { mode: 0o600 });
+  return keys;
+}
+
+function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+  const uid = uidOf(name);
+  return new Promise((resolve, reject) => {
+    const child = spawn(
+      home.node,
+      [
+        '--disable-warning=ExperimentalWarning',
+        join(home.code, 'src', 'run', `${name}.ts`),
+        '--config',
+        home.config(name),
+        '--init',
+      ],
+      {
+        cwd: '/',
+        env: { PATH: '/usr/bin:/bin', TZ: 'UTC' },
+        stdio: ['pipe', 'pipe', 'pipe'],
+        ...(uid === undefined ? {} : { uid, gid: uid }),
+      },
+    );
+    let out = '';
+    let errors = '';
+    child.stdout.on('data', (part) => {
+      out += part;
+    });
+    child.stderr.on('data', (part) => {
+      errors += part;
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      if (code === 0) resolve(JSON.parse(out.trim().split('\n').at(-1) || '{}') as Record<string, string>);
+      else
+        reject(
+          new RunError('start-failed', `The first start of ${name} failed.`, { cause: new Error(errors.slice(-2000)) }),
+        );
+    });
+    child.stdin.end(input);
+  });
+}
