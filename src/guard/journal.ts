@@ -178,6 +178,7 @@ export class Journal {
   async #commit(batch: Waiting[]): Promise<void> {
     const bytes = Buffer.concat(batch.map((one) => one.bytes));
     const offset = batch[0]!.place.offset - HEAD;
+    if ((await this.#handle.stat()).size !== offset) throw new Error('the journal was cut');
     for (let done = 0; done < bytes.length; ) {
       const { bytesWritten } = await this.#handle.write(bytes, done, bytes.length - done, offset + done);
       done += bytesWritten;

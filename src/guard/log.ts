@@ -261,7 +261,7 @@ export class EvidenceLog {
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined || this.#publisher.size >= this.#committed) return;
+    if (!this.usable || this.#timer !== undefined || this.#publisher.size >= this.#committed) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       // A failure has been reported by then; there is nobody here to tell.
