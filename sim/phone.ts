@@ -66,6 +66,7 @@ export class Phone {
   readonly state: PhoneState;
   readonly options: PhoneOptions;
   readonly behaviour: Behaviour;
+  #talking: Promise<unknown> = Promise.resolve();
 
   constructor(state: PhoneState, options: PhoneOptions) {
     this.state = state;
@@ -172,7 +173,14 @@ export class Phone {
    * One connection to the server: Idle, then commands until it has no more. Returns how many commands were offered.
    * Throws PhoneError on any answer that a phone would not understand.
    */
-  async poll(): Promise<number> {
+  poll(): Promise<number> {
+    // A phone holds one conversation at a time; a second poll waits for the first.
+    const turn = this.#talking.then(() => this.#converse());
+    this.#talking = turn.catch(() => {});
+    return turn;
+  }
+
+  async #converse(): Promise<number> {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
