@@ -375,7 +375,15 @@ export class Ledger {
     for (const entry of entries) entry.proof = this.#log.tree.inclusion(entry.leaf, size).map(toBase64url);
     const people = [...subjects].filter((subject) => !this.gate.state.decoys.has(subject)).sort();
     const next = marks.length > most ? page.at(-1)!.leaf : null;
-    return { entries, checkpoint: note, subjects: people, decoys: subjects.size - people.length, next };
+    return {
+      entries,
+      checkpoint: note,
+      subjects: people,
+      decoys: subjects.size - people.length,
+      // how many decoys there are at all, so that counts of people can leave them out; never which
+      decoysKnown: this.gate.state.decoys.size,
+      next,
+    };
   }
 
   #write(kind: Kind, actor: string | null, detail: Detail, effects: readonly Effect[] = [], subject?: string) {
