@@ -33,18 +33,15 @@ export interface Device {
 
 export interface Command {
   readonly uuid: string;
-  readonly requestType: string;
+  readonly verb: string;
   readonly state: string;
   readonly queuedAt: string;
   readonly deliveredAt: string | null;
-  readonly deliveries: number;
   readonly doneAt: string | null;
   readonly errors: unknown;
-  readonly requester: string | null;
-  readonly purpose: string | null;
-  readonly wantedAt: string | null;
+  readonly intent: string | null;
   /** Why it still waits, in words; null when it does not. */
-  readonly why: string | null;
+  readonly waitsFor: string | null;
 }
 
 export interface EventRow {
@@ -56,7 +53,20 @@ export interface EventRow {
   readonly subject: string | null;
   readonly severity: number;
   readonly leaf: number | null;
-  readonly detail: Readonly<Record<string, unknown>>;
+  /** OCSF; what is ours alone is in `unmapped`. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** What somebody wanted done with the device; commands are made from it. */
+export interface Intent {
+  readonly id: string;
+  readonly verb: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly approval: string | null;
+  readonly createdAt: string;
 }
 
 export interface Inventory {
@@ -68,12 +78,11 @@ export interface Inventory {
 export interface DeviceDetail {
   readonly device: Device & {
     readonly serial: string | null;
-    readonly buildVersion: string | null;
-    readonly offeredAt: string;
     readonly certificateNotAfter: string | null;
   };
   readonly inventory: readonly Inventory[];
   readonly commands: readonly Command[];
+  readonly intents: readonly Intent[];
   readonly events: readonly EventRow[];
 }
 

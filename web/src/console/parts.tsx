@@ -232,7 +232,7 @@ export function Events({ events, device }: { events: readonly EventRow[]; device
             )}
             {device === true && event.device !== null ? <DeviceLink handle={event.device} /> : null}
             <br />
-            <Details detail={event.detail} />
+            <Details detail={(event.body['unmapped'] ?? {}) as Readonly<Record<string, unknown>>} />
           </div>
           <span className="quiet small nowrap">
             {event.leaf === null ? 'not in the log yet' : `leaf ${event.leaf}`}

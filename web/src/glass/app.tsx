@@ -55,16 +55,9 @@ export function App() {
   }, []);
   return (
     <>
-      <a
-        className="skip"
-        href="#main"
-        onClick={(event) => {
-          event.preventDefault();
-          document.getElementById('main')?.focus();
-        }}
-      >
+      <button type="button" className="skip" onClick={() => document.getElementById('main')?.focus()}>
         Skip to the content
-      </a>
+      </button>
       <header className="band">
         <strong>Glass</strong> <span>Names are shown here and nowhere else</span>
       </header>
