@@ -64,9 +64,22 @@ begin
   where s.version < excluded.version;
 end $$;
 
+-- An arrival that the ledger cannot open was not sealed for this installation: put aside, with an event.
+create function people.set_aside(a_id bigint) returns void
+language plpgsql volatile security definer set search_path = pg_catalog as $$
+declare
+  a record;
+begin
+  delete from people.arriving where id = a_id returning subject, field, written_by into a;
+  if not found then return; end if;
+  perform log.emit('directory.refused', 'core', null, a.subject,
+    jsonb_build_object('code', 'does-not-open', 'field', a.field, 'written_by', a.written_by));
+end $$;
+
 revoke all on all functions in schema people from public;
 grant usage on schema people to bartizan_core, bartizan_console, bartizan_glass, bartizan_intake;
-grant execute on function people.take_arriving(integer), people.put_settled(bigint, text, text, bigint, bytea) to bartizan_core;
+grant execute on function people.take_arriving(integer), people.put_settled(bigint, text, text, bigint, bytea),
+  people.set_aside(bigint) to bartizan_core;
 grant select on people.person, people.import to bartizan_core, bartizan_console;
 -- which fields of a person are sealed, without their ciphertext
 grant select (subject, field, version, settled_at) on people.sealed to bartizan_console, bartizan_core;

@@ -76,6 +76,17 @@ create table respond.action (
   unique (alert_id, verb, target)
 );
 
+-- Any admin may lock by hand; core carries it out and marks it. Lifting needs two people.
+create table respond.lock_request (
+  id uuid primary key,
+  scope text not null check (scope in ('directory', 'admin', 'commands')),
+  target text not null default '',
+  reason text not null check (length(reason) between 3 and 200),
+  by_admin text not null,
+  at timestamptz not null default now(),
+  done_at timestamptz
+);
+
 create schema incident;
 create table incident.incident (
   id uuid primary key,
@@ -132,8 +143,9 @@ grant update (status, acknowledged_by, acknowledged_at, incident_id) on watch.al
 grant select on respond.approval, respond.lock, respond.action to bartizan_console;
 grant select (approval_id, admin, at) on respond.signature to bartizan_console;
 grant insert on respond.approval to bartizan_console;
+grant insert, select on respond.lock_request to bartizan_console;
 grant insert, update on incident.incident to bartizan_console;
-grant insert on incident.note to bartizan_console;
+grant insert on incident.note, incident.exposure to bartizan_console;
 grant select, insert, update on api.session, api.challenge to bartizan_console;
 -- core ends sessions of a locked admin; it cannot make one
 grant select (id, admin, created_at, ended_at) on api.session to bartizan_core;

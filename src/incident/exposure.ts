@@ -1,29 +1,15 @@
-import { type Json, toBase64url, uuidv7 } from '#base';
+import { uuidv7 } from '#base';
 import { emit } from '#log';
+import { type Checkpoint, openCheckpoint } from '#proof';
 import type { GuardClient } from '#seal';
-import type { Pool, Tx } from '#store';
-import { checkEntry, type LedgerEntry } from './entry.ts';
+import { type Pool, type Queryable, tx } from '#store';
+import { type CheckedEntry, checkEntry, type LedgerEntry } from './entry.ts';
 import { getIncident, type Incident } from './record.ts';
-import { tx } from '#store';
-
-/** One opening, as the ledger wrote it down before it opened anything. */
-export interface ExposureEntry {
-  /** Index of the leaf in the transparency log. */
-  readonly leaf: number;
-  readonly time: number;
-  readonly admin: string;
-  readonly grant: string;
-  readonly field: string;
-  readonly purpose: string;
-  readonly subjects: readonly string[];
-  /** Base64url hashes of the inclusion proof against `checkpoint`. */
-  readonly proof: readonly string[];
-  readonly verified: boolean;
-}
 
 /**
- * Who was read, and how surely. `proven`: the ledger opened their values for a grant in the window. `upperBound`: proven,
- * and everybody whose opening cannot be excluded. `unreadable`: the rest; their locks were not used in the window.
+ * Who was read, and how surely. `proven`: the ledger wrote down an opening of their values in the window, and the log
+ * confirms that entry. `upperBound`: proven, and everybody whose opening cannot be excluded. `unreadable`: the rest; their
+ * locks were not used in the window. Decoys are in no number.
  */
 export interface ExposureReport {
   readonly id: string;
@@ -32,15 +18,17 @@ export interface ExposureReport {
   readonly from: string;
   readonly to: string;
   readonly principal: string | null;
+  readonly people: number;
   readonly proven: readonly string[];
   readonly provenCount: number;
   readonly upperBoundCount: number;
   readonly unreadableCount: number;
-  readonly peopleCount: number;
+  /** Distinct people per field class. */
   readonly byField: Readonly<Record<string, number>>;
-  readonly entries: readonly ExposureEntry[];
+  /** Openings and refusals in the window, oldest first. */
+  readonly entries: readonly CheckedEntry[];
+  /** The signed checkpoint that the proofs are against (C2SP tlog-checkpoint). */
   readonly checkpoint: string;
-  /** Whether every entry was re-derived from its body and proven to be in the log. */
   readonly complete: boolean;
   readonly caveats: readonly string[];
 }
@@ -48,77 +36,96 @@ export interface ExposureReport {
 interface LedgerExposure {
   readonly entries: readonly LedgerEntry[];
   readonly checkpoint: string;
-  /** People with a lock, decoys left out by the ledger. */
-  readonly subjects: number;
-  readonly decoys: readonly string[] | number;
+  readonly subjects: readonly string[];
+  readonly decoysKnown: number;
+  readonly next: number | null;
 }
 
 /**
- * Makes the exposure report of an incident from the ledger, checks every entry's digest and inclusion proof, stores the
- * report and emits `incident.exposure`. Decoys are left out of all counts.
+ * Makes the exposure report of an incident from the ledger: checks the checkpoint's signature, every entry's digest and
+ * inclusion proof, stores the report and emits `incident.exposure`. `now` in milliseconds.
  */
 export async function makeExposure(
   pool: Pool,
   ledger: GuardClient,
-  input: { incident: string; by: string; now: number },
+  input: { incident: string; by: string; now: number; logVerifier: string },
 ): Promise<ExposureReport> {
   const { incident } = await getIncident(pool, input.incident);
   const to = incident.windowTo === null ? input.now : Date.parse(incident.windowTo);
-  const from = Date.parse(incident.windowFrom);
-  const answer = await ledger.call<LedgerExposure>('exposure', {
-    from,
-    to,
-    ...(incident.principal === null ? {} : { principal: incident.principal }),
-  });
-  const report = assess(incident, answer, { now: input.now, from, to });
-  await tx(pool, async (t: Tx) => {
+  const window = { now: input.now, from: Date.parse(incident.windowFrom), to };
+  const pages = await allPages(ledger, window, incident.principal);
+  const { rows } = await pool.query<{ people: number }>(
+    'select count(*)::int as people from people.person where left_at is null',
+  );
+  const report = assess(incident, pages, window, rows[0]!.people, input.logVerifier);
+  await tx(pool, async (t) => {
     await t.query('insert into incident.exposure (id, incident_id, report) values ($1, $2, $3)', [
       report.id,
       incident.id,
       JSON.stringify(report),
     ]);
+    const { provenCount: proven, upperBoundCount: upper_bound, unreadableCount: unreadable, complete } = report;
     await emit(t, {
       kind: 'incident.exposure',
       actor: input.by,
-      detail: {
-        incident: incident.id,
-        proven: report.provenCount,
-        upper_bound: report.upperBoundCount,
-        unreadable: report.unreadableCount,
-      } satisfies Json,
+      detail: { incident: incident.id, proven, upper_bound, unreadable, complete },
     });
   });
   return report;
 }
 
-/** The arithmetic of the report, apart from any I/O. */
+async function allPages(
+  ledger: GuardClient,
+  window: { from: number; to: number },
+  principal: string | null,
+): Promise<LedgerExposure[]> {
+  const pages: LedgerExposure[] = [];
+  for (let after: number | null = -1; after !== null; ) {
+    const page: LedgerExposure = await ledger.call<LedgerExposure>(
+      'exposure',
+      { from: window.from, to: window.to, after, ...(principal === null ? {} : { principal }) },
+      { timeoutMs: 30_000 },
+    );
+    pages.push(page);
+    after = page.next;
+  }
+  return pages;
+}
+
+/** The arithmetic of the report, apart from any I/O. `peopleRows` counts decoys too; the ledger says how many there are. */
 export function assess(
   incident: Pick<Incident, 'id' | 'principal'>,
-  answer: LedgerExposure,
+  pages: readonly LedgerExposure[],
   window: { now: number; from: number; to: number },
+  peopleRows: number,
+  logVerifier: string,
 ): ExposureReport {
-  const decoys = new Set(Array.isArray(answer.decoys) ? (answer.decoys as readonly string[]) : []);
-  const caveats: string[] = [];
-  const entries = answer.entries.map((entry) => {
-    const facts = checkEntry(entry, answer.checkpoint);
-    return { ...facts, subjects: facts.subjects.filter((subject) => !decoys.has(subject)) };
-  });
-  const complete = entries.every((entry) => entry.verified);
-  const fields: Record<string, Set<string>> = {};
-  const proven = new Set<string>();
-  const possible = new Set<string>();
-  for (const entry of entries) {
-    for (const subject of entry.subjects) {
-      possible.add(subject);
-      if (!entry.verified || !entry.opened.includes(subject)) continue;
-      proven.add(subject);
-      fields[entry.field] ??= new Set();
-      fields[entry.field]!.add(subject);
-    }
-  }
-  if (!complete) caveats.push('At least one entry could not be re-derived from the log: the upper bound is everybody.');
+  const real = new Set(pages.flatMap((page) => page.subjects));
+  const people = Math.max(0, peopleRows - (pages[0]?.decoysKnown ?? 0));
+  const caveats = [
+    'An opening is counted when the ledger wrote it down, which is before anything was opened: the count errs upwards.',
+  ];
   if (incident.principal !== null) caveats.push(`Only openings by ${incident.principal} are counted.`);
-  const upperBound = complete ? possible.size : answer.subjects;
+  const entries = pages.flatMap((page) => {
+    const checkpoint = signedCheckpoint(page.checkpoint, logVerifier);
+    return page.entries.map((entry) => {
+      const checked =
+        checkpoint === undefined
+          ? {
+              ...checkEntry(entry, { origin: '', size: 0, root: Buffer.alloc(0) } as unknown as Checkpoint),
+              verified: false,
+            }
+          : checkEntry(entry, checkpoint);
+      return { ...checked, subjects: checked.subjects.filter((subject) => real.has(subject)) };
+    });
+  });
+  const opened = entries.filter((entry) => entry.kind === 'directory.revealed');
+  const complete = entries.every((entry) => entry.verified);
+  if (!complete)
+    caveats.push('At least one entry could not be re-derived from the signed log: the upper bound is everybody.');
+  const proven = [...new Set(opened.filter((entry) => entry.verified).flatMap((entry) => entry.subjects))].sort();
+  const fields = [...new Set(opened.map((entry) => entry.field))].sort();
+  const upperBound = complete ? proven.length : people;
   return {
     id: uuidv7(window.now),
     incident: incident.id,
@@ -126,26 +133,37 @@ export function assess(
     from: new Date(window.from).toISOString(),
     to: new Date(window.to).toISOString(),
     principal: incident.principal,
-    proven: [...proven].sort(),
-    provenCount: proven.size,
+    people,
+    proven,
+    provenCount: proven.length,
     upperBoundCount: upperBound,
-    unreadableCount: Math.max(0, answer.subjects - upperBound),
-    peopleCount: answer.subjects,
-    byField: Object.fromEntries(Object.entries(fields).map(([field, subjects]) => [field, subjects.size])),
-    entries: entries.map(({ opened: _opened, ...entry }) => entry),
-    checkpoint: answer.checkpoint,
+    unreadableCount: Math.max(0, people - upperBound),
+    byField: Object.fromEntries(
+      fields.map((field) => [
+        field,
+        new Set(opened.filter((entry) => entry.field === field).flatMap((entry) => entry.subjects)).size,
+      ]),
+    ),
+    entries,
+    checkpoint: pages.at(-1)?.checkpoint ?? '',
     complete,
     caveats,
   };
 }
 
-/** The stored reports of an incident, newest first. */
-export async function listExposures(db: Pool | Tx, incident: string): Promise<ExposureReport[]> {
+function signedCheckpoint(note: string, verifier: string): Checkpoint | undefined {
+  try {
+    return openCheckpoint(note, verifier);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The stored reports of an incident, newest first, at most 20. */
+export async function listExposures(db: Queryable, incident: string): Promise<ExposureReport[]> {
   const { rows } = await db.query<{ report: ExposureReport }>(
     'select report from incident.exposure where incident_id = $1 order by made_at desc limit 20',
     [incident],
   );
   return rows.map((row) => row.report);
 }
-
-export { toBase64url };

@@ -59,7 +59,10 @@ export async function openIncident(
 ): Promise<Incident> {
   const title = input.title.trim();
   if (title.length < 3 || title.length > 200) {
-    throw new IncidentError('bad-incident', 'Give the incident a title of 3 to 200 characters, without names or numbers.');
+    throw new IncidentError(
+      'bad-incident',
+      'Give the incident a title of 3 to 200 characters, without names or numbers.',
+    );
   }
   const id = uuidv7();
   const { rows } = await t.query<Row>(
@@ -67,13 +70,19 @@ export async function openIncident(
      values ($1, $2, $3, to_timestamp($4::double precision / 1000), $5) returning ${COLUMNS}`,
     [id, title, input.openedBy, input.windowFrom, input.principal ?? null],
   );
-  await emit(t, { kind: 'incident.opened', actor: input.openedBy, detail: { incident: id, principal: input.principal ?? '' } });
+  await emit(t, {
+    kind: 'incident.opened',
+    actor: input.openedBy,
+    detail: { incident: id, principal: input.principal ?? '' },
+  });
   return fromRow(rows[0]!);
 }
 
 /** Newest first, at most `limit`. */
 export async function listIncidents(db: Pool | Tx, limit = 100): Promise<Incident[]> {
-  const { rows } = await db.query<Row>(`select ${COLUMNS} from incident.incident order by opened_at desc limit $1`, [limit]);
+  const { rows } = await db.query<Row>(`select ${COLUMNS} from incident.incident order by opened_at desc limit $1`, [
+    limit,
+  ]);
   return rows.map(fromRow);
 }
 
@@ -81,7 +90,8 @@ export async function listIncidents(db: Pool | Tx, limit = 100): Promise<Inciden
 export async function getIncident(db: Pool | Tx, id: string): Promise<{ incident: Incident; notes: Note[] }> {
   const found = await db.query<Row>(`select ${COLUMNS} from incident.incident where id = $1`, [id]);
   const row = found.rows[0];
-  if (row === undefined) throw new IncidentError('unknown-incident', 'There is no incident with this id.', { status: 404 });
+  if (row === undefined)
+    throw new IncidentError('unknown-incident', 'There is no incident with this id.', { status: 404 });
   const notes = await db.query<Omit<Note, 'at'> & { at: Date }>(
     'select id, author, text, at from incident.note where incident_id = $1 order by at, id',
     [id],
@@ -112,17 +122,25 @@ export async function confirmT0(
   const row = rows[0];
   if (row === undefined) {
     const { incident } = await getIncident(t, input.id);
-    if (incident.status === 'closed') throw new IncidentError('incident-closed', 'This incident is closed.', { status: 409 });
-    throw new IncidentError('t0-confirmed', 'The moment of awareness is already confirmed. Add a note instead.', { status: 409 });
+    if (incident.status === 'closed')
+      throw new IncidentError('incident-closed', 'This incident is closed.', { status: 409 });
+    throw new IncidentError('t0-confirmed', 'The moment of awareness is already confirmed. Add a note instead.', {
+      status: 409,
+    });
   }
-  await emit(t, { kind: 'incident.updated', actor: input.by, detail: { incident: input.id, what: 't0', t0: input.t0 } });
+  await emit(t, {
+    kind: 'incident.updated',
+    actor: input.by,
+    detail: { incident: input.id, what: 't0', t0: input.t0 },
+  });
   return fromRow(row);
 }
 
 /** Adds a note of 1 to 4000 characters; notes are never changed. The text stays out of the event. */
 export async function addNote(t: Tx, input: { id: string; author: string; text: string }): Promise<Note> {
   const text = input.text.trim();
-  if (text.length < 1 || text.length > 4000) throw new IncidentError('bad-incident', 'A note has 1 to 4000 characters.');
+  if (text.length < 1 || text.length > 4000)
+    throw new IncidentError('bad-incident', 'A note has 1 to 4000 characters.');
   await getIncident(t, input.id);
   const { rows } = await t.query<{ id: string; author: string; text: string; at: Date }>(
     'insert into incident.note (id, incident_id, author, text) values ($1, $2, $3, $4) returning id, author, text, at',
@@ -133,7 +151,10 @@ export async function addNote(t: Tx, input: { id: string; author: string; text: 
 }
 
 /** Marks contained or closed. A closed incident stays closed. */
-export async function setStatus(t: Tx, input: { id: string; status: 'contained' | 'closed'; by: string }): Promise<Incident> {
+export async function setStatus(
+  t: Tx,
+  input: { id: string; status: 'contained' | 'closed'; by: string },
+): Promise<Incident> {
   const { rows } = await t.query<Row>(
     `update incident.incident set status = $2, window_to = coalesce(window_to, now()),
        closed_at = case when $2 = 'closed' then now() else closed_at end

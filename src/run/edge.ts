@@ -36,4 +36,9 @@ async function run(): Promise<void> {
 if (process.argv.includes('--init')) {
   makeRegistrationKey(config.state);
   process.stdout.write('{}\n');
-} else await run();
+} else {
+  await run().catch((error: unknown) => {
+    logger.error('the device plane cannot open', error);
+    process.exit(1);
+  });
+}

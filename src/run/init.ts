@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { newPersonHandle, newToken, sha256, toBase64url } from '#base';
+import { fromBase64url, newPersonHandle, newToken, sha256, toBase64url } from '#base';
 import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type ProcessConfig, RunError } from './config.ts';
@@ -110,7 +110,11 @@ export async function found(
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
   const hashed = JSON.stringify({
-    founders: founders.map(({ admin, role, token }) => ({ admin, role, tokenSha256: toBase64url(sha256(token)) })),
+    founders: founders.map(({ admin, role, token }) => ({
+      admin,
+      role,
+      tokenSha256: toBase64url(sha256(fromBase64url(token))),
+    })),
   });
   const [core, , ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),

@@ -1,0 +1,1 @@
+export { settleArriving } from './settle.ts';

@@ -1,0 +1,115 @@
+import type { KeyObject } from 'node:crypto';
+import { executeApproved, refuseApproved } from '#fleet';
+import { emit } from '#log';
+import type { Approvable, Assertion, CommandSet, Permit } from '#seal';
+import { type Pool, type Queryable, type Tx, tx } from '#store';
+import { RespondError } from './error.ts';
+import { type Guards, isVerdict } from './guards.ts';
+
+export interface Approval {
+  readonly id: string;
+  readonly op: Approvable['op'];
+  readonly document: Approvable;
+  readonly requester: string;
+  readonly state: 'open' | 'executing' | 'executed' | 'refused' | 'expired' | 'cancelled';
+  readonly reason: string | null;
+  readonly createdAt: Date;
+  readonly notAfter: Date;
+  readonly doneAt: Date | null;
+  readonly signers: readonly string[];
+}
+
+const COLUMNS = `a.id, a.op, a.document, a.requester, a.state, a.reason, a.created_at as "createdAt",
+  a.not_after as "notAfter", a.done_at as "doneAt",
+  coalesce((select array_agg(s.admin order by s.at) from respond.signature s where s.approval_id = a.id), '{}') as signers`;
+
+/** Stores what two people must sign. In the transaction of whatever asks for it; emits `approval.requested`. */
+export async function requestApproval(t: Queryable, document: Approvable): Promise<void> {
+  await t.query(
+    `insert into respond.approval (id, op, document, requester, not_after)
+     values ($1, $2, $3, $4, to_timestamp($5::double precision / 1000))`,
+    [document.id, document.op, JSON.stringify(document), document.requester, document.notAfter],
+  );
+  await emit(t, {
+    kind: 'approval.requested',
+    actor: document.requester,
+    detail: {
+      approval: document.id,
+      op: document.op,
+      ...(document.op === 'command' ? { devices: document.commands.length } : {}),
+    },
+  });
+}
+
+/** Open ones first, then the newest, at most 200. */
+export async function listApprovals(db: Queryable): Promise<Approval[]> {
+  const { rows } = await db.query<Approval>(
+    `select ${COLUMNS} from respond.approval a order by (a.state = 'open') desc, a.created_at desc limit 200`,
+  );
+  return rows;
+}
+
+/** One approval. Throws `unknown-approval`. */
+export async function getApproval(db: Queryable, id: string): Promise<Approval> {
+  const { rows } = await db.query<Approval>(`select ${COLUMNS} from respond.approval a where a.id = $1`, [id]);
+  if (rows[0] === undefined)
+    throw new RespondError('unknown-approval', 'There is no approval with this id.', { status: 404 });
+  return rows[0];
+}
+
+/**
+ * Executes command sets that two people signed: the ledger judges the signatures and charges its caps, its permits go
+ * into the queue. The ledger answers a repeated question with the same permits, so a crash anywhere in between is
+ * mended by the next run. Returns how many approvals were decided.
+ */
+export async function executeCommands(pool: Pool, guards: Guards, signKey: KeyObject): Promise<number> {
+  const { rows } = await pool.query<{ id: string; document: CommandSet; assertions: Assertion[] }>(
+    `select a.id, a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
+     from respond.approval a where a.op = 'command' and a.state = 'open' and a.not_after > now()
+       and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs
+     order by a.created_at limit 10`,
+  );
+  for (const { id, document, assertions } of rows) {
+    try {
+      const { permits } = await guards.ledger.call<{ permits: Permit[] }>('authorise', { document, assertions });
+      await tx(pool, async (t) => {
+        await executeApproved(t, { approval: id, permits, signKey });
+        await close(t, id, 'executed', null);
+      });
+    } catch (error) {
+      if (!isVerdict(error)) throw error;
+      await tx(pool, async (t) => {
+        await refuseApproved(t, id, error.code);
+        await close(t, id, 'refused', error.code);
+      });
+    }
+  }
+  return rows.length;
+}
+
+/** Marks what nobody signed in time. Returns how many. */
+export async function expireApprovals(pool: Pool): Promise<number> {
+  return tx(pool, async (t) => {
+    const { rows } = await t.query<{ id: string }>(
+      `select id from respond.approval where state = 'open' and not_after <= now() limit 50 for update skip locked`,
+    );
+    for (const { id } of rows) {
+      await refuseApproved(t, id, 'expired');
+      await close(t, id, 'expired', 'expired');
+    }
+    return rows.length;
+  });
+}
+
+/** Closes an approval; no effect if it is closed already. */
+export async function close(
+  t: Tx,
+  id: string,
+  state: 'executed' | 'refused' | 'expired',
+  reason: string | null,
+): Promise<void> {
+  await t.query(
+    `update respond.approval set state = $2, reason = $3, done_at = now() where id = $1 and state = 'open'`,
+    [id, state, reason],
+  );
+}

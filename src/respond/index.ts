@@ -1,0 +1,12 @@
+export {
+  type Approval,
+  executeCommands,
+  expireApprovals,
+  getApproval,
+  listApprovals,
+  requestApproval,
+} from './approval.ts';
+export { type ActionVerb, contain, lock, lockByHand } from './containment.ts';
+export { RespondError } from './error.ts';
+export type { Guards } from './guards.ts';
+export { isLocked, mirrorGuards } from './mirror.ts';

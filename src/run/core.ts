@@ -1,0 +1,113 @@
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { processLogger, systemClock, toBase64url } from '#base';
+import { dispatchReady, issuePending, loadCa, makeCa } from '#fleet';
+import { openForAlerts } from '#incident';
+import { emit, numberEvents, type Shipping, shipLeaves, tailGuards } from '#log';
+import { settleArriving } from '#people';
+import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
+import { guardClient } from '#seal';
+import { listen, openPool } from '#store';
+import { loadRules, Watch } from '#watch';
+import { readProcessConfig } from './config.ts';
+import { type Loop, startLoop } from './loop.ts';
+import { runProcess } from './process.ts';
+
+// Core: certificates, dispatch, numbering, settling, watch, respond. It opens no port; work reaches it through the database.
+const logger = processLogger('core');
+const config = readProcessConfig('core');
+const keyFile = join(config.state, 'command.key');
+
+function init(): void {
+  const { privateKey, publicKey } = generateKeyPairSync('ed25519');
+  writeFileSync(keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' });
+  makeCa(config.state, systemClock());
+  process.stdout.write(`${JSON.stringify({ core: toBase64url(publicKey.export({ format: 'der', type: 'spki' })) })}\n`);
+}
+
+async function run(): Promise<void> {
+  const running = runProcess(logger);
+  const { database, publicKeys, sockets } = config;
+  if (!database || !publicKeys || !sockets.ledger || !sockets.sealer) throw new Error('incomplete configuration');
+  const signKey = createPrivateKey(readFileSync(keyFile));
+  const own = toBase64url(createPublicKey(signKey).export({ format: 'der', type: 'spki' }));
+  if (own !== publicKeys.core) throw new Error('the command key is not the one of this installation');
+  const ca = loadCa(config.state);
+  const pool = openPool(database, { max: 20, name: 'core' });
+  running.onStop(() => pool.end());
+  const guards = {
+    ledger: guardClient(sockets.ledger, { name: 'ledger' }),
+    sealer: guardClient(sockets.sealer, { name: 'sealer' }),
+  };
+  // A connection of its own: a long poll must not hold up the others.
+  const tail = guardClient(sockets.ledger, { name: 'ledger' });
+  await pool.query('select log.prepare_days(7)');
+
+  const shipping: Shipping = { forked: false };
+  const watch = new Watch(pool, loadRules());
+  const loops: Record<string, Loop> = {};
+  const loop = (name: string, pauseMs: number, step: () => Promise<number>) => {
+    loops[name] = startLoop(name, pauseMs, step, logger);
+  };
+  const then = (step: () => Promise<number>, next: readonly string[]) => async () => {
+    const done = await step();
+    if (done > 0) for (const name of next) loops[name]?.wake();
+    return done;
+  };
+  loop(
+    'number',
+    100,
+    then(() => numberEvents(pool), ['ship', 'watch', 'mirror']),
+  );
+  loop('ship', 200, () => shipLeaves(pool, guards.ledger, shipping));
+  loop(
+    'tail',
+    20,
+    then(() => tailGuards(pool, tail), ['number']),
+  );
+  loop(
+    'watch',
+    100,
+    then(() => watch.step(), ['contain']),
+  );
+  loop(
+    'contain',
+    250,
+    then(() => contain(pool, guards), ['incident']),
+  );
+  loop('incident', 1_000, () => openForAlerts(pool));
+  loop('mirror', 200, () => mirrorGuards(pool));
+  loop('settle', 500, () => settleArriving(pool, guards.ledger));
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
+  loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  loop('expiry', 30_000, () => expireApprovals(pool));
+  loop('locks', 500, () => lockByHand(pool, guards));
+  loop('days', 3_600_000, async () => {
+    await pool.query('select log.prepare_days(7)');
+    return 0;
+  });
+  const hints = [
+    listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
+    listen(database, 'bartizan_work', () => {
+      for (const name of ['certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+    }),
+  ];
+  running.onStop(async () => {
+    tail.close();
+    await Promise.all([...hints.map((hint) => hint.close()), ...Object.values(loops).map((one) => one.close())]);
+    guards.ledger.close();
+    guards.sealer.close();
+  });
+  await emit(pool, { kind: 'system.started', actor: 'core' });
+  running.ready();
+  logger.info('core is at work', { rules: loadRules().length });
+}
+
+if (process.argv.includes('--init')) init();
+else
+  await run().catch((error: unknown) => {
+    logger.error('core cannot start', error);
+    process.exit(1);
+  });

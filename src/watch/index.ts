@@ -1,0 +1,5 @@
+export { Engine, type Finding, fieldsOf } from './engine.ts';
+export { WatchError } from './error.ts';
+export { loadRules, RULES_DIR } from './load.ts';
+export { compileRules, LEVELS, type Level, parseCases, type Rule, type RuleCase } from './rule.ts';
+export { Watch } from './watch.ts';
