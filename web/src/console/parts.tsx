@@ -41,9 +41,12 @@ const COMMAND: Readonly<Record<string, Tone>> = {
   delivered: 'info',
   not_now: 'warn',
   cancelled: 'quiet',
+  'awaiting-approval': 'warn',
+  ready: 'info',
+  dispatched: 'info',
 };
 export const CommandChip = ({ state }: { state: string }) => (
-  <Chip tone={COMMAND[state] ?? 'bad'}>{state.replaceAll('_', ' ')}</Chip>
+  <Chip tone={COMMAND[state] ?? 'bad'}>{state.replace(/[_-]/g, ' ')}</Chip>
 );
 
 export function DeviceLink({ handle }: { handle: string }) {

@@ -6,9 +6,15 @@ import { canonicalJson, type Json } from '../shared/canonical.ts';
 const INFO = 'bartizan reveal v1';
 const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 
+/** WebCrypto's key pair. */
+export interface BrowserKey {
+  readonly privateKey: CryptoKey;
+  readonly publicKey: CryptoKey;
+}
+
 /** A key pair for one reveal. The private half cannot leave this page and dies with it. */
-export async function newBrowserKey(): Promise<{ pair: CryptoKeyPair; publicKey: string }> {
-  const pair = (await crypto.subtle.generateKey({ name: 'X25519' }, false, ['deriveBits'])) as CryptoKeyPair;
+export async function newBrowserKey(): Promise<{ pair: BrowserKey; publicKey: string }> {
+  const pair = (await crypto.subtle.generateKey({ name: 'X25519' }, false, ['deriveBits'])) as BrowserKey;
   return { pair, publicKey: toBase64url(await crypto.subtle.exportKey('raw', pair.publicKey)) };
 }
 
@@ -27,7 +33,7 @@ export async function receiptHolds(ledgerSpki: string, receipt: Receipt, grant: 
 
 /** Opens the sealer's answer. Throws if it was made for another key, another receipt, or was changed on its way. */
 export async function openAnswer(
-  pair: CryptoKeyPair,
+  pair: BrowserKey,
   answer: { enc: string; ct: string; receipt: Receipt },
 ): Promise<ReadonlyMap<string, string>> {
   const recipient = await suite.createRecipientContext({

@@ -20,7 +20,7 @@ function Shown(props: { grant: Grant; receipt: Receipt; values: ReadonlyMap<stri
   const { grant, receipt, values, onHide } = props;
   const [until] = useState(() => Date.now() + SHOWN_MS);
   const now = useNow();
-  const left = Math.max(0, Math.ceil((until - now) / 1000));
+  const left = Math.min(SHOWN_MS / 1000, Math.max(0, Math.ceil((until - now) / 1000)));
   useEffect(() => {
     const hidden = () => document.visibilityState === 'hidden' && onHide();
     const timer = setTimeout(onHide, SHOWN_MS);

@@ -34,6 +34,9 @@ export function span(ms: number): string {
   return d < 14 && h % 24 !== 0 ? `${d} d ${h % 24} h` : `${d} d`;
 }
 
+/** A measured duration: `0.8 s` while tenths matter, then as `span`. */
+export const duration = (ms: number): string => (ms < 10_000 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : span(ms));
+
 /** `2026-11-24 03:12:45 UTC`. */
 export const utc = (at: number | string): string => `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 

@@ -1,5 +1,5 @@
 import { useId, useState } from 'react';
-import { span, When } from '../../shared/time.tsx';
+import { duration, When } from '../../shared/time.tsx';
 import { api } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import type { Action, AlertDetail } from '../model.ts';
@@ -26,7 +26,7 @@ function Actions({ actions, since }: { actions: readonly Action[]; since: string
                 begun <When at={action.startedAt} />
               </>
             ) : (
-              `${span(Date.parse(action.doneAt) - Date.parse(since))} after the event`
+              `${duration(Date.parse(action.doneAt) - Date.parse(since))} after the event`
             )}
           </span>
         </li>
@@ -127,7 +127,7 @@ export function AlertPage({ id }: { id: string }) {
               <dt>Event</dt>
               <dd>
                 <When at={data.alert.eventTime} />, raised{' '}
-                {span(Date.parse(data.alert.createdAt) - Date.parse(data.alert.eventTime))} later
+                {duration(Date.parse(data.alert.createdAt) - Date.parse(data.alert.eventTime))} later
               </dd>
               <dt>About</dt>
               <dd>
