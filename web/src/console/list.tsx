@@ -78,7 +78,7 @@ export function Pager({
   shown: number;
   total: number;
   next: string | null;
-  what: string;
+  what: readonly [one: string, many: string];
 }) {
   const [search] = useSearch();
   const place = (after: string | null) => {
@@ -90,7 +90,9 @@ export function Pager({
   return (
     <div className="row apart">
       <span className="quiet" role="status">
-        {shown === total ? `${total} ${what}` : `${shown} of ${total} ${what} on this page`}
+        {shown === total
+          ? `${total} ${total === 1 ? what[0] : what[1]}`
+          : `${shown} of ${total} ${what[1]} on this page`}
       </span>
       <span className="row">
         {search.has('after') ? (

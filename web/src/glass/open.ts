@@ -6,15 +6,18 @@ import { canonicalJson, type Json } from '../shared/canonical.ts';
 const INFO = 'bartizan reveal v1';
 const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
 
+/** Taken from the function, so that the type is the same with Node's and with the browser's declarations. */
+type Key = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+
 /** WebCrypto's key pair. */
 export interface BrowserKey {
-  readonly privateKey: CryptoKey;
-  readonly publicKey: CryptoKey;
+  readonly privateKey: Key;
+  readonly publicKey: Key;
 }
 
 /** A key pair for one reveal. The private half cannot leave this page and dies with it. */
 export async function newBrowserKey(): Promise<{ pair: BrowserKey; publicKey: string }> {
-  const pair = (await crypto.subtle.generateKey({ name: 'X25519' }, false, ['deriveBits'])) as BrowserKey;
+  const pair = (await crypto.subtle.generateKey({ name: 'X25519' }, false, ['deriveBits'])) as unknown as BrowserKey;
   return { pair, publicKey: toBase64url(await crypto.subtle.exportKey('raw', pair.publicKey)) };
 }
 

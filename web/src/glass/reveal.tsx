@@ -150,8 +150,8 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
         <dd>
           {count} of at most {most} in one touch, and towards your limit for today
         </dd>
-        <dt>Seen by</dt>
-        <dd>everyone who reads the log: your handle, these handles and your reason</dd>
+        <dt>Kept in the log</dt>
+        <dd>your handle, these handles and your reason, for good</dd>
       </dl>
       {count > most ? (
         <p className="note warn">
@@ -170,7 +170,10 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
             value={purpose}
             aria-invalid={short}
             aria-describedby="purpose-error"
-            onChange={(event) => setPurpose(event.target.value)}
+            onChange={(event) => {
+              setPurpose(event.target.value);
+              setShort(false);
+            }}
           />
           <span id="purpose-error" className="field-error">
             {short ? 'Write at least 5 characters: the person concerned may read this.' : ''}

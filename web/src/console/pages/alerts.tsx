@@ -87,7 +87,7 @@ export function Alerts() {
           ) : (
             <>
               <Rows items={items} />
-              <Pager shown={items.length} total={total} next={next} what="alerts" />
+              <Pager shown={items.length} total={total} next={next} what={['alert', 'alerts']} />
             </>
           )
         }

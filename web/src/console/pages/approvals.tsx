@@ -99,7 +99,7 @@ export function Approvals() {
                   <Item key={approval.id} approval={approval} />
                 ))}
               </ul>
-              <Pager shown={items.length} total={total} next={next} what="approvals" />
+              <Pager shown={items.length} total={total} next={next} what={['approval', 'approvals']} />
             </>
           )
         }

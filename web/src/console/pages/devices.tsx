@@ -109,7 +109,7 @@ export function Devices() {
           ) : (
             <>
               <Rows items={items} pick={pick} />
-              <Pager shown={items.length} total={total} next={next} what="devices" />
+              <Pager shown={items.length} total={total} next={next} what={['device', 'devices']} />
             </>
           )
         }

@@ -55,7 +55,7 @@ function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<type
                   </span>
                 )}
               </td>
-              <td>
+              <td className="nowrap">
                 {person.fields.length === 0 ? <span className="quiet">nothing yet</span> : person.fields.join(', ')}
               </td>
             </tr>
@@ -92,7 +92,7 @@ export function People() {
           ) : (
             <>
               <Rows items={items} pick={pick} />
-              <Pager shown={items.length} total={total} next={next} what="people" />
+              <Pager shown={items.length} total={total} next={next} what={['person', 'people']} />
             </>
           )
         }
