@@ -18,7 +18,7 @@ export interface ExposureReport {
   readonly from: string;
   readonly to: string;
   readonly principal: string | null;
-  readonly people: number;
+  readonly peopleCount: number;
   readonly proven: readonly string[];
   readonly provenCount: number;
   readonly upperBoundCount: number;
@@ -133,7 +133,7 @@ export function assess(
     from: new Date(window.from).toISOString(),
     to: new Date(window.to).toISOString(),
     principal: incident.principal,
-    people,
+    peopleCount: people,
     proven,
     provenCount: proven.length,
     upperBoundCount: upperBound,

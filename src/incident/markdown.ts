@@ -13,7 +13,7 @@ export function exposureMarkdown(report: ExposureReport): string {
     `| proven read | ${report.provenCount} |`,
     `| upper bound | ${report.upperBoundCount} |`,
     `| unreadable in the window | ${report.unreadableCount} |`,
-    `| in the directory | ${report.people} |`,
+    `| in the directory | ${report.peopleCount} |`,
     '',
     ...(Object.keys(report.byField).length > 0
       ? [

@@ -10,18 +10,27 @@ const HEALTHY_MS = 60_000;
 /** EX_IOERR: a guard found its log unusable. Starting it again would not mend that. */
 export const UNUSABLE = 74;
 
+/** No inspector by signal, no code from strings, a bounded heap. */
+const NODE_ARGS = [
+  ...['--disable-warning=ExperimentalWarning', '--disable-sigusr1', '--disallow-code-generation-from-strings'],
+  '--max-old-space-size=768',
+];
+
 /** One process of the product, kept alive until it is told to stop. */
 export class Child {
   readonly name: ProcessName;
   /** More arguments for Node; the drill loads its attacker this way. */
   nodeArgs: readonly string[] = [];
   restarts = 0;
+  /** Exits since it was ready for the last time. */
+  failures = 0;
   /** The exit status with which a process left for good, if it did. */
   failed: number | undefined;
   readonly #home: Home;
   readonly #onFailed: (name: ProcessName, status: number) => void;
   #process: ChildProcess | undefined;
   #ready = Promise.withResolvers<void>();
+  #open = false;
   #stopping = false;
   #backoff = FIRST_BACKOFF_MS;
   #timer: NodeJS.Timeout | undefined;
@@ -36,7 +45,7 @@ export class Child {
     return this.#process?.pid;
   }
 
-  /** Resolves when the process that runs now has opened its doors. */
+  /** Resolves when the process, or the one that follows it after a failure, has opened its doors. */
   get ready(): Promise<void> {
     return this.#ready.promise;
   }
@@ -49,7 +58,8 @@ export class Child {
     const child = spawn(
       this.#home.node,
       [
-        ...['--disable-warning=ExperimentalWarning', ...this.nodeArgs],
+        ...NODE_ARGS,
+        ...this.nodeArgs,
         ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
       ],
       {
@@ -63,7 +73,11 @@ export class Child {
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => this.#log(part));
     child.stdio[3]?.on('data', (part: Buffer) => {
-      if (part.toString().includes('READY=1')) this.#ready.resolve();
+      if (part.toString().includes('READY=1')) {
+        this.#open = true;
+        this.failures = 0;
+        this.#ready.resolve();
+      }
     });
     // The lifeline: held open, never written.
     for (const fd of [3, 4]) child.stdio[fd]?.on('error', () => {});
@@ -89,6 +103,7 @@ export class Child {
     await this.stop();
     this.nodeArgs = nodeArgs;
     this.#ready = Promise.withResolvers();
+    this.#open = false;
     this.start();
     await this.ready;
   }
@@ -96,7 +111,9 @@ export class Child {
   #ended(status: number, startedAt: number): void {
     this.#process = undefined;
     if (this.#stopping) return;
-    this.#ready = Promise.withResolvers();
+    if (this.#open) this.#ready = Promise.withResolvers();
+    this.#open = false;
+    this.failures += 1;
     this.#log(
       Buffer.from(
         `${JSON.stringify({ time: new Date().toISOString(), process: 'supervisor', level: 'warn', message: `${this.name} ended`, status })}\n`,

@@ -1,10 +1,11 @@
-import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import type { PublicKeys } from '#seal';
-import { type DatabaseConfig, type Embedded, ensureRoles, migrate, startEmbedded } from '#store';
-import { Child } from './child.ts';
+import { type DatabaseConfig, ensureRoles, migrate } from '#store';
+import { Child, UNUSABLE } from './child.ts';
 import { RunError } from './config.ts';
+import { type Server, startServer } from './database.ts';
 import { type Home, isRoot, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
 
@@ -15,6 +16,8 @@ export interface ProductOptions extends Partial<InstanceOptions> {
   /** Throw-away database without fsync, for tests only. */
   readonly fsync?: boolean;
   readonly prefer?: 'distribution' | 'package';
+  /** Called when a process stopped for good: its state cannot be used, and starting it again would not help. */
+  readonly onFailed?: (name: ProcessName) => void;
 }
 
 /** The running product. */
@@ -26,15 +29,20 @@ export interface Product {
   /** Superuser of the embedded database: for the operator's own tools and outside observers, never for a process. */
   readonly admin: DatabaseConfig;
   readonly postgresOrigin: string;
-  readonly postgresPid: number;
+  readonly postgresPid: number | undefined;
+  /** PostgreSQL's programs and what they need in their environment. */
+  readonly postgresDir: string;
+  readonly postgresEnv: Readonly<Record<string, string>>;
   /** Founders' one-time links, used ones included; the guards know which. */
   readonly founders: readonly { readonly admin: string; readonly token: string; readonly link: string }[];
   process(name: ProcessName): Child;
+  /** Every process of ours that runs now, by name, with `postgres`. */
+  pids(): Readonly<Record<string, number>>;
   stop(): Promise<void>;
 }
 
 const DEFAULTS: InstanceOptions = {
-  org: 'Example Agency',
+  org: 'example-agency',
   portBase: 8440,
   founders: 3,
   topic: 'com.apple.mgmt.External.bartizan',
@@ -47,11 +55,8 @@ const DEFAULTS: InstanceOptions = {
  */
 export async function startProduct(options: ProductOptions): Promise<Product> {
   const home = openHome(options.home);
-  prepareHome(home);
   const release = lockHome(home);
-  const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
-  for (const offset of [0, 1, 2]) await portIsFree(settings.portBase + offset);
-  let database: Embedded | undefined;
+  let database: Server | undefined;
   const children = new Map<ProcessName, Child>();
   const stop = async () => {
     for (const child of [...children.values()].reverse()) await child.stop();
@@ -59,15 +64,14 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     release();
   };
   try {
-    database = await startEmbedded({
-      dir: join(home.dir, 'pg', 'data'),
-      socketDir: join(home.run, 'pg'),
-      passwordFile: join(home.dir, 'supervisor', 'pg-admin'),
-      log: (line) => appendFileSync(join(home.dir, 'logs', 'postgres.log'), `${line}\n`, { mode: 0o600 }),
+    prepareHome(home);
+    const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
+    for (const offset of [0, 1, 2]) await portIsFree(settings.portBase + offset);
+    database = await startServer(home, {
       ...(options.fsync === undefined ? {} : { fsync: options.fsync }),
       ...(options.prefer === undefined ? {} : { prefer: options.prefer }),
     });
-    const { admin } = database;
+    const { admin, binaries } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
     const keys = isFounded(home) ? readKeys(home) : await found(home, settings, { admin, passwords });
@@ -75,27 +79,38 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     for (const name of PROCESSES.filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
         process.stderr.write(
-          `${failed} stopped for good (status ${status}): its log cannot be used. Nothing is read until this is mended.\n`,
+          `${failed} stopped for good (status ${status}): its state cannot be used. Nothing is read until this is mended.\n`,
         );
+        options.onFailed?.(failed);
       });
       children.set(name, child);
     }
     await bringUp(children, home);
     const urls = ORIGINS(settings.portBase);
+    const server = database;
     return {
       home,
       level: isRoot() ? 'L1' : 'L0',
       urls,
       keys,
       admin,
-      postgresOrigin: `${database.binaries.origin} ${database.binaries.major}`,
-      postgresPid: database.pid,
+      postgresOrigin: database.origin,
+      get postgresPid() {
+        return server.pid;
+      },
+      postgresDir: database.binaries?.dir ?? '/usr/bin',
+      postgresEnv: database.binaries?.env ?? {},
       founders: readFounders(home).map(({ admin: founder, token }) => ({
         admin: founder,
         token,
         link: `${urls.glass}/#join=${token}&admin=${founder}`,
       })),
       process: (name) => children.get(name)!,
+      pids: () => {
+        const running = [...children].map(([name, child]) => [name, child.pid] as const);
+        const all = [['postgres', server.pid] as const, ...running];
+        return Object.fromEntries(all.filter((entry): entry is [ProcessName, number] => entry[1] !== undefined));
+      },
       stop,
     };
   } catch (error) {
@@ -112,26 +127,25 @@ async function bringUp(children: ReadonlyMap<ProcessName, Child>, home: Home): P
   ] as const) {
     const started = wave.flatMap((name) => children.get(name) ?? []);
     for (const child of started) child.start();
-    for (const child of started) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(
-          () =>
-            reject(
-              new RunError(
-                'start-failed',
-                `${child.name} did not become ready. Its log is ${join(home.dir, 'logs', `${child.name}.log`)}.`,
-              ),
-            ),
-          45_000,
-        );
-      });
-      try {
-        await Promise.race([child.ready, late]);
-      } finally {
-        clearTimeout(timer);
-      }
-    }
+    for (const child of started) await opened(child, home);
+  }
+}
+
+/** Waits until a process is ready; one that fails again and again, or for good, is not waited for. */
+async function opened(child: Child, home: Home): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const startedAt = Date.now();
+  const late = new Promise<never>((_, reject) => {
+    timer = setInterval(() => {
+      if (child.failed !== UNUSABLE && child.failures < 4 && Date.now() - startedAt < 45_000) return;
+      const log = join(home.dir, 'logs', `${child.name}.log`);
+      reject(new RunError('start-failed', `${child.name} did not become ready. Its log says why: ${log}`));
+    }, 100);
+  });
+  try {
+    await Promise.race([child.ready, late]);
+  } finally {
+    clearInterval(timer);
   }
 }
 
@@ -159,18 +173,35 @@ function readKeys(home: Home): PublicKeys {
 
 /** One supervisor per home: a living one is named, a dead one's mark is taken over. */
 function lockHome(home: Home): () => void {
+  mkdirSync(home.dir, { recursive: true, mode: 0o755 });
+  mkdirSync(join(home.dir, 'supervisor'), { recursive: true, mode: 0o700 });
   const file = join(home.dir, 'supervisor', 'pid');
-  if (existsSync(file)) {
-    const pid = Number(readFileSync(file, 'utf8'));
-    if (pid !== process.pid && isOurs(pid)) {
-      throw new RunError(
-        'in-use',
-        `This installation is running already (process ${pid}). Stop it first, or choose another --home.`,
-      );
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      writeFileSync(file, String(process.pid), { mode: 0o600, flag: 'wx' });
+      return () => rmSync(file, { force: true });
+    } catch (cause) {
+      const pid = readSupervisorPid(home);
+      if (pid !== undefined || attempt > 3) {
+        throw new RunError(
+          'in-use',
+          `This installation is running already (process ${pid ?? 'unknown'}). Stop it first, or choose another --home.`,
+          { cause },
+        );
+      }
+      rmSync(file, { force: true });
     }
   }
-  writeFileSync(file, String(process.pid), { mode: 0o600 });
-  return () => rmSync(file, { force: true });
+}
+
+/** The process id of the living supervisor of a home, if there is one. */
+export function readSupervisorPid(home: Home): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(home.dir, 'supervisor', 'pid'), 'utf8'));
+    return isOurs(pid) ? pid : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function isOurs(pid: number): boolean {

@@ -1,0 +1,163 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { BartizanError } from '#base';
+import { RunError } from './config.ts';
+import { demo } from './demo.ts';
+import { january } from './drill/january.ts';
+import { defaultHome, openHome } from './home.ts';
+import { verifyLogDir } from './log-verify.ts';
+import { buildPages } from './pages.ts';
+import { importPeople } from './stage.ts';
+import { startProduct } from './supervisor.ts';
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+const DRILLS = [
+  { id: 'january', what: 'attacker inside edge, stolen admin, stolen database and files (30 January 2026)' },
+];
+
+const number = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65_000)
+    throw new RunError('usage', `'${text}' is not a whole number in range.`);
+  return value;
+};
+
+const program = new Command('bartizan')
+  .description('Self-hosted manager for staff phones that expects to be attacked')
+  .showHelpAfterError();
+
+program
+  .command('start')
+  .description('start the product and keep it running')
+  .option('--home <dir>', 'instance directory')
+  .option('--port-base <port>', 'console, glass and edge listen on this port and the next two', number)
+  .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
+  .option('--founders <n>', 'how many founding admins (first start only)', number)
+  .action(async (options: { home?: string; portBase?: number; org?: string; founders?: number }) => {
+    if (options.founders !== undefined && options.founders < 2)
+      throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
+    await buildPages();
+    const { home = defaultHome(), ...rest } = options;
+    const product = await startProduct({ home, ...rest });
+    say(`Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`);
+    for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
+    say(product.urls.console);
+    await new Promise<void>((resolve) => {
+      process.once('SIGINT', resolve);
+      process.once('SIGTERM', resolve);
+    });
+    await product.stop();
+  });
+
+program
+  .command('demo')
+  .description('the product with an invented directory and 200 simulated phones')
+  .option('--check', 'run the whole story unattended and judge it', false)
+  .option('--reset', 'delete the demonstration’s data first', false)
+  .option('--home <dir>', 'instance directory')
+  .option('--port-base <port>', 'first of three ports', number)
+  .option('--phones <n>', 'how many phones', number)
+  .action(async (options) => {
+    process.exitCode = await demo(options);
+  });
+
+const drill = program.command('drill').description('attack the real stack and judge it from outside');
+drill
+  .command('list')
+  .option('--json', 'one JSON object', false)
+  .action(({ json }: { json: boolean }) => {
+    if (json) say(JSON.stringify(DRILLS));
+    else for (const { id, what } of DRILLS) say(`${id}  ${what}`);
+  });
+const runDrill = async (id: string, options: { json: boolean; portBase: number; phones: number; people: number }) => {
+  if (!DRILLS.some((one) => one.id === id))
+    throw new RunError('usage', `There is no drill '${id}'. See 'bartizan drill list'.`);
+  await buildPages();
+  const result = await january(options, options.json ? (line) => process.stderr.write(`${line}\n`) : say);
+  if (options.json) say(JSON.stringify(result));
+  else say(result.passed ? 'passed' : 'FAILED');
+  process.exitCode = result.passed ? 0 : 1;
+};
+for (const [name, args] of [
+  ['run', '<id>'],
+  ['january', ''],
+] as const) {
+  drill
+    .command(`${name} ${args}`.trim())
+    .option('--json', 'last line is one JSON object', false)
+    .option('--port-base <port>', 'first of three ports', number, 8450)
+    .option('--phones <n>', 'how many simulated phones', number, 40)
+    .option('--people <n>', 'how many invented people', number, 60)
+    .action((...given: unknown[]) => {
+      const [first, second] = given;
+      return args === ''
+        ? runDrill('january', first as Parameters<typeof runDrill>[1])
+        : runDrill(first as string, second as Parameters<typeof runDrill>[1]);
+    });
+}
+
+program
+  .command('import')
+  .description('seal a CSV file of people into the directory of the running product')
+  .argument('<file>', 'CSV with header given_name,family_name,email,mobile,unit,member_state')
+  .option('--home <dir>', 'instance directory')
+  .action(async (file: string, { home = defaultHome() }: { home?: string }) => {
+    let csv: string;
+    try {
+      csv = readFileSync(file, 'utf8');
+    } catch (cause) {
+      throw new RunError('usage', 'The file cannot be read.', { cause });
+    }
+    const handles = await importPeople({ home: openHome(home) }, csv);
+    say(`${handles.length} people are sealed. Their handles:`);
+    for (const handle of handles) say(handle);
+  });
+
+program
+  .command('log')
+  .description('the transparency log')
+  .command('verify')
+  .argument('<dir>', 'folder of the log, such as <home>/ledger/log')
+  .option('--key <verifier>', 'C2SP verifier key; default: the installation’s public keys beside the folder')
+  .option('--json', 'one JSON object', false)
+  .action(async (dir: string, options: { key?: string; json: boolean }) => {
+    const verifierKey = options.key ?? keyBeside(dir);
+    const report = await verifyLogDir(dir, { verifierKey });
+    if (options.json) say(JSON.stringify(report));
+    else {
+      for (const { path, problem } of report.problems) say(`${path}: ${problem}`);
+      say(report.ok ? `${report.entries} entries re-derived, root ${report.root}` : 'the log does NOT verify');
+    }
+    process.exitCode = report.ok ? 0 : 1;
+  });
+
+function keyBeside(dir: string): string {
+  try {
+    return (JSON.parse(readFileSync(join(dir, '..', '..', 'public', 'keys.json'), 'utf8')) as { log: string }).log;
+  } catch (cause) {
+    throw new RunError(
+      'usage',
+      'Say with --key whose log this is: the verifier key from the installation’s public/keys.json.',
+      { cause },
+    );
+  }
+}
+
+for (const name of Object.keys(process.env).filter((one) => one.startsWith('BARTIZAN_'))) {
+  if (name === 'BARTIZAN_TEST_PG') continue;
+  process.stderr.write(
+    `Unknown setting ${name} in the environment. Bartizan takes its settings from the command line.\n`,
+  );
+  process.exit(2);
+}
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.stderr.write(
+    `${error instanceof BartizanError ? error.message : 'Something failed on our side. Nothing was changed.'}\n`,
+  );
+  if (error instanceof BartizanError && error.cause instanceof Error && process.env['DEBUG'] === 'bartizan')
+    process.stderr.write(`${error.cause.stack}\n`);
+  process.exitCode = 1;
+}

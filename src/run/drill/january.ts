@@ -1,0 +1,104 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setStage } from '../stage.ts';
+import { type Attacked, attack, manageFleet, promises, sealedPeople } from '../story.ts';
+import { startProduct } from '../supervisor.ts';
+
+/** What `bartizan drill run january --json` prints as its last line. */
+export interface DrillResult {
+  readonly id: string;
+  readonly prevented: boolean;
+  readonly detected_ms: number | null;
+  readonly contained_ms: number | null;
+  readonly evidence: Readonly<Record<string, unknown>>;
+  readonly passed: boolean;
+}
+
+const CAPS = { perTouch: 5, perDay: 20 };
+
+/**
+ * The drill of 30 January on a fresh product of its own: attacker inside edge, stolen admin, stolen files; judged by an
+ * outside process. Nothing of it touches an installation that is in use. `tell` receives one line per finding.
+ */
+export async function january(
+  options: { portBase: number; phones: number; people: number },
+  tell: (line: string) => void,
+): Promise<DrillResult> {
+  const root = mkdtempSync(join(tmpdir(), 'btz-drill-'));
+  chmodSync(root, 0o755);
+  try {
+    const product = await startProduct({
+      home: join(root, 'h'),
+      portBase: options.portBase,
+      founders: 3,
+      caps: CAPS,
+      demo: true,
+      org: 'example-agency',
+    });
+    try {
+      const stage = await setStage(product, {
+        people: options.people,
+        phones: options.phones,
+        admins: 3,
+        pollMs: 1_000,
+      });
+      try {
+        stage.fleet.start();
+        const acknowledged = await manageFleet(stage);
+        const sealed = await sealedPeople(stage);
+        const outcome = await attack(product, stage, tell);
+        return judge(outcome, stage, { acknowledged, sealed, level: product.level }, tell);
+      } finally {
+        await stage.close();
+      }
+    } finally {
+      await product.stop();
+    }
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
+}
+
+function judge(
+  outcome: Attacked,
+  stage: Parameters<typeof promises>[2],
+  seen: { acknowledged: number; sealed: number; level: string },
+  tell: (line: string) => void,
+): DrillResult {
+  const kept = promises(
+    {
+      devices_enrolled: stage.fleet.numbers().enrolled,
+      commands_acknowledged: seen.acknowledged,
+      people_sealed: seen.sealed,
+      planted_values_found: outcome.filesFound,
+      edge_attack: {
+        steps_tried: outcome.edge.stepsTried,
+        steps_that_read_something: outcome.edge.stepsThatReadSomething,
+      },
+      stolen_admin: { records_read: outcome.stolen.recordsRead, cap: CAPS.perDay },
+      alert_ms: outcome.alertMs,
+      contained_ms: outcome.containedMs,
+      exposure: {
+        proven: outcome.exposure.proven,
+        upper_bound: outcome.exposure.upper,
+        unreadable: outcome.exposure.unreadable,
+      },
+      wipes_requested: outcome.stolen.wipesRequested,
+      wipes_executed: outcome.wipesExecuted,
+      log: { entries: outcome.log.entries, verified_by: outcome.log.ok ? ['bartizan'] : [] },
+    },
+    outcome,
+    stage,
+  );
+  for (const one of kept) tell(`${one.kept ? 'kept  ' : 'BROKEN'} ${one.promise}`);
+  tell('For comparison, as reported: 9 hours to contain, 6 days to the right count of people.');
+  return {
+    id: 'january',
+    prevented: outcome.edge.stepsThatReadSomething === 0 && outcome.filesFound === 0 && outcome.wipesExecuted === 0,
+    detected_ms: outcome.alertMs,
+    contained_ms: outcome.containedMs,
+    evidence: { ...outcome, level: seen.level, broken: kept.filter((one) => !one.kept).map((one) => one.promise) },
+    passed: kept.every((one) => one.kept),
+  };
+}

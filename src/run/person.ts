@@ -1,0 +1,185 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { request } from 'node:http';
+import { canonicalJson, fromBase64url, type Json, toBase64url, uuidv7 } from '#base';
+import {
+  type Approvable,
+  challengeOf,
+  type EnrolKey,
+  type Field,
+  type Grant,
+  hpkeOpen,
+  type PublicKeys,
+  type Receipt,
+  type Signable,
+  type SignIn,
+  verifyReceipt,
+  x25519Raw,
+} from '#seal';
+import { assertion, newPasskey, type SoftwarePasskey } from '#sim';
+
+export interface Origins {
+  readonly console: string;
+  readonly glass: string;
+}
+
+export interface Answered {
+  readonly status: number;
+  readonly body: Record<string, unknown>;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+}
+
+/**
+ * Somebody at a browser, played with a SOFTWARE PASSKEY: for tests, the unattended demonstration and the drills only. Does
+ * over HTTP exactly what the pages do; has no other way in.
+ */
+export class Person {
+  readonly origins: Origins;
+  readonly passkey: SoftwarePasskey;
+  admin: string;
+  #cookie = '';
+
+  constructor(origins: Origins, admin: string, passkey: SoftwarePasskey = newPasskey({ admin })) {
+    this.origins = origins;
+    this.admin = admin;
+    this.passkey = passkey;
+  }
+
+  /** Opens a one-time link: registers the passkey with both guards. */
+  async join(token: string): Promise<Answered> {
+    const enrol: EnrolKey = {
+      v: 1,
+      op: 'enrol-key',
+      token,
+      credential: this.passkey.credential,
+      publicKey: this.passkey.publicKey,
+      notAfter: Date.now() + 5 * 60_000,
+    };
+    return send(this.origins.glass, 'POST', '/api/enrol-key', { enrol, assertion: this.touch(enrol) });
+  }
+
+  /** Signs in to the console. */
+  async signIn(): Promise<Answered> {
+    const asked = await this.call('POST', '/api/session/challenge');
+    const document = asked.body['document'] as SignIn | undefined;
+    if (document === undefined) return asked;
+    const answer = await this.call('POST', '/api/session', { document, assertion: this.touch(document) });
+    const cookie = answer.headers['set-cookie'];
+    if (cookie !== undefined) this.#cookie = String(cookie).split(';')[0]!;
+    return answer;
+  }
+
+  /** The session cookie: what a thief of the browser's storage has. */
+  get cookie(): string {
+    return this.#cookie;
+  }
+
+  set cookie(stolen: string) {
+    this.#cookie = stolen;
+  }
+
+  /** A request to the console's API. */
+  async call(method: string, path: string, body?: unknown): Promise<Answered> {
+    return send(this.origins.console, method, path, body, this.#cookie);
+  }
+
+  /** Asks for values; one touch. Values that the guards opened, or the refusal. */
+  async reveal(
+    field: Field,
+    subjects: readonly string[],
+    purpose: string,
+  ): Promise<{ values: Record<string, string>; answer: Answered }> {
+    const { privateKey } = generateKeyPairSync('x25519');
+    const grant: Grant = {
+      v: 1,
+      op: 'reveal',
+      id: uuidv7(),
+      admin: this.admin,
+      field,
+      subjects: [...new Set(subjects)].sort(),
+      purpose,
+      notAfter: Date.now() + 5 * 60_000,
+      browserKey: toBase64url(x25519Raw(privateKey)),
+    };
+    const answer = await send(this.origins.glass, 'POST', '/api/reveal', { grant, assertion: this.touch(grant) });
+    if (answer.status !== 200) return { values: {}, answer };
+    const { enc, ct, receipt } = answer.body as unknown as { enc: string; ct: string; receipt: Receipt };
+    const keys = (await send(this.origins.glass, 'GET', '/api/keys')).body['keys'] as unknown as PublicKeys;
+    if (!verifyReceipt(keys.ledger, receipt)) throw new Error('the receipt is not the ledger’s');
+    const plain = hpkeOpen(privateKey, Buffer.concat([fromBase64url(enc), fromBase64url(ct)]), {
+      info: 'bartizan reveal v1',
+      aad: Buffer.from(canonicalJson(receipt as unknown as Json)),
+    });
+    return { values: (JSON.parse(plain.toString('utf8')) as { values: Record<string, string> }).values, answer };
+  }
+
+  /** Signs an approval on glass. */
+  async approve(id: string): Promise<Answered> {
+    const shown = await send(this.origins.glass, 'GET', `/api/approvals/${id}`);
+    const document = shown.body['document'] as Approvable | undefined;
+    if (document === undefined) return shown;
+    return send(this.origins.glass, 'POST', `/api/approvals/${id}/signatures`, { assertion: this.touch(document) });
+  }
+
+  touch(document: Signable) {
+    return assertion(this.passkey, {
+      challenge: challengeOf(document),
+      origin: this.origins.glass,
+      rpId: new URL(this.origins.glass).hostname,
+    });
+  }
+}
+
+/** One request to an origin of ours. Loopback is dialled directly: `*.localhost` resolves in browsers only. */
+export function send(origin: string, method: string, path: string, body?: unknown, cookie = ''): Promise<Answered> {
+  const { host, port } = new URL(origin);
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        ...{ host: '127.0.0.1', port, method, path, timeout: 30_000 },
+        headers: {
+          ...{ host, origin, accept: 'application/json', 'x-bartizan': '1' },
+          ...(cookie === '' ? {} : { cookie }),
+          ...(text === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+        },
+      },
+      (response) => {
+        const parts: Buffer[] = [];
+        response.on('data', (part: Buffer) => parts.push(part));
+        response.on('end', () => {
+          const words = Buffer.concat(parts).toString('utf8');
+          let parsed: unknown = {};
+          try {
+            parsed = words === '' ? {} : JSON.parse(words);
+          } catch {
+            parsed = { text: words };
+          }
+          resolve({
+            status: response.statusCode ?? 0,
+            body: parsed as Record<string, unknown>,
+            headers: response.headers,
+          });
+        });
+        response.on('error', reject);
+      },
+    );
+    call.on('error', reject);
+    call.on('timeout', () => call.destroy(new Error('no answer in 30 s')));
+    call.end(text);
+  });
+}
+
+/** Everything of a paged answer. */
+export async function allOf<T>(person: Person, path: string): Promise<T[]> {
+  const items: T[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const joint = path.includes('?') ? '&' : '?';
+    const page = await person.call('GET', cursor === '' ? path : `${path}${joint}after=${encodeURIComponent(cursor)}`);
+    if (page.status !== 200) throw new Error(`the console answered ${page.status} to a list`);
+    items.push(...(page.body['items'] as T[]));
+    cursor = (page.body['next'] as string | null) ?? null;
+  }
+  return items;
+}

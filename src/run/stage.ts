@@ -1,0 +1,178 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  inventPeople,
+  KeyPool,
+  newPhone,
+  openLine,
+  ownersDeviceName,
+  Phone,
+  PhoneFleet,
+  type PhoneState,
+  peopleCsv,
+  plantedValues,
+  type SoftwarePasskey,
+} from '#sim';
+import { RunError } from './config.ts';
+import { allOf, Person } from './person.ts';
+import type { Product } from './supervisor.ts';
+
+/** The invented world around a product: its admins (software passkeys), its people, its phones. Kept in `<home>/demo`. */
+export interface Stage {
+  readonly admins: readonly Person[];
+  readonly fleet: PhoneFleet;
+  /** Every name, number, address and device name that must not be found in clear anywhere. */
+  readonly planted: readonly string[];
+  readonly people: number;
+  save(): void;
+  close(): Promise<void>;
+}
+
+interface Saved {
+  readonly passkeys: SoftwarePasskey[];
+  readonly phones: PhoneState[];
+  readonly people: number;
+}
+
+export interface StageOptions {
+  readonly people: number;
+  readonly phones: number;
+  /** How many of the founders are played by software passkeys; the others are for real people. */
+  readonly admins: number;
+  /** Time between two polls of one phone, milliseconds. */
+  readonly pollMs: number;
+}
+
+/** Sets the stage on a fresh product, or takes up where the last run ended. */
+export async function setStage(product: Product, options: StageOptions): Promise<Stage> {
+  const dir = join(product.home.dir, 'demo');
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  chmodSync(dir, 0o700);
+  const file = join(dir, 'stage.json');
+  const saved = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Saved) : undefined;
+  const line = openLine({ sockets: 16 });
+  const stage = saved === undefined ? await build(product, options, line) : resume(product, saved, options, line);
+  const planted = plantedValues(
+    inventPeople(stage.people),
+    stage.fleet.phones.map((phone) => phone.state),
+  );
+  const save = () => {
+    const text = JSON.stringify({
+      passkeys: stage.admins.map((admin) => admin.passkey),
+      phones: stage.fleet.phones.map((phone) => phone.state),
+      people: stage.people,
+    } satisfies Saved);
+    writeFileSync(`${file}.new`, text, { mode: 0o600 });
+    renameSync(`${file}.new`, file);
+  };
+  save();
+  return {
+    ...stage,
+    planted,
+    save,
+    close: async () => {
+      await stage.fleet.stop();
+      line.close();
+      save();
+    },
+  };
+}
+
+type Built = Pick<Stage, 'admins' | 'fleet' | 'people'>;
+
+async function build(product: Product, options: StageOptions, line: ReturnType<typeof openLine>): Promise<Built> {
+  const keys = new KeyPool();
+  const filled = keys.fill(options.phones);
+  const admins: Person[] = [];
+  for (const founder of product.founders.slice(0, options.admins)) {
+    const person = new Person(product.urls, founder.admin);
+    must(await person.join(founder.token), 200, 'a founder could not join');
+    must(await person.signIn(), 200, 'a founder could not sign in');
+    admins.push(person);
+  }
+  const invented = inventPeople(options.people);
+  await importPeople(product, peopleCsv(invented));
+  const holders = (await allOf<{ handle: string }>(admins[0]!, '/api/people')).map((person) => person.handle);
+  const offered = await admins[0]!.call('POST', '/api/enrolments', {
+    holders: Array.from({ length: options.phones }, (_, i) => holders[i % holders.length] ?? null),
+  });
+  must(offered, 200, 'enrolments could not be offered');
+  const links = (offered.body['items'] as { link: string }[]).map((one) => one.link);
+  const phones = links.map((_, i) => {
+    const owner = invented[i % invented.length]!;
+    const kind = i % 5 === 4 ? ('iPad' as const) : ('iPhone' as const);
+    const state = newPhone({ deviceName: ownersDeviceName(owner, kind), phoneNumber: owner.mobile, kind });
+    return new Phone(state, { send: line.send, keyPool: keys, behaviour: i % 20 === 7 ? { notNow: 2 } : {} });
+  });
+  const fleet = new PhoneFleet(phones, { intervalMs: options.pollMs, concurrency: 12 });
+  await filled;
+  await fleet.enrol(links);
+  return { admins, fleet, people: options.people };
+}
+
+function resume(product: Product, saved: Saved, options: StageOptions, line: ReturnType<typeof openLine>): Built {
+  const admins = saved.passkeys.map((passkey) => new Person(product.urls, passkey.admin ?? '', passkey));
+  const phones = saved.phones.map((state) => new Phone(state, { send: line.send }));
+  const fleet = new PhoneFleet(phones, { intervalMs: options.pollMs, concurrency: 12 });
+  return { admins, fleet, people: saved.people };
+}
+
+/** Hands a CSV file to intake, as `bartizan import` does. Returns the handles. Throws with the refused lines. */
+export function importPeople(product: { readonly home: Product['home'] }, csv: string): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        socketPath: product.home.socket('intake', 'operator'),
+        ...{
+          path: '/import',
+          method: 'POST',
+          headers: { 'content-type': 'text/csv', 'content-length': Buffer.byteLength(csv) },
+        },
+      },
+      (response) => {
+        let text = '';
+        response.setEncoding('utf8').on('data', (part: string) => {
+          text += part;
+        });
+        response.on('end', () => {
+          let body: { handles?: string[]; refused?: { line: number; code: string }[]; title?: string } = {};
+          try {
+            body = JSON.parse(text) as typeof body;
+          } catch {
+            // an answer that is not ours
+          }
+          if (response.statusCode === 200 && body.handles) return resolve(body.handles);
+          const lines = (body.refused ?? []).slice(0, 20).map(({ line, code }) => `line ${line}: ${code}`);
+          return reject(new RunError('usage', [body.title ?? 'Nothing was imported.', ...lines].join('\n')));
+        });
+      },
+    );
+    call.on('error', (cause) =>
+      reject(
+        new RunError('start-failed', 'Intake cannot be reached. Is Bartizan running, and is this its --home?', {
+          cause,
+        }),
+      ),
+    );
+    call.end(csv);
+  });
+}
+
+export function must(answer: { status: number; body: Record<string, unknown> }, status: number, what: string): void {
+  if (answer.status === status || (status === 200 && answer.status > 200 && answer.status < 300)) return;
+  throw new RunError(
+    'start-failed',
+    `${what}: ${answer.status} ${String(answer.body['code'] ?? '')} ${String(answer.body['title'] ?? '')}`,
+  );
+}
+
+/** Waits until `ready` says so, at most `ms`. */
+export async function until(ready: () => Promise<boolean> | boolean, ms: number, stepMs = 200): Promise<boolean> {
+  for (let waited = 0; waited < ms; waited += stepMs) {
+    if (await ready()) return true;
+    await sleep(stepMs);
+  }
+  return ready();
+}
