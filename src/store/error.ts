@@ -1,4 +1,4 @@
 import { BartizanError } from '#base';
 
-/** Codes: `no-binaries`, `start-failed`, `stop-failed`, `migration-changed`, `migration-failed`, `in-use`. */
+/** Codes: `no-binaries`, `start-failed`, `stop-failed`, `migration-changed`, `migration-failed`, `in-use`, `no-password`, `bad-url`. */
 export class StoreError extends BartizanError {}
