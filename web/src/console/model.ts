@@ -1,3 +1,5 @@
+import type { Caps } from '../../../src/seal/messages.ts';
+
 /**
  * What the pages show, as the console's API answers it. Times are ISO 8601 in UTC; null means that it is not known
  * (never that it is fine). Handles only: no name or number of a person passes through this origin.
@@ -7,6 +9,8 @@ export interface Session {
   readonly role: string;
   readonly expiresAt: string;
   readonly glass: string;
+  /** The guards' limits; null if they do not answer. */
+  readonly caps: Pick<Caps, 'perTouch'> | null;
 }
 
 export interface Page<T> {

@@ -89,7 +89,7 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
 
   const [one, many] = WORD[field];
   const count = subjects.length;
-  const most = DEFAULT_CAPS.perTouch;
+  const most = (config.caps ?? DEFAULT_CAPS).perTouch;
 
   async function reveal(event: FormEvent) {
     event.preventDefault();

@@ -1,4 +1,13 @@
-import type { Approvable, Assertion, EnrolKey, Grant, PublicKeys, Receipt, Role } from '../../../src/seal/messages.ts';
+import type {
+  Approvable,
+  Assertion,
+  Caps,
+  EnrolKey,
+  Grant,
+  PublicKeys,
+  Receipt,
+  Role,
+} from '../../../src/seal/messages.ts';
 import { exchange } from '../shared/problem.ts';
 
 /** What glass's own server publishes before anything else: whose keys to trust and which console may send people here. */
@@ -6,6 +15,8 @@ export interface Published {
   readonly keys: PublicKeys;
   /** The only origin to which a sign-in is sent back. */
   readonly console: string;
+  /** The guards' limits, if the server knows them. */
+  readonly caps?: Pick<Caps, 'perTouch'>;
 }
 
 export interface ApprovalView {

@@ -1,3 +1,4 @@
+import { DEFAULT_CAPS } from '../../../../src/seal/messages.ts';
 import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import { useRows } from '../keys.ts';
@@ -6,9 +7,6 @@ import type { Person } from '../model.ts';
 import { DeviceLink, Empty, Frame, GlassLink, Loaded, or } from '../parts.tsx';
 import { useSearch } from '../router.ts';
 import { useSession } from '../session.tsx';
-
-/** The guards' default; they refuse more, whatever this page says. */
-const PER_TOUCH = 25;
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
   const { body } = useRows(items.length, { select: (row) => pick.toggle((items[row] as Person).handle) });
@@ -68,12 +66,14 @@ function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<type
 
 export function People() {
   const [search] = useSearch();
-  const { glass } = useSession();
+  const { glass, caps } = useSession();
+  // the guards refuse more, whatever this page says
+  const most = caps?.perTouch ?? DEFAULT_CAPS.perTouch;
   const filter = { q: search.get('q'), after: search.get('after'), limit: 100 };
   const answer = useAnswer(`people:${search}`, (signal) => api.people(filter, signal));
   const pick = usePicked();
   const handles = [...pick.picked].sort();
-  const over = handles.length > PER_TOUCH;
+  const over = handles.length > most;
   return (
     <Frame title="People">
       <p className="quiet">
@@ -100,11 +100,11 @@ export function People() {
       {handles.length === 0 ? null : (
         <section className="bulk" aria-label="Selected people">
           <strong>
-            {handles.length} of at most {PER_TOUCH} selected
+            {handles.length} of at most {most} selected
           </strong>
           {over ? (
             <span className="field-error" role="status">
-              Too many for one touch. Unselect {handles.length - PER_TOUCH}.
+              Too many for one touch. Unselect {handles.length - most}.
             </span>
           ) : (
             <>

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { buildPages } from '../../src/run/pages.ts';
+import { setStage } from '../../src/run/stage.ts';
+import { startProduct } from '../../src/run/supervisor.ts';
+import { launch, Person, screenshotPlace } from './browser-person.ts';
+import * as story from './browser-story.ts';
+
+/** Three neighbouring free ports on loopback. */
+async function freePorts(): Promise<number> {
+  const free = (port: number) =>
+    new Promise<boolean>((resolve) => {
+      const probe = createServer();
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+  for (let base = 20_000 + (process.pid % 4_000) * 5; ; base += 5) {
+    const all = await Promise.all([0, 1, 2].map((offset) => free(base + offset)));
+    if (all.every(Boolean)) return base;
+  }
+}
+
+const browser = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
+const without = existsSync(browser) ? false : 'no Chromium on this machine: install it, or name one in CHROMIUM';
+
+test('two people do their work in a real browser: no CSP violation, no axe finding', { skip: without }, async (t) => {
+  await buildPages();
+  const home = mkdtempSync(join(tmpdir(), 'btz-web-'));
+  chmodSync(home, 0o711);
+  const caps = { perTouch: 5, perDay: 20 };
+  const product = await startProduct({ home, founders: 4, caps, demo: true, portBase: await freePorts() });
+  const stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 1_000 });
+  stage.fleet.start();
+  const chrome = await launch();
+  t.after(async () => {
+    await chrome.close();
+    await stage.close();
+    await product.stop();
+    rmSync(home, { recursive: true, force: true });
+  });
+  const place = { console: product.urls.console, glass: product.urls.glass };
+  const shots = screenshotPlace();
+  const [one, two] = product.founders.slice(2);
+  const ada = await Person.arrive(chrome, one!.admin, Object.values(place), shots);
+  const bo = await Person.arrive(chrome, two!.admin, Object.values(place), shots);
+  const findings = [...(await story.join(ada, one!.link)), ...(await story.join(bo, two!.link))];
+
+  findings.push(...(await story.refuseForeignConsole(ada, place)));
+  const first = await story.signIn(ada, place);
+  const second = await story.signIn(bo, place);
+  findings.push(...first.findings, ...second.findings);
+  findings.push(...(await story.walk(ada, first.page)));
+  findings.push(...(await story.openDevice(ada, first.page, place)));
+
+  const read = await story.reveal(ada, first.page, place, 3);
+  findings.push(...read.findings);
+  assert.equal(read.values.size, 3);
+  for (const value of read.values.values())
+    assert.ok(stage.planted.includes(value), 'glass showed a value of the import');
+
+  const erase = await story.askErase(ada, first.page, place);
+  findings.push(...erase.findings);
+  findings.push(...(await story.sign(ada, first.page, place, 'glass-approve')));
+  findings.push(...(await story.sign(bo, second.page, place, 'glass-approve-second')));
+  await first.page.goto(`${place.console}/approvals?state=executed`);
+  await first.page.locator('.approval').first().waitFor();
+
+  const { proven, findings: seen } = await story.incident(bo, second.page, place);
+  findings.push(...seen);
+  assert.equal(proven, 3, 'exactly those who were read on glass');
+  await story.narrow(second.page, place);
+
+  assert.deepEqual(findings, []);
+  assert.deepEqual([...ada.troubles, ...bo.troubles], []);
+});
