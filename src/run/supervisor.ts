@@ -71,7 +71,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       ...(options.fsync === undefined ? {} : { fsync: options.fsync }),
       ...(options.prefer === undefined ? {} : { prefer: options.prefer }),
     });
-    const { admin, binaries } = database;
+    const { admin } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
     const keys = isFounded(home) ? readKeys(home) : await found(home, settings, { admin, passwords });
