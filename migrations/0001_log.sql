@@ -74,7 +74,17 @@ declare
 begin
   select * into k from log.kind where log.kind.kind = emit.kind;
   if not found then raise exception 'unknown event kind' using errcode = '22023'; end if;
-  if octet_length(detail::text) > 16384 then raise exception 'event detail too large' using errcode = '22023'; end if;
+  -- Whatever gets past here must fit into a leaf, or one event would stop the shipping of all: short identifiers, and
+  -- only what canonical JSON can carry (flat enough, numbers that a double holds exactly).
+  if actor !~ '^[a-z0-9][a-z0-9._-]{0,62}$' or device !~ '^[a-z0-9][a-z0-9._-]{0,62}$'
+    or subject !~ '^[a-z0-9][a-z0-9._-]{0,62}$' then
+    raise exception 'an event names handles and processes only' using errcode = '22023';
+  end if;
+  if jsonb_typeof(detail) is distinct from 'object' or octet_length(detail::text) > 16384
+    or jsonb_path_exists(detail, '$.**{6 to last}')
+    or jsonb_path_exists(detail, '$.** ? (@ > 9007199254740991 || @ < -9007199254740991)') then
+    raise exception 'event detail too large' using errcode = '22023';
+  end if;
   insert into log.event (time, uid, kind, class_uid, type_uid, severity_id, source, actor, device, subject, salt, body)
   values (at, id, k.kind, k.class_uid, k.class_uid * 100 + k.activity_id, k.severity_id, session_user, actor, device,
     subject, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),

@@ -12,9 +12,10 @@ create table people.person (
 -- Sealed in transit: inner HPKE to the sealer, outer HPKE to the ledger. Waits to be settled under the person's lock.
 create table people.arriving (
   id bigint generated always as identity primary key,
-  subject text not null,
+  -- the form is the ledger's: a row that it cannot read would hold up all others
+  subject text not null check (subject ~ '^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$'),
   field text not null check (field in ('name', 'number', 'email', 'device-name', 'unlock-token')),
-  version bigint not null check (version > 0),
+  version bigint not null check (version between 1 and 9007199254740991),
   outer_layer bytea not null check (octet_length(outer_layer) = 224),
   written_by text not null default session_user,
   arrived_at timestamptz not null default now()

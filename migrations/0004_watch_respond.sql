@@ -26,8 +26,12 @@ create table watch.alert (
   incident_id uuid,
   detail jsonb not null default '{}',
   created_at timestamptz not null default clock_timestamp(),
+  -- when respond decided what to do about it, be it nothing
+  answered_at timestamptz,
   unique (rule, group_key, window_start)
 );
+create index alert_unanswered on watch.alert (created_at) where answered_at is null;
+create index alert_last on watch.alert (rule, group_key, event_time);
 
 create schema respond;
 -- Something that needs two people. `document` is the exact object that is signed (see src/seal/messages.ts).
@@ -70,11 +74,14 @@ create table respond.action (
   target text not null default '',
   state text not null default 'started' check (state in ('started', 'done', 'failed')),
   attempts integer not null default 0,
+  -- a guard that cannot be reached is asked again then; other actions do not wait for it
+  next_at timestamptz not null default clock_timestamp(),
   started_at timestamptz not null default clock_timestamp(),
   done_at timestamptz,
   detail jsonb not null default '{}',
   unique (alert_id, verb, target)
 );
+create index action_waiting on respond.action (next_at) where state = 'started';
 
 -- Any admin may lock by hand; core carries it out and marks it. Lifting needs two people.
 create table respond.lock_request (

@@ -8,8 +8,10 @@ export const GUARD_SOURCE = 'ledger';
 
 /**
  * Gives committed events their place: `position` for every event, `n` for those that become core's leaves. A sequence is
- * not commit order, so only rows of transactions older than every running one are taken. Returns how many it numbered.
- * Safe to run twice at once: the counter row is locked. A crash before commit leaves the rows waiting for the next run.
+ * not commit order, so readers never follow it: whatever is visible and has no place gets the next one, and an event that
+ * commits late comes late. Nobody waits for running transactions: a role that holds one open would blind the watch.
+ * Returns how many it numbered. Safe to run twice at once: the counter row is locked. A crash before commit leaves the
+ * rows waiting for the next run.
  */
 export async function numberEvents(pool: Pool): Promise<number> {
   return tx(pool, async (t) => {
@@ -20,7 +22,7 @@ export async function numberEvents(pool: Pool): Promise<number> {
     const done = await t.query<{ position: number; n: number | null }>(
       `with waiting as (
          select seq, time, source from log.event
-         where position is null and xid < pg_snapshot_xmin(pg_current_snapshot())
+         where position is null
          order by seq limit $1
        ), placed as (
          select seq, time,

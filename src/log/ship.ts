@@ -10,11 +10,14 @@ export interface Shipping {
   forked: boolean;
 }
 
+/** The ledger knows another past than we do (`fork`), or less of it than it has confirmed (`gap`): one of us went back. */
+const BROKEN = ['fork', 'gap'];
+
 /**
  * Sends numbered events to the ledger as leaves and notes the indexes it gives them. Returns how many were accepted.
  * A crash after the ledger's append and before our update sends the same leaves again; the ledger recognises their
  * numbers and answers with the indexes it has. If it knows a number with other contents, our database went back in
- * time: shipping stops for good and `log.trouble` says so.
+ * time; if it lacks numbers that it confirmed, the log did: shipping stops for good and `log.trouble` says so.
  */
 export async function shipLeaves(pool: Pool, ledger: GuardClient, state: Shipping): Promise<number> {
   if (state.forked) return 0;
@@ -46,9 +49,9 @@ export async function shipLeaves(pool: Pool, ledger: GuardClient, state: Shippin
     const answer = await ledger.call<{ leaves: readonly number[] }>('append', { from: rows[0]!.n, leaves });
     indexes = answer.leaves;
   } catch (error) {
-    if (!(error instanceof GuardError) || error.code !== 'fork') throw error;
+    if (!(error instanceof GuardError) || !BROKEN.includes(error.code)) throw error;
     state.forked = true;
-    await emit(pool, { kind: 'log.trouble', actor: 'core', detail: { what: 'fork', n: rows[0]!.n } });
+    await emit(pool, { kind: 'log.trouble', actor: 'core', detail: { what: error.code, n: rows[0]!.n } });
     return 0;
   }
   await pool.query(

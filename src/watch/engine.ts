@@ -2,6 +2,7 @@ import type { Json } from '#base';
 import type { LogEvent } from '#log';
 import type { Fields } from './detection.ts';
 import type { CorrelationRule, Rule } from './rule.ts';
+import { Window } from './window.ts';
 
 /** One thing that a rule saw. */
 export interface Finding {
@@ -38,19 +39,22 @@ function flatten(value: Json, path: string, into: Map<string, string | number | 
       flatten(item, `${path}.${key}`, into, depth - 1);
 }
 
-interface Member {
-  readonly time: number;
-  readonly value: string | number;
+/** Groups remembered at once, over all rules; beyond it the one not seen for longest is forgotten. */
+const MOST_GROUPS = 100_000;
+
+interface Group {
+  readonly window: Window;
+  /** Event time of the last finding. */
+  firedAt: number | undefined;
 }
 
 /**
- * Runs rules over events in order. Correlation windows slide with event time; after firing, a group is quiet until its
- * window has passed, so that one burst is one alert. The state is what the last `longest` milliseconds of events make it.
+ * Runs rules over events in order. Correlation windows slide with event time; after firing, a group is quiet for its
+ * timespan, so that one burst is one alert.
  */
 export class Engine {
   readonly #rules: readonly Rule[];
-  readonly #windows = new Map<string, Member[]>();
-  readonly #quietUntil = new Map<string, number>();
+  readonly #groups = new Map<string, Group>();
   /** The longest timespan of any rule, milliseconds: how far back a restart must read. */
   readonly longest: number;
 
@@ -77,25 +81,43 @@ export class Engine {
     return findings;
   }
 
+  /** Forgets when groups fired last; their windows stay. */
+  forgetFindings(): void {
+    for (const group of this.#groups.values()) group.firedAt = undefined;
+  }
+
+  /** Says that a rule fired for a group at this event time, as the alerts remember it after a restart. */
+  fired(rule: string, group: string, time: number): void {
+    const known = this.#rules.find((one) => one.name === rule);
+    if (known?.kind === 'correlation') this.#group(known, group).firedAt = time;
+  }
+
   #correlate(rule: CorrelationRule, fields: Fields, time: number): Finding | undefined {
-    const group = groupOf(fields, rule.groupBy);
-    const key = `${rule.name}\n${group}`;
+    const key = groupOf(fields, rule.groupBy);
     const value = rule.field === undefined ? 1 : fields.get(rule.field);
     if (value === undefined) return undefined;
-    const members = (this.#windows.get(key) ?? []).filter((member) => member.time > time - rule.timespan);
-    members.push({ time, value: typeof value === 'boolean' ? String(value) : value });
-    this.#windows.set(key, members);
-    if (this.#windows.size > 100_000) this.#windows.delete(this.#windows.keys().next().value!);
-    if ((this.#quietUntil.get(key) ?? 0) > time || !rule.holds(measure(rule, members))) return undefined;
-    this.#quietUntil.set(key, time + rule.timespan);
-    return { rule, group, windowStart: members[0]!.time, events: members.length };
+    const group = this.#group(rule, key);
+    const { window, firedAt } = group;
+    window.add({ time, value: typeof value === 'boolean' ? String(value) : value });
+    if (firedAt !== undefined && Math.abs(time - firedAt) < rule.timespan) return undefined;
+    if (!rule.holds(measure(rule, window))) return undefined;
+    group.firedAt = time;
+    return { rule, group: key, windowStart: window.start, events: window.count };
+  }
+
+  #group(rule: CorrelationRule, key: string): Group {
+    const name = `${rule.name}\n${key}`;
+    const group = this.#groups.get(name) ?? { window: new Window(rule.timespan), firedAt: undefined };
+    this.#groups.delete(name);
+    this.#groups.set(name, group);
+    if (this.#groups.size > MOST_GROUPS) this.#groups.delete(this.#groups.keys().next().value!);
+    return group;
   }
 }
 
-function measure(rule: CorrelationRule, members: readonly Member[]): number {
-  if (rule.type === 'event_count') return members.length;
-  if (rule.type === 'value_count') return new Set(members.map((member) => member.value)).size;
-  return members.reduce((sum, member) => sum + Number(member.value), 0);
+function measure(rule: CorrelationRule, window: Window): number {
+  if (rule.type === 'event_count') return window.count;
+  return rule.type === 'value_count' ? window.distinct : window.sum;
 }
 
 function groupOf(fields: Fields, names: readonly string[]): string {

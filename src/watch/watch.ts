@@ -10,8 +10,7 @@ const BATCH = 500;
 export class Watch {
   readonly #pool: Pool;
   readonly #rules: readonly Rule[];
-  #engine: Engine | undefined;
-  #position = 0;
+  #state: { readonly engine: Engine; readonly position: number } | undefined;
 
   constructor(pool: Pool, rules: readonly Rule[]) {
     this.#pool = pool;
@@ -19,53 +18,68 @@ export class Watch {
   }
 
   /**
-   * Looks at the next events; returns how many. Cursor, alerts and their events commit together. After a crash or
-   * an error the correlation state is rebuilt from the events of the longest timespan, so nothing is missed, and the
-   * alerts' unique key (rule, group, window) keeps anything from being raised twice.
+   * Looks at the next events; returns how many. Cursor, alerts and their events commit together. After a crash or an
+   * error the correlation state is rebuilt from the events of the longest timespan and from the alerts that were raised,
+   * so nothing is missed, and the alerts' unique key (rule, group, window) keeps anything from being raised twice.
    */
   async step(): Promise<number> {
-    try {
-      const engine = this.#engine ?? (await this.#rebuild());
-      return await tx(this.#pool, (t) => this.#advance(t, engine));
-    } catch (error) {
-      this.#engine = undefined;
-      throw error;
-    }
+    let { engine, position } = this.#state ?? {};
+    // Known only once it is committed; a transaction that is tried again begins with a rebuilt engine.
+    this.#state = undefined;
+    return tx(this.#pool, async (t) => {
+      const at = await this.#cursor(t);
+      if (engine === undefined || position !== at) engine = await rebuild(t, this.#rules, at);
+      const used = engine;
+      engine = undefined;
+      const events = await readEvents(t, { after: at, limit: BATCH });
+      for (const event of events) {
+        for (const finding of used.see(fieldsOf(event), event.time.getTime())) await raise(t, finding, event);
+      }
+      const last = events.at(-1)?.position ?? at;
+      if (last !== at) {
+        await t.query(`update watch.cursor set position = $1, moved_at = clock_timestamp() where name = 'rules'`, [
+          last,
+        ]);
+      }
+      return { events: events.length, state: { engine: used, position: last } };
+    }).then(({ events, state }) => {
+      this.#state = state;
+      return events;
+    });
   }
 
-  async #advance(t: Tx, engine: Engine): Promise<number> {
+  async #cursor(t: Tx): Promise<number> {
+    await t.query(`insert into watch.cursor (name) values ('rules') on conflict do nothing`);
     const { rows } = await t.query<{ position: number }>(
       `select position from watch.cursor where name = 'rules' for update`,
     );
-    if (rows[0]!.position !== this.#position) throw new Error('the cursor moved under us');
-    const events = await readEvents(t, { after: this.#position, limit: BATCH });
-    if (events.length === 0) return 0;
-    for (const event of events) {
-      for (const finding of engine.see(fieldsOf(event), event.time.getTime())) await raise(t, finding, event);
-    }
-    const last = events.at(-1)!.position;
-    await t.query(`update watch.cursor set position = $1, moved_at = clock_timestamp() where name = 'rules'`, [last]);
-    this.#position = last;
-    return events.length;
+    return rows[0]!.position;
   }
+}
 
-  async #rebuild(): Promise<Engine> {
-    await this.#pool.query(`insert into watch.cursor (name) values ('rules') on conflict do nothing`);
-    const { rows } = await this.#pool.query<{ position: number }>(
-      `select position from watch.cursor where name = 'rules'`,
-    );
-    this.#position = rows[0]!.position;
-    const engine = new Engine(this.#rules);
-    const { rows: past } = await this.#pool.query<LogEvent>(
-      `select position, uid, time, kind, severity_id as severity, source, actor, device, subject, leaf, body from log.event
-       where position <= $1 and time > (select coalesce(max(time), now()) from log.event where position = $1) - $2 * interval '1 millisecond'
-       order by position`,
-      [this.#position, engine.longest],
+async function rebuild(t: Tx, rules: readonly Rule[], position: number): Promise<Engine> {
+  const engine = new Engine(rules);
+  const { rows: last } = await t.query<{ time: Date }>('select time from log.event where position = $1', [position]);
+  if (last[0] === undefined) return engine;
+  const since = new Date(last[0].time.getTime() - engine.longest);
+  for (let after = 0; ; ) {
+    const { rows: past } = await t.query<LogEvent>(
+      `select position, kind, severity_id as severity, source, actor, device, subject, body, time from log.event
+       where position > $1 and position <= $2 and time > $3 order by position limit 2000`,
+      [after, position, since],
     );
     for (const event of past) engine.see(fieldsOf(event), event.time.getTime());
-    this.#engine = engine;
-    return engine;
+    if (past.length === 0) break;
+    after = past.at(-1)!.position;
   }
+  // What the replay thinks it fired counts for nothing; what was raised does.
+  engine.forgetFindings();
+  const { rows: raised } = await t.query<{ rule: string; group_key: string; time: Date }>(
+    `select rule, group_key, max(event_time) as time from watch.alert where event_time > $1 group by rule, group_key`,
+    [since],
+  );
+  for (const { rule, group_key, time } of raised) engine.fired(rule, group_key, time.getTime());
+  return engine;
 }
 
 /** Writes an alert and its event. The alert's own event is not watched for alerts: rules look at other kinds. */
