@@ -1,3 +1,11 @@
+export {
+  type AlertRow,
+  acknowledgeAlert,
+  countOpenAlerts,
+  getAlert,
+  linkAlert,
+  listAlerts,
+} from './alerts.ts';
 export { Engine, type Finding, fieldsOf } from './engine.ts';
 export { WatchError } from './error.ts';
 export { loadRules, RULES_DIR } from './load.ts';
