@@ -13,3 +13,4 @@ export { cancelIntent, type IntentInput, type Risk, type StatedIntent, stateInte
 export { issuePending } from './issue.ts';
 export { type Offer, offerEnrolments } from './offer.ts';
 export { checkProfile } from './profile.ts';
+export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

@@ -28,3 +28,9 @@ export async function listPeople(
   ]);
   return { people: rows, total: count.rows[0]!.total };
 }
+
+/** How many people are in the directory; decoys are among them, and nobody but the ledger knows which. */
+export async function countPeople(db: Queryable): Promise<number> {
+  const { rows } = await db.query<{ n: number }>('select count(*)::int as n from people.person where left_at is null');
+  return rows[0]!.n;
+}

@@ -16,12 +16,16 @@ export interface Approval {
   readonly createdAt: Date;
   readonly notAfter: Date;
   readonly doneAt: Date | null;
-  readonly signers: readonly string[];
+  readonly needs: number;
+  /** Oldest first. */
+  readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 
 const COLUMNS = `a.id, a.op, a.document, a.requester, a.state, a.reason, a.created_at as "createdAt",
   a.not_after as "notAfter", a.done_at as "doneAt",
-  coalesce((select array_agg(s.admin order by s.at) from respond.signature s where s.approval_id = a.id), '{}') as signers`;
+  a.needs, coalesce((select jsonb_agg(jsonb_build_object('admin', s.admin, 'at',
+    to_char(s.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by s.at)
+    from respond.signature s where s.approval_id = a.id), '[]') as signatures`;
 
 /** Stores what two people must sign. In the transaction of whatever asks for it; emits `approval.requested`. */
 export async function requestApproval(t: Queryable, document: Approvable): Promise<void> {

@@ -1,0 +1,20 @@
+import type { Logger } from '#base';
+import type { Caps, GuardClient, PublicKeys } from '#seal';
+import type { Pool } from '#store';
+
+/** What the console's server works with. It holds no private key and no name. */
+export interface ApiDoors {
+  /** As bartizan_console. */
+  readonly pool: Pool;
+  readonly ledger: GuardClient;
+  readonly sealer: GuardClient;
+  readonly keys: PublicKeys;
+  readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
+  readonly caps: Caps;
+  readonly level: 'L0' | 'L1';
+  readonly demo: boolean;
+  /** Directory of the built pages. */
+  readonly pages: string;
+  readonly now: () => number;
+  readonly log: Logger;
+}

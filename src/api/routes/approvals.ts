@@ -1,0 +1,121 @@
+import * as z from 'zod';
+import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks } from '#respond';
+import { LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
+import { tx } from '#store';
+import { admin, page, purpose, route, uuid } from '../route.ts';
+
+const STATES = ['open', 'executing', 'executed', 'refused', 'expired', 'cancelled'] as const;
+
+/** One sentence for people; what is signed is the document on glass, not this. */
+function summary({ document }: Approval): string {
+  switch (document.op) {
+    case 'command':
+      return `${document.verb === 'EraseDevice' ? 'Erase' : 'Lock'} ${document.commands.length} ${document.commands.length === 1 ? 'device' : 'devices'}`;
+    case 'unlock':
+      return document.scope === 'admin'
+        ? `Unlock ${document.target}`
+        : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
+    case 'invite':
+      return `Invite ${document.admin} as ${document.role}`;
+    default:
+      return document satisfies never;
+  }
+}
+
+export const approvalRoutes = [
+  route({
+    method: 'GET',
+    path: '/approvals',
+    summary: 'What needs two people; open ones first, at most 200.',
+    for: 'all',
+    query: z.strictObject({ ...page, state: z.enum(STATES).optional() }),
+    handle: async ({ doors, query: { state } }) => {
+      const items = (await listApprovals(doors.pool))
+        .filter((approval) => state === undefined || approval.state === state)
+        .map((approval) => {
+          const { id, op, document, requester, reason, createdAt, notAfter, doneAt, signatures, needs } = approval;
+          return {
+            ...{ id, op, requester, reason, createdAt, notAfter, doneAt, signatures, needs, state: approval.state },
+            summary: summary(approval),
+            purpose: document.purpose,
+            devices: document.op === 'command' ? document.commands.map((command) => command.device) : [],
+          };
+        });
+      return { items, next: null, total: items.length };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/locks',
+    summary: 'Locks, those in force first.',
+    for: 'all',
+    handle: async ({ doors }) => {
+      const items = await listLocks(doors.pool);
+      return { items, next: null, total: items.length };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/locks',
+    summary: 'Locks at once; lifting needs two people.',
+    for: 'all',
+    body: z.strictObject({
+      scope: z.enum(LOCK_SCOPES),
+      target: z.union([z.literal(''), admin]),
+      reason: z.string().trim().min(3).max(200),
+    }),
+    handle: async ({ doors, session, body }) => ({
+      id: await tx(doors.pool, (t) => askLock(t, { ...body, by: session.admin })),
+    }),
+  }),
+  route({
+    method: 'POST',
+    path: '/locks/{id}/unlock',
+    summary: 'Asks two people to lift a lock.',
+    for: ['administrator'],
+    body: z.strictObject({ purpose }),
+    handle: async ({ doors, session, param, body }) => {
+      const lock = uuid.parse(param('id'));
+      const document = await tx(doors.pool, (t) =>
+        askUnlock(t, { lock, by: session.admin, purpose: body.purpose, now: doors.now() }),
+      );
+      return { approval: document.id };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/admins',
+    summary: 'Who the guards know.',
+    for: 'all',
+    handle: async ({ doors }) => {
+      const [{ keys }, { locked }] = await Promise.all([
+        doors.ledger.call<{ keys: RosterKey[] }>('roster', {}),
+        doors.ledger.call<{ locked: { scope: string; target: string }[] }>('status', {}),
+      ]);
+      const items = [...Map.groupBy(keys, (key) => key.admin)]
+        .map(([name, own]) => ({
+          admin: name,
+          role: own[0]!.role,
+          since: new Date(Math.min(...own.map((key) => key.since))),
+          keys: own.length,
+          founding: own.some((key) => key.founding),
+          locked: locked.some((lock) => lock.scope === 'admin' && lock.target === name),
+        }))
+        .sort((a, b) => a.admin.localeCompare(b.admin));
+      return { items, next: null, total: items.length };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/admins/invitations',
+    summary: 'Asks two people to invite an admin. The link is shown once.',
+    for: ['administrator'],
+    body: z.strictObject({ admin, role: z.enum(ROLES), purpose }),
+    handle: async ({ doors, session, body }) => {
+      const { document, token } = await tx(doors.pool, (t) =>
+        askInvite(t, { ...body, by: session.admin, now: doors.now() }),
+      );
+      return { approval: document.id, link: `${doors.origins.glass}/#join=${token}&admin=${body.admin}` };
+    },
+  }),
+];

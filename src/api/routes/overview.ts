@@ -1,0 +1,98 @@
+import { countDevices } from '#fleet';
+import { listIncidents } from '#incident';
+import { countPeople } from '#people';
+import { listApprovals, listLocks } from '#respond';
+import { countOpenAlerts } from '#watch';
+import type { ApiDoors } from '../doors.ts';
+import { route } from '../route.ts';
+
+interface LedgerStatus {
+  readonly size: number;
+  readonly root: string;
+  readonly checkpointAt: number;
+  readonly coreSize: number;
+}
+
+export const overviewRoutes = [
+  route({
+    method: 'GET',
+    path: '/overview',
+    summary: 'The state of everything at a glance.',
+    for: 'all',
+    handle: async ({ doors }) => {
+      const [devices, people, alerts, approvals, incidents, locks, log, guards] = await Promise.all([
+        countDevices(doors.pool),
+        countPeople(doors.pool),
+        countOpenAlerts(doors.pool),
+        listApprovals(doors.pool),
+        listIncidents(doors.pool),
+        listLocks(doors.pool),
+        logState(doors),
+        guardsAnswer(doors),
+      ]);
+      return {
+        ...{ devices, people, alerts, log },
+        approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
+        incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
+        locks: locks.filter((lock) => lock.liftedAt === null),
+        posture: { level: doors.level, findings: findings(doors, guards) },
+      };
+    },
+  }),
+];
+
+async function logState(doors: ApiDoors) {
+  const { rows } = await doors.pool.query<{ waiting: number }>(
+    'select count(*)::int as waiting from log.event where leaf is null',
+  );
+  const waiting = rows[0]!.waiting;
+  try {
+    const { size, root, checkpointAt } = await doors.ledger.call<LedgerStatus>('status', {}, { timeoutMs: 1_500 });
+    return { size, root, checkpointAt: checkpointAt > 0 ? new Date(checkpointAt) : null, waiting };
+  } catch {
+    return { size: null, root: null, checkpointAt: null, waiting };
+  }
+}
+
+/** Which of the guards do not answer. */
+async function guardsAnswer(doors: ApiDoors): Promise<{ sealer: boolean; ledger: boolean }> {
+  const answers = (call: Promise<unknown>) =>
+    call.then(
+      () => true,
+      () => false,
+    );
+  const [sealer, ledger] = await Promise.all([
+    answers(doors.sealer.call('status', {}, { timeoutMs: 1_500 })),
+    answers(doors.ledger.call('status', {}, { timeoutMs: 1_500 })),
+  ]);
+  return { sealer, ledger };
+}
+
+function findings(doors: ApiDoors, guards: { sealer: boolean; ledger: boolean }) {
+  const found: { title: string; fix: string }[] = [];
+  if (doors.level === 'L0') {
+    found.push({
+      title: 'All processes share one user: whoever breaks one has all of them.',
+      fix: 'Start Bartizan as root; it gives every process its own user and keeps no root itself.',
+    });
+  }
+  if (!guards.ledger) {
+    found.push({
+      title: 'The ledger does not answer: nobody can read names or numbers.',
+      fix: 'Its log file says why. Phones are managed meanwhile.',
+    });
+  }
+  if (!guards.sealer) {
+    found.push({
+      title: 'The sealer does not answer: nobody can read names or numbers.',
+      fix: 'Its log file says why. Phones are managed meanwhile.',
+    });
+  }
+  if (doors.demo) {
+    found.push({
+      title: 'This is the demonstration: invented people, simulated phones, software passkeys.',
+      fix: 'Start a real installation with its own home directory.',
+    });
+  }
+  return found;
+}
