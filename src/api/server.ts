@@ -4,12 +4,11 @@ import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { getCookie } from 'hono/cookie';
 import { BartizanError, toProblem } from '#base';
+import { Refusals } from '#log';
+import { readPages, securityHeaders } from '#page';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
-import { SECURITY_HEADERS } from './headers.ts';
 import { openApi } from './openapi.ts';
-import { readPages } from './pages.ts';
-import { Refusals } from './refusals.ts';
 import { check, type Route } from './route.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
@@ -30,6 +29,7 @@ export const ROUTES: readonly Route[] = [
   ...approvalRoutes,
 ];
 
+const HEADERS = securityHeaders({ passkeys: false });
 const BODY_BYTES = 1024 * 1024;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const PARAMS: Readonly<Record<string, RegExp>> = {
@@ -49,12 +49,12 @@ export interface ConsoleServer {
  * origin, session, role, form; what fails is a problem (RFC 9457) that says what to do, and an event.
  */
 export function consoleServer(doors: ApiDoors): ConsoleServer {
-  const refusals = new Refusals(doors.pool, doors.log);
+  const refusals = new Refusals('console', doors.pool, doors.log);
   const app = new Hono();
   const host = new URL(doors.origins.console).host;
   app.use('*', async (context, next) => {
     await next();
-    for (const [name, value] of Object.entries(SECURITY_HEADERS)) context.header(name, value);
+    for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
   });
   app.use('*', async (context, next) => {
     if (context.req.header('host') !== host) {

@@ -100,7 +100,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: tailBody,
       handle: ({ after, waitMs }) => ledger.tail(after, waitMs),
     }),
-    roster: door({ from: ['core', 'console'], parse: nothing, handle: () => ledger.roster() }),
+    roster: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.roster() }),
     exposure: door({
       from: ['core', 'console'],
       parse: exposureBody,

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { extname, join } from 'node:path';
-import { ApiError } from './error.ts';
+import { BartizanError } from '#base';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -19,7 +19,7 @@ export interface PageFile {
 
 /**
  * The built pages, read once at start: what is asked for later is looked up, never opened, so no path leads anywhere else.
- * Throws ApiError if they are not built.
+ * Throws BartizanError `not-built`.
  */
 export function readPages(dir: string): ReadonlyMap<string, PageFile> {
   const files = new Map<string, PageFile>();
@@ -32,10 +32,13 @@ export function readPages(dir: string): ReadonlyMap<string, PageFile> {
       files.set(url, { bytes: readFileSync(path), type, immutable: url.startsWith('/assets/') });
     }
   } catch (cause) {
-    throw new ApiError('not-found', "The pages are not built. Run 'npm ci' and start again.", { status: 500, cause });
+    throw notBuilt(cause);
   }
   if (!files.has('/index.html')) {
-    throw new ApiError('not-found', "The pages are not built. Run 'npm ci' and start again.", { status: 500 });
+    throw notBuilt();
   }
   return files;
 }
+
+const notBuilt = (cause?: unknown): BartizanError =>
+  new BartizanError('not-built', "The pages are not built. Run 'npm ci' and start again.", { status: 500, cause });

@@ -1,15 +1,17 @@
 import type { Logger } from '#base';
-import { emit } from '#log';
 import type { Pool } from '#store';
+import { emit } from './emit.ts';
 
-/** Counts refused requests by code and writes them as events, one per code and interval, however many there were. */
+/** Counts refused requests of an origin by code and writes them as events, one per code and interval, however many there were. */
 export class Refusals {
   readonly #counts = new Map<string, { count: number; actor: string | null }>();
+  readonly #origin: 'console' | 'glass';
   readonly #pool: Pool;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(pool: Pool, log: Logger, everyMs = 1_000) {
+  constructor(origin: 'console' | 'glass', pool: Pool, log: Logger, everyMs = 1_000) {
+    this.#origin = origin;
     this.#pool = pool;
     this.#log = log;
     this.#timer = setInterval(() => void this.flush(), everyMs);
@@ -28,7 +30,7 @@ export class Refusals {
     for (const [key, { count, actor }] of counted) {
       const code = key.slice(0, key.indexOf(' '));
       try {
-        await emit(this.#pool, { kind: 'console.refused', actor, detail: { origin: 'console', code, count } });
+        await emit(this.#pool, { kind: 'console.refused', actor, detail: { origin: this.#origin, code, count } });
       } catch (error) {
         this.#log.error('refusals could not be reported yet', error);
         this.#counts.set(key, { count: (this.#counts.get(key)?.count ?? 0) + count, actor });

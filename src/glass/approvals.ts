@@ -1,0 +1,101 @@
+import { emit } from '#log';
+import {
+  type Approvable,
+  type Assertion,
+  GuardError,
+  parseAssertion,
+  type RosterKey,
+  shape,
+  verifyAssertion,
+} from '#seal';
+import { type Queryable, tx } from '#store';
+import type { GlassDoors } from './doors.ts';
+import { GlassError } from './error.ts';
+
+interface Shown {
+  readonly document: Approvable;
+  readonly state: string;
+  readonly needs: number;
+  readonly signatures: readonly { readonly admin: string; readonly at: string }[];
+}
+
+const parse = shape.object({ assertion: parseAssertion });
+
+/** What is to be signed, and who has signed. Throws `not-found`. */
+export async function showApproval(db: Queryable, id: string): Promise<Shown> {
+  const { rows } = await db.query<Shown>(
+    `select a.document, case when a.state = 'open' and a.not_after <= now() then 'expired' else a.state end as state,
+       a.needs, coalesce((select jsonb_agg(jsonb_build_object('admin', s.admin, 'at',
+         to_char(s.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by s.at)
+         from respond.signature s where s.approval_id = a.id), '[]') as signatures
+     from respond.approval a where a.id = $1`,
+    [id],
+  );
+  if (rows[0] === undefined)
+    throw new GlassError('not-found', 'There is no approval at this address.', { status: 404 });
+  return rows[0];
+}
+
+/**
+ * Takes one signature over exactly the stored document. What glass checks here keeps useless signatures out; the guards
+ * check every one again before anything happens. Signing twice is fine. Throws `closed`, `not-allowed`, SealError.
+ */
+export async function sign(doors: GlassDoors, id: string, body: unknown): Promise<{ state: string }> {
+  const { assertion } = parse(body);
+  const { document, state } = await showApproval(doors.pool, id);
+  if (state !== 'open') {
+    throw new GlassError('closed', `This approval is ${state}. Nothing can be signed any more.`, { status: 409 });
+  }
+  const { keys } = await doors.ledger.call<{ keys: RosterKey[] }>('roster', {});
+  const key = keys.find((one) => one.credential === assertion.credential);
+  if (key === undefined) {
+    throw new GlassError('not-allowed', 'This passkey is not registered here.', { status: 403 });
+  }
+  verifyAssertion({ assertion, document, publicKey: key.publicKey, origin: doors.origins.glass });
+  if (key.role !== 'administrator') {
+    throw new GlassError('not-allowed', 'Only administrators sign approvals.', { status: 403 });
+  }
+  await tx(doors.pool, async (t) => {
+    const { rowCount } = await t.query(
+      `insert into respond.signature (approval_id, admin, assertion) values ($1, $2, $3) on conflict do nothing`,
+      [id, key.admin, JSON.stringify(assertion)],
+    );
+    if (!rowCount) return;
+    await emit(t, { kind: 'approval.signed', actor: key.admin, detail: { approval: id, op: document.op } });
+    await t.query("select pg_notify('bartizan_work', '')");
+  });
+  await relayOne(doors, id);
+  return { state: (await showApproval(doors.pool, id)).state };
+}
+
+/**
+ * Hands unlocks and invitations with enough signatures to both guards. The sealer first: the ledger's entry closes the
+ * approval, so whatever stops in between is open still and asked again. Command sets are core's.
+ */
+export async function relay(doors: GlassDoors): Promise<void> {
+  const { rows } = await doors.pool.query<{ id: string }>(
+    `select id from respond.approval a where op in ('unlock', 'invite') and state = 'open' and not_after > now()
+       and (select count(*) from respond.signature s where s.approval_id = a.id) >= needs order by created_at limit 20`,
+  );
+  for (const { id } of rows) {
+    try {
+      await relayOne(doors, id);
+    } catch (error) {
+      // Refusals are the guards' own entries in the log; they close the approval.
+      if (!(error instanceof GuardError)) throw error;
+    }
+  }
+}
+
+async function relayOne(doors: GlassDoors, id: string): Promise<void> {
+  const { rows } = await doors.pool.query<{ document: Approvable; assertions: Assertion[] }>(
+    `select a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
+     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite') and a.state = 'open' and a.not_after > now()
+       and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs`,
+    [id],
+  );
+  const ready = rows[0];
+  if (ready === undefined) return;
+  await doors.sealer.call(ready.document.op, ready);
+  await doors.ledger.call(ready.document.op, ready);
+}

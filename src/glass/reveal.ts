@@ -1,0 +1,21 @@
+import { toBase64url } from '#base';
+import { parseAssertion, parseGrant, type SealedRow, shape } from '#seal';
+import type { GlassDoors } from './doors.ts';
+
+const parse = shape.object({ grant: parseGrant, assertion: parseAssertion });
+
+/**
+ * Takes a touched grant and the ciphertext it names to the sealer. What comes back is encrypted to the browser's key:
+ * glass sees no value. Throws GuardError with the guards' refusal.
+ */
+export async function reveal(doors: GlassDoors, body: unknown): Promise<object> {
+  const { grant, assertion } = parse(body);
+  const { rows } = await doors.pool.query<{ subject: string; version: number; row: Buffer }>(
+    'select subject, version, row from people.sealed where field = $1 and subject = any($2) order by subject',
+    [grant.field, grant.subjects],
+  );
+  const sealed = rows.map(
+    ({ subject, version, row }): SealedRow => ({ subject, field: grant.field, version, row: toBase64url(row) }),
+  );
+  return doors.sealer.call('reveal', { grant, assertion, rows: sealed });
+}

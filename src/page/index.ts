@@ -1,0 +1,2 @@
+export { type PageFile, readPages } from './files.ts';
+export { securityHeaders } from './headers.ts';

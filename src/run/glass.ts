@@ -1,0 +1,40 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { processLogger } from '#base';
+import { glassServer } from '#glass';
+import { emit } from '#log';
+import { guardClient } from '#seal';
+import { openPool } from '#store';
+import { readProcessConfig } from './config.ts';
+import { runProcess } from './process.ts';
+
+// The origin where people touch their passkeys. Relays ciphertext and touches to the guards; sees no value itself.
+const logger = processLogger('glass');
+const config = readProcessConfig('glass');
+
+async function run(): Promise<void> {
+  const running = runProcess(logger);
+  const { database, publicKeys: keys, sockets, http, origins, caps } = config;
+  if (!database || !keys || !sockets.ledger || !sockets.sealer || !http) throw new Error('incomplete configuration');
+  const pool = openPool(database, { max: 8, name: 'glass' });
+  running.onStop(() => pool.end());
+  const ledger = guardClient(sockets.ledger, { name: 'ledger' });
+  const sealer = guardClient(sockets.sealer, { name: 'sealer' });
+  running.onStop(() => {
+    ledger.close();
+    sealer.close();
+  });
+  const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'glass');
+  const glass = glassServer({ pool, ledger, sealer, keys, origins, caps, pages, now: Date.now, log: logger });
+  glass.server.listen(http.port, http.host);
+  await once(glass.server, 'listening');
+  running.onStop(() => glass.close());
+  await emit(pool, { kind: 'system.started', actor: 'glass' });
+  running.ready();
+  logger.info('glass is open', { port: http.port });
+}
+
+await run().catch((error: unknown) => {
+  logger.error('glass cannot open', error);
+  process.exit(1);
+});
