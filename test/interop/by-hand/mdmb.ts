@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { getDevice } from '#fleet';
+import { type DevicePlane, devicePlane } from '../phone-stack.ts';
 import { findMdmb, foreignPhone, type Tool } from './phone-mdmb.ts';
-import { type DevicePlane, devicePlane } from './phone-stack.ts';
 
 const profile = `<?xml version="1.0" encoding="UTF-8"?>
 <plist version="1.0"><dict><key>PayloadType</key><string>Configuration</string><key>PayloadVersion</key><integer>1</integer>
