@@ -9,6 +9,7 @@ import { setStage } from '../../src/run/stage.ts';
 import { startProduct } from '../../src/run/supervisor.ts';
 import { launch, Person, screenshotPlace } from './browser-person.ts';
 import * as story from './browser-story.ts';
+import { decoysOf } from './decoys.ts';
 
 /** Three neighbouring free ports on loopback. */
 async function freePorts(): Promise<number> {
@@ -56,7 +57,7 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   findings.push(...(await story.walk(ada, first.page)));
   findings.push(...(await story.openDevice(ada, first.page, place)));
 
-  const read = await story.reveal(ada, first.page, place, 3);
+  const read = await story.reveal(ada, first.page, place, decoysOf(home));
   findings.push(...read.findings);
   assert.equal(read.values.size, 3);
   for (const value of read.values.values())

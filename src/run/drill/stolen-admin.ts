@@ -34,7 +34,8 @@ export async function stealAdmin(victim: Person): Promise<StolenAdmin> {
   const loot = new Map<string, string>();
   let refusedInARow = 0;
   for (let at = 0, grants = 0; grants < 40 && refusedInARow < 4; grants += 1) {
-    const size = Math.max(1, Math.min(5, people.length - at));
+    // One at a time at first, as somebody who wants to stay unseen; then all that a touch gives.
+    const size = grants < 8 ? 1 : Math.max(1, Math.min(5, people.length - at));
     const { values, answer } = await victim.reveal('number', people.slice(at, at + size), 'checking contact data');
     for (const [subject, value] of Object.entries(values)) loot.set(subject, value);
     if (answer.status === 200) refusedInARow = 0;
