@@ -3,7 +3,7 @@ import { Sealed } from '#base';
 import type { NewPerson } from './row.ts';
 
 const GIVEN = 'Mirela Anton Solveig Teodor Iveta Casimir Noor Valdis Eszter Lorenz Pilar Tiago'.split(' ');
-const FAMILY = 'Halvorsgaard Weidenthaler Montclair Kovalenka Perreira Lindqvistad Zavadil Orsolini'.split(' ');
+const FAMILY = 'Halvorsgaard Weidenthaler Montclair Kovalenka Perreira Thorvaldsen Zavadil Orsolini'.split(' ');
 
 const oneOf = <T>(list: readonly T[]): T => list[randomInt(list.length)]!;
 

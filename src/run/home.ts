@@ -82,8 +82,10 @@ export function openHome(path: string): Home {
 
 /** True if every directory on the way may be entered, and the end read, by any user. */
 function othersReach(path: string): boolean {
-  for (let at = resolve(path); ; at = dirname(at)) {
-    if ((statSync(at).mode & 0o005) !== 0o005) return false;
+  const end = resolve(path);
+  for (let at = end; ; at = dirname(at)) {
+    const needed = at === end ? 0o005 : 0o001;
+    if ((statSync(at).mode & needed) !== needed) return false;
     if (at === dirname(at)) return true;
   }
 }

@@ -42,6 +42,8 @@ export class Person {
   readonly context: BrowserContext;
   /** Console errors, page errors, CSP and Trusted Types violations, requests to other hosts. Must stay empty. */
   readonly troubles: string[] = [];
+  /** Every address that the browser asked for or showed. */
+  readonly addresses: string[] = [];
   #key: StoredCredential[] = [];
   readonly #hosts: ReadonlySet<string>;
   readonly #shots: string;
@@ -69,7 +71,9 @@ export class Person {
       if (message.type() === 'error' && !network) this.troubles.push(`${this.name}: ${message.text()}`);
     });
     page.on('pageerror', (error) => this.troubles.push(`${this.name}: ${error.message}`));
+    page.on('framenavigated', (frame) => this.addresses.push(frame.url()));
     page.on('request', (request) => {
+      this.addresses.push(request.url());
       if (!this.#hosts.has(new URL(request.url()).host)) this.troubles.push(`${this.name}: asked ${request.url()}`);
     });
   }

@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Hunter } from '#sim';
 import { buildPages } from '../../src/run/pages.ts';
 import { setStage } from '../../src/run/stage.ts';
 import { startProduct } from '../../src/run/supervisor.ts';
 import { launch, Person, screenshotPlace } from './browser-person.ts';
 import * as story from './browser-story.ts';
 import { decoysOf } from './decoys.ts';
-
-/** Three neighbouring free ports on loopback. */
-async function freePorts(): Promise<number> {
-  const free = (port: number) =>
-    new Promise<boolean>((resolve) => {
-      const probe = createServer();
-      probe.once('error', () => resolve(false));
-      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
-    });
-  for (let base = 20_000 + (process.pid % 4_000) * 5; ; base += 5) {
-    const all = await Promise.all([0, 1, 2].map((offset) => free(base + offset)));
-    if (all.every(Boolean)) return base;
-  }
-}
+import { freePorts } from './product.ts';
 
 const browser = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const without = existsSync(browser) ? false : 'no Chromium on this machine: install it, or name one in CHROMIUM';
@@ -76,5 +63,8 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   await story.narrow(second.page, place);
 
   assert.deepEqual(findings, []);
+  const addresses = [...ada.addresses, ...bo.addresses];
+  assert.ok(addresses.length > 50);
+  assert.deepEqual(new Hunter(stage.planted).search(Buffer.from(addresses.join('\n'))), [], 'no name in an address');
   assert.deepEqual([...ada.troubles, ...bo.troubles], []);
 });

@@ -32,8 +32,18 @@ export async function stealAdmin(victim: Person): Promise<StolenAdmin> {
   const withCookie = await cookieThief.reveal('number', people.slice(0, 5), 'looking around');
 
   const loot = new Map<string, string>();
+  const wipeAll = () =>
+    victim.call('POST', '/api/intents', {
+      verb: 'EraseDevice',
+      devices,
+      params: {},
+      purpose: 'replacing all devices',
+    });
+  let asked: ReturnType<typeof wipeAll> | undefined;
   let refusedInARow = 0;
   for (let at = 0, grants = 0; grants < 40 && refusedInARow < 4; grants += 1) {
+    // While he still reads, he asks to have everything erased: the session will not live long.
+    if (grants === 4) asked = wipeAll();
     // One at a time at first, as somebody who wants to stay unseen; then all that a touch gives.
     const size = grants < 8 ? 1 : Math.max(1, Math.min(5, people.length - at));
     const { values, answer } = await victim.reveal('number', people.slice(at, at + size), 'checking contact data');
@@ -43,12 +53,7 @@ export async function stealAdmin(victim: Person): Promise<StolenAdmin> {
     at = (at + size) % people.length;
   }
 
-  const wipe = await victim.call('POST', '/api/intents', {
-    verb: 'EraseDevice',
-    devices,
-    params: {},
-    purpose: 'replacing all devices',
-  });
+  const wipe = await (asked ?? wipeAll());
   const approval = wipe.body['approval'];
   const answers = [wipe.status];
   if (typeof approval === 'string') {

@@ -1,0 +1,232 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import {
+  openPool,
+  type Pool,
+  PROCESS_ROLES,
+  type ProcessRole,
+  roleName,
+  type TestDatabase,
+  testDatabase,
+} from '#store';
+import { type Rights, rightsOf } from './rights.ts';
+
+// The picture of who may do what, written down a second time: a grant that nobody meant shows here. Capital letters: the
+// whole table; small: named columns only. S select, I insert, U update. Nobody deletes, truncates or adds triggers.
+const EXPECTED: Record<ProcessRole, Rights> = {
+  edge: {
+    tables: {},
+    functions: [
+      ...['authenticate', 'certificate', 'check_out', 'count_refused', 'delivered', 'next_version', 'open_link'],
+      ...['put_sealed', 'refuse_unsigned', 'register', 'request_certificate', 'started', 'token_update', 'turn'],
+    ].map((name) => `edge.${name}`),
+  },
+  intake: {
+    tables: {},
+    functions: ['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+  },
+  console: {
+    tables: {
+      ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'IS' },
+      'fleet.inventory': 'S',
+      ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
+      'log.event': 's',
+      // Never the row itself: the console cannot even read ciphertext.
+      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
+      'respond.signature': 's',
+      ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
+    },
+    functions: ['fleet.cancel_intent', 'fleet.offer', 'log.emit'],
+  },
+  glass: {
+    tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+    functions: ['log.emit'],
+  },
+  core: {
+    tables: {
+      'api.session': 'su',
+      ...{
+        'fleet.certificate_request': 'ISU',
+        'fleet.command': 'ISU',
+        'fleet.device': 'ISU',
+        'fleet.enrolment': 'ISU',
+      },
+      ...{ 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
+      ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
+      ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
+      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
+      'respond.signature': 'ISU',
+      ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
+    },
+    functions: [
+      ...['log.copy_guard_entry', 'log.emit', 'log.prepare_days'],
+      ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
+    ],
+  },
+};
+
+let database: TestDatabase;
+let admin: Pool;
+const pools = {} as Record<ProcessRole, Pool>;
+let allTables: string[];
+let allFunctions: { name: string; call: string }[];
+
+before(async () => {
+  database = await testDatabase();
+  admin = openPool(database.admin);
+  for (const role of PROCESS_ROLES) pools[role] = openPool(database.as(role), { max: 1 });
+  const ours = "n.nspname !~ '^(pg_|information_schema)'";
+  allTables = (
+    await admin.query<{ name: string }>(
+      `select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where ${ours} and c.relkind in ('r', 'p', 'v', 'm', 'S')`,
+    )
+  ).rows.map(({ name }) => name);
+  allFunctions = (
+    await admin.query<{ name: string; call: string }>(
+      `select n.nspname || '.' || p.proname as name, format('select %I.%I(%s)', n.nspname, p.proname,
+         (select string_agg('null::' || format_type(t, null), ', ') from unnest(p.proargtypes) t)) as call
+       from pg_proc p join pg_namespace n on n.oid = p.pronamespace where ${ours} and p.prorettype <> 'trigger'::regtype`,
+    )
+  ).rows;
+});
+after(async () => {
+  for (const pool of [admin, ...Object.values(pools)]) await pool.end();
+  await database.close();
+});
+
+/** SQLSTATE of a statement as a role, or `ok`; whatever it did is rolled back. */
+async function attempt(role: ProcessRole, sql: string): Promise<string> {
+  const client = await pools[role].connect();
+  try {
+    await client.query('begin');
+    await client.query(sql);
+    return 'ok';
+  } catch (error) {
+    return error instanceof Error && 'code' in error ? String(error.code) : 'no answer';
+  } finally {
+    await client.query('rollback').catch(() => {});
+    client.release();
+  }
+}
+
+const DENIED = '42501';
+
+for (const role of PROCESS_ROLES) {
+  test(`${role} holds exactly the rights that are written here`, async () => {
+    const actual = await rightsOf(admin, roleName(role));
+    assert.deepEqual(actual.tables, EXPECTED[role].tables);
+    assert.deepEqual([...actual.functions].sort(), [...EXPECTED[role].functions].sort());
+  });
+
+  test(`${role} cannot touch a table beyond that, with any statement`, async () => {
+    const { tables } = EXPECTED[role];
+    for (const table of allTables) {
+      const rights = tables[table] ?? '';
+      const statements: [string, string][] = [
+        ['S', `select * from ${table}`],
+        ['S', `copy ${table} to stdout`],
+        ['I', `insert into ${table} default values`],
+        ['D', `delete from ${table}`],
+        ['T', `truncate ${table}`],
+        ['L', `lock table ${table} in access exclusive mode`],
+        ['A', `alter table ${table} add column x int`],
+        ['A', `create rule r as on select to ${table} do instead nothing`],
+        ['A', `create policy p on ${table}`],
+        ['A', `drop table ${table}`],
+      ];
+      for (const [right, sql] of statements) {
+        if (rights.includes(right)) continue;
+        // Whoever may update or delete may also lock; PostgreSQL knows no finer right.
+        if (right === 'L' && rights.includes('U')) continue;
+        const code = await attempt(role, sql);
+        // 42809/42601: the statement does not fit this kind of object, so nothing was done either.
+        assert.ok([DENIED, '42809', '42601', '0A000', '55000'].includes(code), `${role}: ${sql} answered ${code}`);
+      }
+    }
+  });
+
+  test(`${role} cannot call another's functions`, async () => {
+    for (const { name, call } of allFunctions) {
+      if (EXPECTED[role].functions.includes(name)) continue;
+      assert.equal(await attempt(role, call), DENIED, `${role}: ${call}`);
+    }
+  });
+
+  test(`${role} cannot leave the database or become somebody else`, async () => {
+    const others = PROCESS_ROLES.filter((one) => one !== role).map(roleName);
+    for (const sql of [
+      ...["copy (select 1) to program 'id'", "copy (select 1) to '/tmp/btz-out'", 'create temp table t (x text)'],
+      ...["select pg_read_file('/etc/passwd')", "select pg_read_binary_file('PG_VERSION')", "select pg_ls_dir('.')"],
+      ...["select pg_stat_file('PG_VERSION')", "select lo_import('/etc/passwd')", 'select lo_create(0)'],
+      ...["select lo_from_bytea(0, 'x')", 'select pg_current_logfile()', 'select pg_reload_conf()'],
+      ...['select * from pg_authid', 'select * from pg_shadow', 'select * from pg_hba_file_rules'],
+      ...['select pg_rotate_logfile()', "select pg_create_restore_point('x')", 'select pg_switch_wal()'],
+      ...["select pg_create_logical_replication_slot('x', 'pgoutput')", 'create publication p for all tables'],
+      ...["create subscription s connection '' publication p with (connect = false)"],
+      ...[
+        'set role bartizan_owner',
+        `set role ${database.admin.user}`,
+        `set session authorization ${database.admin.user}`,
+      ],
+      ...others.flatMap((other) => [
+        `set role ${other}`,
+        `set session authorization ${other}`,
+        `grant ${other} to current_user`,
+      ]),
+      ...['alter role current_user superuser', "alter role bartizan_owner login password 'x'", 'create role x login'],
+      ...others.map((other) => `alter role ${other} password 'x'`),
+      ...['create schema x', 'create table public.x (y int)', 'create extension dblink', 'create language plperlu'],
+      ...["create function public.f() returns int language sql as 'select 1'", 'create foreign data wrapper w'],
+      ...['alter system set log_statement = all', "set log_statement = 'all'", "load 'auto_explain'", 'checkpoint'],
+      ...["set session_replication_role = 'replica'", "alter database current set x.y = '1'"],
+    ]) {
+      const code = await attempt(role, sql);
+      assert.ok(
+        [DENIED, '42704', '42601', '0A000', '3D000', '42883', '3F000'].includes(code),
+        `${role}: ${sql} answered ${code}`,
+      );
+    }
+  });
+
+  test(`${role} cannot stop the connections of others`, async () => {
+    const { rows } = await admin.query<{ pid: number }>('select pg_backend_pid() as pid');
+    for (const name of ['pg_terminate_backend', 'pg_cancel_backend'])
+      assert.equal(await attempt(role, `select ${name}(${rows[0]!.pid})`), DENIED);
+  });
+}
+
+test('ciphertext is readable to glass alone, and nobody but core writes commands', async () => {
+  for (const role of PROCESS_ROLES) {
+    assert.equal(await attempt(role, 'select row from people.sealed'), role === 'glass' ? 'ok' : DENIED, role);
+    assert.equal(await attempt(role, 'select outer_layer from people.arriving'), DENIED, role);
+    const write = `insert into fleet.command (uuid, device_id, request_type, body, signature)
+      values (gen_random_uuid(), 1, 'EraseDevice', 'x', 'x')`;
+    // As core the row reaches the table's own checks (there is no device 1).
+    assert.equal(await attempt(role, write), role === 'core' ? '23503' : DENIED, role);
+  }
+});
+
+test('nobody can hand on what he holds', async () => {
+  for (const role of PROCESS_ROLES) {
+    const { rows } = await admin.query<{ name: string }>(
+      `select n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = c.relnamespace
+       where n.nspname !~ '^(pg_|information_schema)' and c.relkind in ('r', 'p')
+         and has_table_privilege($1, c.oid, 'SELECT WITH GRANT OPTION, INSERT WITH GRANT OPTION, UPDATE WITH GRANT OPTION')`,
+      [roleName(role)],
+    );
+    assert.deepEqual(rows, [], role);
+  }
+});
+
+test('functions that run as the owner pin their search path, so that no caller can slip an object under them', async () => {
+  const { rows } = await admin.query<{ name: string }>(
+    `select n.nspname || '.' || p.proname as name from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+     where n.nspname !~ '^(pg_|information_schema)' and p.prosecdef
+       and not exists (select from unnest(coalesce(p.proconfig, '{}')) c where c ~ '^search_path=')`,
+  );
+  assert.deepEqual(rows, []);
+});
