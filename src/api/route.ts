@@ -49,10 +49,20 @@ export const search = z.string().trim().max(80).optional();
 /** Checks a value against a schema; the refusal names the member and the rule, never the value. */
 export function check<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) {
+    if (storable(result.data)) return result.data;
+    throw new ApiError('bad-request', `${what} holds a character that no text may hold. Nothing was changed.`);
+  }
   const issue = result.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? what : `${what}: ${issue.path.join('.')}`;
   throw new ApiError('bad-request', `${where} is not as expected (${issue?.code ?? 'invalid'}). Nothing was changed.`);
+}
+
+/** Whether every string in a JSON value is text that PostgreSQL can hold: no NUL, no half of a surrogate pair. */
+function storable(value: unknown): boolean {
+  if (typeof value === 'string') return !value.includes('\0') && value.isWellFormed();
+  if (typeof value !== 'object' || value === null) return true;
+  return Object.entries(value).every(([key, inner]) => storable(key) && storable(inner));
 }
 
 /** A page from one row more than asked for. */

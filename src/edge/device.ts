@@ -5,9 +5,12 @@ import {
   type Certificate,
   type CheckIn,
   type CommandResult,
+  isDict,
   type Personal,
   parseCheckIn,
   parseCommandResult,
+  parsePlist,
+  textAt,
   verifyIssuedBy,
   verifyMdmSignature,
   WireError,
@@ -158,7 +161,7 @@ function deliveryFault(doors: DeviceDoors, turn: Turn): string | undefined {
     body: toBase64url(sha256(turn.body)),
   };
   if (!verifyDelivery(doors.keys.core, statement, turn.signature)) return 'not-signed-by-core';
-  if (!turn.body.includes(`<string>${turn.request_type}</string>`)) return 'verb-differs';
+  if (!says(turn.body, turn.request_type, turn.uuid!)) return 'verb-differs';
   const { permit } = turn;
   if (permit === null) return NEEDS_PERMIT.has(turn.request_type) ? 'permit-missing' : undefined;
   const same =
@@ -168,6 +171,19 @@ function deliveryFault(doors: DeviceDoors, turn: Turn): string | undefined {
     permit.verb === statement.verb;
   if (!same || !verifyPermit(doors.keys.ledger, permit)) return 'permit-invalid';
   return permit.notAfter < doors.clock() ? 'permit-expired' : undefined;
+}
+
+/** Whether a command's body is this verb under this identifier: a body that hides another verb needs no permit otherwise. */
+function says(body: Uint8Array, verb: string, uuid: string): boolean {
+  const root = parsePlist(body);
+  if (!isDict(root)) return false;
+  const command = root.get('Command');
+  return (
+    command !== undefined &&
+    isDict(command) &&
+    textAt(command, 'RequestType') === verb &&
+    textAt(root, 'CommandUUID') === uuid
+  );
 }
 
 /** Seals what a message says of a person; it exists in clear only inside this call. */

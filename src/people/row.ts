@@ -38,7 +38,7 @@ export function readRow(record: CsvRecord): NewPerson | RefusedLine {
   if (given === '' || family === '') return refuse('name');
   if (Buffer.byteLength(`${given} ${family}`) > VALUE_BYTES) return refuse('name-too-long');
   if (!EMAIL.test(email) || Buffer.byteLength(email) > VALUE_BYTES) return refuse('email');
-  if (memberState !== '' && !/^[A-Z]{2}$/.test(memberState)) return refuse('member-state');
+  if (memberState !== '' && !isSupportedCountry(memberState)) return refuse('member-state');
   // Units stay in the clear: what looks like an address or a number does not belong there.
   if (unit.length > 64 || unit.includes('@') || /[0-9][0-9 ()./-]{5,}[0-9]/.test(unit)) return refuse('unit');
   const e164 = normaliseNumber(mobile, memberState);
