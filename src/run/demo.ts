@@ -73,7 +73,7 @@ async function check(product: Product, stage: Stage, say: (line: string) => void
   const sealed = await sealedPeople(stage);
   say(`${stage.fleet.numbers().enrolled} phones enrolled, ${acknowledged} commands answered, ${sealed} people sealed.`);
   const attacked = await attack(product, stage, say);
-  const result = resultOf(product, stage, { acknowledged, sealed }, attacked);
+  const result = resultOf(stage, { acknowledged, sealed }, attacked);
   const kept = promises(result, attacked, stage);
   for (const { promise } of kept.filter((one) => !one.kept)) say(`BROKEN: ${promise}`);
   if (attacked.edge.read.length > 0) say(`edge attack read through: ${attacked.edge.read.join(', ')}`);
@@ -81,12 +81,7 @@ async function check(product: Product, stage: Stage, say: (line: string) => void
   return kept.every((one) => one.kept) ? 0 : 1;
 }
 
-function resultOf(
-  product: Product,
-  stage: Stage,
-  seen: { acknowledged: number; sealed: number },
-  attacked: Attacked,
-): StoryResult {
+function resultOf(stage: Stage, seen: { acknowledged: number; sealed: number }, attacked: Attacked): StoryResult {
   const { edge, stolen, exposure, log } = attacked;
   return {
     devices_enrolled: stage.fleet.numbers().enrolled,
@@ -100,10 +95,7 @@ function resultOf(
     exposure: { proven: exposure.proven, upper_bound: exposure.upper, unreadable: exposure.unreadable },
     wipes_requested: stolen.wipesRequested,
     wipes_executed: attacked.wipesExecuted,
-    log: {
-      entries: log.entries,
-      verified_by: log.ok ? [`bartizan log verify (${product.level}, outside process)`] : [],
-    },
+    log: { entries: log.entries, verified_by: log.ok ? log.verifiedBy : [] },
   };
 }
 

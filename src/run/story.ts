@@ -3,6 +3,7 @@ import { attackEdge, type EdgeAttack } from './drill/edge-attack.ts';
 import { observe } from './drill/observer.ts';
 import { type StolenAdmin, stealAdmin } from './drill/stolen-admin.ts';
 import { stealFiles } from './drill/stolen-files.ts';
+import { foreignVerifiers } from './foreign.ts';
 import { allOf } from './person.ts';
 import type { Stage } from './stage.ts';
 import { must, until } from './stage.ts';
@@ -100,7 +101,7 @@ export interface Attacked {
     readonly unreadable: number;
     readonly incident: string;
   };
-  readonly log: { readonly ok: boolean; readonly entries: number };
+  readonly log: { readonly ok: boolean; readonly entries: number; readonly verifiedBy: readonly string[] };
 }
 
 /** The three attacks of the January drill on a living product, judged from outside. The last admin of the stage is the stolen one. */
@@ -143,6 +144,8 @@ export async function attack(product: Product, stage: Stage, tell: (line: string
     since: stolen.startedAt,
   });
   const database = verdict.database!;
+  const ours = verdict.log?.ok ? [`bartizan log verify (${product.level}, outside process)`] : [];
+  const verifiedBy = [...ours, ...(await foreignVerifiers(`${product.home.dir}/ledger/log`, product.keys.log))];
   tell(
     `alert after ${database.alertMs} ms, contained after ${database.containedMs} ms, ${database.wipesExecuted} devices erased, log of ${verdict.log?.entries} entries ${verdict.log?.ok ? 'verifies' : 'DOES NOT VERIFY'}`,
   );
@@ -157,7 +160,7 @@ export async function attack(product: Product, stage: Stage, tell: (line: string
     wipesExecuted: database.wipesExecuted,
     doneTwice: database.doneTwice,
     exposure,
-    log: verdict.log ?? { ok: false, entries: 0 },
+    log: { ...(verdict.log ?? { ok: false, entries: 0 }), verifiedBy },
   };
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { cp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,33 +10,13 @@ import { promisify } from 'node:util';
 import { toBase64url, uuidv7 } from '#base';
 import { foundLedger, Ledger } from '#guard';
 import { DEFAULT_CAPS } from '#seal';
+import { buildGoVerifier, opensslVerifies } from '../../src/run/foreign.ts';
 import { logFolder, verifyLogDir } from '../../src/run/log-verify.ts';
 
 // Our own log, written by the real ledger, is read by Go's golang.org/x/mod/sumdb, which shares no code with us.
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'btz-log'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-const GO = ['/usr/local/go/bin/go', '/usr/lib/go/bin/go', '/usr/bin/go', process.env['GO'] ?? ''].find((path) =>
-  existsSync(path),
-);
-
-/** Builds the verifier from the Go module proxy or, without it, from Debian's golang-golang-x-mod-dev. */
-async function buildVerifier(go: string): Promise<string> {
-  const program = join(folder, 'logverify');
-  const cwd = join(import.meta.dirname, 'go', 'logverify');
-  const cache = { GOCACHE: process.env['GOCACHE'] ?? join(tmpdir(), `btz-go-cache-${process.getuid?.() ?? 0}`) };
-  const base = { ...process.env, ...cache, GOTOOLCHAIN: 'local', GOWORK: 'off', CGO_ENABLED: '0' };
-  const debian = '/usr/share/gocode';
-  try {
-    await run(go, ['build', '-buildvcs=false', '-o', program, '.'], { cwd, env: base });
-  } catch (error) {
-    if (!existsSync(join(debian, 'src/golang.org/x/mod'))) throw error;
-    const env = { ...base, GO111MODULE: 'off', GOPATH: debian, GOFLAGS: '' };
-    await run(go, ['build', '-o', program, 'main.go'], { cwd, env });
-  }
-  return program;
-}
 
 const silent = { info() {}, warn() {}, error() {} };
 const state = join(folder, 'ledger');
@@ -81,13 +61,20 @@ test('Go verifies signature, every inclusion and all consistency; any flipped by
   assert.deepEqual(report.problems, []);
   assert.equal(report.entries, 757);
 
-  const program = GO === undefined ? undefined : await buildVerifier(GO);
+  const program = await buildGoVerifier(folder);
   const go = async (dir: string) => {
     const { stdout } = await run(program!, [keys.log, dir, ...older]).catch((error: { stdout: string }) => error);
     return JSON.parse(stdout) as { ok: boolean; entries: number; consistency: number; problem?: string };
   };
   await t.test('Go', { skip: program === undefined && 'no Go toolchain on this machine' }, async () => {
     assert.deepEqual(await go(logDir), { ok: true, entries: 757, consistency: older.length });
+  });
+
+  await t.test('OpenSSL takes the checkpoint as signed, and no other', async () => {
+    const checkpoint = readFileSync(join(logDir, 'checkpoint'), 'utf8');
+    assert.ok(await opensslVerifies(checkpoint, keys.log, folder));
+    assert.ok(!(await opensslVerifies(checkpoint.replace('\n757\n', '\n756\n'), keys.log, folder)));
+    assert.ok(!(await opensslVerifies(readFileSync(older[0]!, 'utf8').replace(/— /, '- '), keys.log, folder)));
   });
 
   // Files that the present checkpoint consists of: Go reads these; ours also reads the earlier partial tiles.

@@ -86,7 +86,7 @@ function judge(
       },
       wipes_requested: outcome.stolen.wipesRequested,
       wipes_executed: outcome.wipesExecuted,
-      log: { entries: outcome.log.entries, verified_by: outcome.log.ok ? ['bartizan'] : [] },
+      log: { entries: outcome.log.entries, verified_by: outcome.log.ok ? outcome.log.verifiedBy : [] },
     },
     outcome,
     stage,

@@ -206,7 +206,7 @@ const brief = (value: unknown): string => (typeof value === 'string' ? value : J
 
 export function Details({ detail }: { detail: Readonly<Record<string, unknown>> }) {
   const members = Object.entries(detail).filter(([key, value]) => key !== 'kind' && key !== 'source' && value !== '');
-  if (members.length === 0) return <span className="quiet">no further detail</span>;
+  if (members.length === 0) return null;
   return (
     <span className="details small wrap-anywhere">
       {members.map(([key, value]) => (
@@ -234,7 +234,6 @@ export function Events({ events, device }: { events: readonly EventRow[]; device
               </span>
             )}
             {device === true && event.device !== null ? <DeviceLink handle={event.device} /> : null}
-            <br />
             <Details detail={(event.body['unmapped'] ?? {}) as Readonly<Record<string, unknown>>} />
           </div>
           <span className="quiet small nowrap">

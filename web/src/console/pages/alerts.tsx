@@ -82,7 +82,7 @@ export function Alerts() {
         {({ items, total, next }) =>
           items.length === 0 ? (
             <Empty title={filter.status === null ? 'No alerts' : `No ${filter.status} alerts`}>
-              Rules read the log as it is written. `bartizan drill january` shows what they catch.
+              Rules read the log as it is written. <code>bartizan drill january</code> shows what they catch.
             </Empty>
           ) : (
             <>

@@ -67,7 +67,11 @@ function Figures({ data }: { data: Overview }) {
 function States({ devices }: { devices: Overview['devices'] }) {
   const known = STATES.filter((state) => (devices[state] ?? 0) > 0);
   if (known.length === 0) {
-    return <Empty title="No devices yet">Make enrolment links with `bartizan enrol`, and open one on a phone.</Empty>;
+    return (
+      <Empty title="No devices yet">
+        Make enrolment links with <code>bartizan enrol</code>, and open one on a phone.
+      </Empty>
+    );
   }
   return (
     <table className="list">
@@ -121,7 +125,7 @@ function Newest() {
       {({ items }) =>
         items.length === 0 ? (
           <Empty title="No open alerts">
-            Rules read the log as it is written. `bartizan drill january` shows what they catch.
+            Rules read the log as it is written. <code>bartizan drill january</code> shows what they catch.
           </Empty>
         ) : (
           <table className="list">

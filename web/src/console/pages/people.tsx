@@ -86,7 +86,7 @@ export function People() {
           items.length === 0 ? (
             <Empty title={filter.q === null ? 'No people yet' : 'Nobody matches'}>
               {filter.q === null
-                ? 'Import a staff list with `bartizan import FILE.csv`: it is sealed before it is stored.'
+                ? 'Import a staff list with “bartizan import FILE.csv”: it is sealed before it is stored.'
                 : 'Search by handle, unit or member state. Names cannot be searched here.'}
             </Empty>
           ) : (
