@@ -54,16 +54,23 @@ export async function setStage(product: Product, options: StageOptions): Promise
   const saved = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as Saved) : undefined;
   const line = openLine({ sockets: 16 });
   const stage = saved === undefined ? await build(product, options, line) : resume(product, saved, options, line);
+  const invented = inventPeople(stage.people);
   const planted = plantedValues(
-    inventPeople(stage.people),
+    invented,
     stage.fleet.phones.map((phone) => phone.state),
   );
   const save = () => {
-    const text = JSON.stringify({
-      passkeys: stage.admins.map((admin) => admin.passkey),
-      phones: stage.fleet.phones.map((phone) => phone.state),
-      people: stage.people,
-    } satisfies Saved);
+    // What a phone holds of its owner is in the phone, not on the server's disk: it is invented anew at the next start.
+    const phones = stage.fleet.phones.map(({ state }, i) => {
+      const { deviceName, phoneNumber } = contentsOf(invented, i);
+      return {
+        ...state,
+        deviceName: state.deviceName === deviceName ? OWNERS : state.deviceName,
+        phoneNumber: state.phoneNumber === phoneNumber ? OWNERS : state.phoneNumber,
+      };
+    });
+    const passkeys = stage.admins.map((admin) => admin.passkey);
+    const text = JSON.stringify({ passkeys, phones, people: stage.people } satisfies Saved);
     writeFileSync(`${file}.new`, text, { mode: 0o600 });
     renameSync(`${file}.new`, file);
   };
@@ -78,6 +85,16 @@ export async function setStage(product: Product, options: StageOptions): Promise
       save();
     },
   };
+}
+
+/** Stands in a saved phone for what its owner gave it. */
+const OWNERS = '(its owner’s)';
+
+/** Kind, name and number of the phone at this place in the fleet. */
+function contentsOf(invented: ReturnType<typeof inventPeople>, i: number) {
+  const owner = invented[i % invented.length]!;
+  const kind = i % 5 === 4 ? ('iPad' as const) : ('iPhone' as const);
+  return { kind, deviceName: ownersDeviceName(owner, kind), phoneNumber: owner.mobile };
 }
 
 type Built = Pick<Stage, 'admins' | 'fleet' | 'people'>;
@@ -101,9 +118,7 @@ async function build(product: Product, options: StageOptions, line: ReturnType<t
   must(offered, 200, 'enrolments could not be offered');
   const links = (offered.body['items'] as { link: string }[]).map((one) => one.link);
   const phones = links.map((_, i) => {
-    const owner = invented[i % invented.length]!;
-    const kind = i % 5 === 4 ? ('iPad' as const) : ('iPhone' as const);
-    const state = newPhone({ deviceName: ownersDeviceName(owner, kind), phoneNumber: owner.mobile, kind });
+    const state = newPhone(contentsOf(invented, i));
     return new Phone(state, { send: line.send, keyPool: keys, behaviour: i % 20 === 7 ? { notNow: 2 } : {} });
   });
   const fleet = new PhoneFleet(phones, { intervalMs: options.pollMs, concurrency: 12 });
@@ -114,7 +129,13 @@ async function build(product: Product, options: StageOptions, line: ReturnType<t
 
 function resume(product: Product, saved: Saved, options: StageOptions, line: ReturnType<typeof openLine>): Built {
   const admins = saved.passkeys.map((passkey) => new Person(product.urls, passkey.admin ?? '', passkey));
-  const phones = saved.phones.map((state) => new Phone(state, { send: line.send }));
+  const invented = inventPeople(saved.people);
+  const phones = saved.phones.map((state, i) => {
+    const { deviceName, phoneNumber } = contentsOf(invented, i);
+    if (state.deviceName === OWNERS) state.deviceName = deviceName;
+    if (state.phoneNumber === OWNERS) state.phoneNumber = phoneNumber;
+    return new Phone(state, { send: line.send });
+  });
   const fleet = new PhoneFleet(phones, { intervalMs: options.pollMs, concurrency: 12 });
   return { admins, fleet, people: saved.people };
 }

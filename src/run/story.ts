@@ -86,6 +86,8 @@ export async function sealedPeople(stage: Stage): Promise<number> {
 }
 
 export interface Attacked {
+  /** Whether processes have users of their own (L1): only then are files of others promised to be out of reach. */
+  readonly walls: boolean;
   readonly edge: EdgeAttack;
   readonly stolen: StolenAdmin;
   readonly filesFound: number;
@@ -110,6 +112,11 @@ export async function attack(product: Product, stage: Stage, tell: (line: string
   tell(
     `edge: ${edge.stepsTried} attacks inside the internet-facing process, ${edge.stepsThatReadSomething} read a name or number`,
   );
+  if (product.level === 'L0' && edge.guardsTaken.length > 0) {
+    tell(
+      `not promised at L0: he also took the files of ${edge.guardsTaken.join(' and ')}, keys among them. Run as root for walls.`,
+    );
+  }
   const victim = stage.admins.at(-1)!;
   const stolen = await stealAdmin(victim);
   tell(
@@ -150,6 +157,7 @@ export async function attack(product: Product, stage: Stage, tell: (line: string
     `alert after ${database.alertMs} ms, contained after ${database.containedMs} ms, ${database.wipesExecuted} devices erased, log of ${verdict.log?.entries} entries ${verdict.log?.ok ? 'verifies' : 'DOES NOT VERIFY'}`,
   );
   return {
+    walls: product.level !== 'L0',
     edge,
     stolen,
     filesFound: files.finds.length,
@@ -181,6 +189,10 @@ export function promises(
     {
       promise: 'the attacker inside edge read no name and no number',
       kept: result.edge_attack.steps_that_read_something === 0,
+    },
+    {
+      promise: 'the attacker inside edge took no guard’s keys (L1)',
+      kept: !attacked.walls || attacked.edge.guardsTaken.length === 0,
     },
     {
       promise: 'database, dump, logs and backups hold no name and no number in clear',

@@ -10,6 +10,8 @@ export interface EdgeAttack {
   readonly stepsThatReadSomething: number;
   /** Those steps' names. */
   readonly read: readonly string[];
+  /** Guards whose files the attacker could take, keys among them: with those and the database he opens everything. */
+  readonly guardsTaken: readonly string[];
   /** Steps that obtained any bytes at all, planted or not. */
   readonly stepsThatGotBytes: number;
   readonly steps: readonly { readonly step: string; readonly outcome: string; readonly bytes: number }[];
@@ -44,6 +46,9 @@ export async function attackEdge(product: Product, planted: readonly string[]): 
       stepsTried: steps.length,
       stepsThatReadSomething: read.length,
       read,
+      guardsTaken: ['sealer', 'ledger'].filter((guard) =>
+        steps.some(({ step, bytes }) => step === `files of ${guard}` && bytes > 0),
+      ),
       stepsThatGotBytes: steps.filter((step) => step.bytes > 0).length,
       steps: steps.map(({ step, outcome, bytes }) => ({ step, outcome, bytes })),
     };
