@@ -140,6 +140,9 @@ test('the enrolment profile: SCEP first, MDM second, no network right', () => {
   assert.equal(scep?.get('PayloadType'), 'com.apple.security.scep');
   assert.equal(mdm?.get('PayloadType'), 'com.apple.mdm');
   assert.equal(mdm?.get('IdentityCertificateUUID'), scep?.get('PayloadUUID'));
+  const ids = [profile, scep, mdm].map((payload) => String(payload?.get('PayloadUUID')));
+  for (const id of ids) assert.match(id, /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i);
+  assert.equal(new Set(ids).size, 3);
   assert.equal((mdm?.get('AccessRights') as number) & 32, 0);
   assert.equal(mdm?.get('SignMessage'), true);
   const inner = scep?.get('PayloadContent');

@@ -1,3 +1,4 @@
+import { sha256 } from '#base';
 import { writePlist } from '../plist/write.ts';
 
 /**
@@ -24,7 +25,7 @@ export interface EnrolmentProfile {
  * signed (`Mdm-Signature`). No personal value: the subject is the enrolment's id.
  */
 export function enrolmentProfile(input: EnrolmentProfile): Buffer {
-  const identity = `${input.id}-scep`;
+  const identity = partUuid(input.id, 'scep');
   return writePlist({
     PayloadContent: [
       {
@@ -58,7 +59,7 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
         PayloadDisplayName: 'Device management',
         PayloadIdentifier: `org.bartizan.mdm.${input.id}`,
         PayloadType: 'com.apple.mdm',
-        PayloadUUID: `${input.id}-mdm`,
+        PayloadUUID: partUuid(input.id, 'mdm'),
         PayloadVersion: 1,
       },
     ],
@@ -71,4 +72,13 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
     PayloadUUID: input.id,
     PayloadVersion: 1,
   });
+}
+
+/** A UUID made of an enrolment's and a part's name (RFC 9562, section 5.8): the same at every fetch of the profile. */
+function partUuid(id: string, part: string): string {
+  const bytes = sha256(`${id} ${part}`).subarray(0, 16);
+  bytes[6] = (bytes[6]! & 0x0f) | 0x80;
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80;
+  const hex = Buffer.from(bytes).toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
