@@ -7,6 +7,7 @@ import {
   type CommandResult,
   isDict,
   type Personal,
+  type Plist,
   parseCheckIn,
   parseCommandResult,
   parsePlist,
@@ -175,7 +176,13 @@ function deliveryFault(doors: DeviceDoors, turn: Turn): string | undefined {
 
 /** Whether a command's body is this verb under this identifier: a body that hides another verb needs no permit otherwise. */
 function says(body: Uint8Array, verb: string, uuid: string): boolean {
-  const root = parsePlist(body);
+  let root: Plist;
+  try {
+    root = parsePlist(body);
+  } catch {
+    // Refused as a row like any other, so that the rows behind it are still served.
+    return false;
+  }
   if (!isDict(root)) return false;
   const command = root.get('Command');
   return (

@@ -1,7 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { type Clock, type Logger, toBase64url } from '#base';
-import { verifierKey } from '#proof';
 import {
   type Assertion,
   type Caps,
@@ -21,9 +20,8 @@ import {
   type Unlock,
 } from '#seal';
 import type { Detail, Kind, Leaf } from './entries.ts';
-import { makeFolder } from './files.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
-import { loadKey, makeKey, publicText } from './keys.ts';
+import { loadKey } from './keys.ts';
 import { EvidenceLog } from './log.ts';
 import { type Arrival, Persons } from './persons.ts';
 import { RefusalBook } from './refusals.ts';
@@ -53,25 +51,6 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
-}
-
-/** Makes the ledger's keys and its empty log, with the founders as its first entry. Once only. Returns public keys. */
-export async function foundLedger(
-  options: Pick<LedgerOptions, 'org' | 'state' | 'logDir' | 'origin' | 'caps' | 'clock' | 'logger'>,
-  founders: readonly Founder[],
-): Promise<{ outer: string; ledger: string; log: string }> {
-  const { org, state, logDir } = options;
-  const outer = await makeKey(state, 'outer', 'x25519');
-  const signing = await makeKey(state, 'receipts', 'ed25519');
-  const logKey = await makeKey(state, 'log', 'ed25519');
-  makeFolder(join(state, 'locks'), 0o700);
-  const gate = new Gate(options);
-  const log = { state, folder: logDir, origin: logOrigin(org), key: logKey, time: gate.time, onUnusable: () => {} };
-  await EvidenceLog.found(log);
-  const ledger = await Ledger.open({ ...options, onUnusable: () => {} });
-  await ledger.found(founders);
-  await ledger.close();
-  return { outer: publicText(outer), ledger: publicText(signing), log: verifierKey(logOrigin(org), logKey) };
 }
 
 /** The second guard: holds the persons' locks and the log, meters on its own, never sees plaintext. */

@@ -5,7 +5,7 @@ import { RunError } from './config.ts';
 import { defaultHome } from './home.ts';
 import { buildPages } from './pages.ts';
 import { type Stage, setStage } from './stage.ts';
-import { type Attacked, attack, manageFleet, promises, type StoryResult, sealedPeople } from './story.ts';
+import { attack, manageFleet, promises, resultOf, sealedPeople } from './story.ts';
 import { type Product, startProduct } from './supervisor.ts';
 
 const PEOPLE = 60;
@@ -73,30 +73,12 @@ async function check(product: Product, stage: Stage, say: (line: string) => void
   const sealed = await sealedPeople(stage);
   say(`${stage.fleet.numbers().enrolled} phones enrolled, ${acknowledged} commands answered, ${sealed} people sealed.`);
   const attacked = await attack(product, stage, say);
-  const result = resultOf(stage, { acknowledged, sealed }, attacked);
+  const result = resultOf(stage, { acknowledged, sealed }, attacked, CAPS.perDay);
   const kept = promises(result, attacked, stage);
   for (const { promise } of kept.filter((one) => !one.kept)) say(`BROKEN: ${promise}`);
   if (attacked.edge.read.length > 0) say(`edge attack read through: ${attacked.edge.read.join(', ')}`);
   say(JSON.stringify(result));
   return kept.every((one) => one.kept) ? 0 : 1;
-}
-
-function resultOf(stage: Stage, seen: { acknowledged: number; sealed: number }, attacked: Attacked): StoryResult {
-  const { edge, stolen, exposure, log } = attacked;
-  return {
-    devices_enrolled: stage.fleet.numbers().enrolled,
-    commands_acknowledged: seen.acknowledged,
-    people_sealed: seen.sealed,
-    planted_values_found: attacked.filesFound,
-    edge_attack: { steps_tried: edge.stepsTried, steps_that_read_something: edge.stepsThatReadSomething },
-    stolen_admin: { records_read: stolen.recordsRead, cap: CAPS.perDay },
-    alert_ms: attacked.alertMs,
-    contained_ms: attacked.containedMs,
-    exposure: { proven: exposure.proven, upper_bound: exposure.upper, unreadable: exposure.unreadable },
-    wipes_requested: stolen.wipesRequested,
-    wipes_executed: attacked.wipesExecuted,
-    log: { entries: log.entries, verified_by: log.ok ? log.verifiedBy : [] },
-  };
 }
 
 /** Shows where to click and what to try; ends with Ctrl-C. At most twelve lines in all, the last is the URL. */

@@ -11,16 +11,25 @@ const DEBIAN = '/usr/share/gocode';
 /** SubjectPublicKeyInfo of Ed25519 up to the key (RFC 8410, section 4). */
 const SPKI = Buffer.from('302a300506032b6570032100', 'hex');
 
+/** The Go command of this machine, or undefined. */
+export const findGo = (): string | undefined =>
+  [process.env['GO'] ?? '', ...GO].find((path) => path !== '' && existsSync(path));
+
+/** For a build that downloads no other toolchain and keeps its cache in a temporary folder of this user. */
+export function goEnvironment(): NodeJS.ProcessEnv {
+  const cache = process.env['GOCACHE'] ?? join(tmpdir(), `btz-go-cache-${process.getuid?.() ?? 0}`);
+  return { ...process.env, GOCACHE: cache, GOTOOLCHAIN: 'local', GOWORK: 'off', CGO_ENABLED: '0' };
+}
+
 /**
  * Builds `verifiers/go-sumdb` into `folder` and returns the program's path, or undefined if there is no Go. Its module
  * comes from the Go module proxy, pinned by go.sum, or else from Debian's golang-golang-x-mod-dev. Throws with Go's words.
  */
 export async function buildGoVerifier(folder: string): Promise<string | undefined> {
-  const go = [process.env['GO'] ?? '', ...GO].find((path) => path !== '' && existsSync(path));
+  const go = findGo();
   if (go === undefined) return undefined;
   const program = join(folder, 'logverify');
-  const cache = process.env['GOCACHE'] ?? join(tmpdir(), `btz-go-cache-${process.getuid?.() ?? 0}`);
-  const env = { ...process.env, GOCACHE: cache, GOTOOLCHAIN: 'local', GOWORK: 'off', CGO_ENABLED: '0' };
+  const env = goEnvironment();
   const options = { cwd: SOURCE, timeout: 120_000 };
   try {
     await run(go, ['build', '-buildvcs=false', '-o', program, '.'], { ...options, env });

@@ -172,6 +172,30 @@ export async function attack(product: Product, stage: Stage, tell: (line: string
   };
 }
 
+/** The story's outcome as `demo --check` prints it; `cap` is what one admin may read in a day. */
+export function resultOf(
+  stage: Stage,
+  seen: { readonly acknowledged: number; readonly sealed: number },
+  attacked: Attacked,
+  cap: number,
+): StoryResult {
+  const { edge, stolen, exposure, log } = attacked;
+  return {
+    devices_enrolled: stage.fleet.numbers().enrolled,
+    commands_acknowledged: seen.acknowledged,
+    people_sealed: seen.sealed,
+    planted_values_found: attacked.filesFound,
+    edge_attack: { steps_tried: edge.stepsTried, steps_that_read_something: edge.stepsThatReadSomething },
+    stolen_admin: { records_read: stolen.recordsRead, cap },
+    alert_ms: attacked.alertMs,
+    contained_ms: attacked.containedMs,
+    exposure: { proven: exposure.proven, upper_bound: exposure.upper, unreadable: exposure.unreadable },
+    wipes_requested: stolen.wipesRequested,
+    wipes_executed: attacked.wipesExecuted,
+    log: { entries: log.entries, verified_by: log.ok ? log.verifiedBy : [] },
+  };
+}
+
 /** The promises, each with whether it was kept. */
 export function promises(
   result: StoryResult,

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setStage } from '../stage.ts';
-import { type Attacked, attack, manageFleet, promises, sealedPeople } from '../story.ts';
+import { type Attacked, attack, manageFleet, promises, resultOf, sealedPeople } from '../story.ts';
 import { startProduct } from '../supervisor.ts';
 
 /** What `bartizan drill run january --json` prints as its last line. */
@@ -66,31 +66,7 @@ function judge(
   seen: { acknowledged: number; sealed: number; level: string },
   tell: (line: string) => void,
 ): DrillResult {
-  const kept = promises(
-    {
-      devices_enrolled: stage.fleet.numbers().enrolled,
-      commands_acknowledged: seen.acknowledged,
-      people_sealed: seen.sealed,
-      planted_values_found: outcome.filesFound,
-      edge_attack: {
-        steps_tried: outcome.edge.stepsTried,
-        steps_that_read_something: outcome.edge.stepsThatReadSomething,
-      },
-      stolen_admin: { records_read: outcome.stolen.recordsRead, cap: CAPS.perDay },
-      alert_ms: outcome.alertMs,
-      contained_ms: outcome.containedMs,
-      exposure: {
-        proven: outcome.exposure.proven,
-        upper_bound: outcome.exposure.upper,
-        unreadable: outcome.exposure.unreadable,
-      },
-      wipes_requested: outcome.stolen.wipesRequested,
-      wipes_executed: outcome.wipesExecuted,
-      log: { entries: outcome.log.entries, verified_by: outcome.log.ok ? outcome.log.verifiedBy : [] },
-    },
-    outcome,
-    stage,
-  );
+  const kept = promises(resultOf(stage, seen, outcome, CAPS.perDay), outcome, stage);
   for (const one of kept) tell(`${one.kept ? 'kept  ' : 'BROKEN'} ${one.promise}`);
   tell('For comparison, as reported: 9 hours to contain, 6 days to the right count of people.');
   return {
