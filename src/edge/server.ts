@@ -2,9 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { Deliveries } from './delivery.ts';
 import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
 import type { Refusal } from './refusals.ts';
+import { Turns } from './turns.ts';
 
 const MIB = 1024 * 1024;
 
@@ -21,11 +23,18 @@ interface Request {
   readonly body: Uint8Array;
 }
 
+/** What the device plane needs from outside. */
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
+
 /**
  * The device plane: five routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
  * the answer to "no command" is 200 with Content-Length 0.
  */
-export function edgeServer(doors: DeviceDoors & EnrolDoors): Server {
+export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
+  const turns = new Turns(given.pool, given.log);
+  const deliveries = new Deliveries(given.pool, given.keys);
+  // Not spread: the origin of a test's server is known only after it listens.
+  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries });
   const routes = table(doors);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
@@ -41,7 +50,14 @@ export function edgeServer(doors: DeviceDoors & EnrolDoors): Server {
     doors.refusals.count('message');
     if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
   });
-  return server;
+  return {
+    server,
+    close: async () => {
+      server.close();
+      server.closeAllConnections();
+      await turns.close();
+    },
+  };
 }
 
 function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {

@@ -21,7 +21,7 @@ export interface DeviceRow {
 
 const COLUMNS = `d.handle, d.holder, d.state, d.serial, d.model, d.product_name as "productName", d.os_version as "osVersion",
   d.supervised, d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
-  (select count(*)::int from fleet.command c where c.device_id = d.id and c.state in ('queued', 'delivered', 'not_now')) as pending`;
+  (select count(*)::int from fleet.command c where c.device_id = d.id and c.done_at is null) as pending`;
 
 /** Devices by handle, after `after`, filtered by state and by a text that handle, holder, model or version contain. */
 export async function listDevices(

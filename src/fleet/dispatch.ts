@@ -5,7 +5,8 @@ import { type Permit, signDelivery } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { buildCommand, type Verb } from '#wire';
 import { FleetError } from './error.ts';
-import { commandRequest, type IntentInput } from './intent.ts';
+import { fanOut } from './fan-out.ts';
+import { commandRequest, type IntentInput, type Scope } from './intent.ts';
 
 interface IntentRow {
   readonly id: string;
@@ -13,11 +14,13 @@ interface IntentRow {
   readonly risk: string;
   readonly params: IntentInput['params'];
   readonly targets: readonly { readonly device: string; readonly uuid: string }[];
+  /** Set for a command to many; then there are no targets. */
+  readonly scope: Scope | null;
   readonly requester: string;
   readonly approval_id: string | null;
 }
 
-const COLUMNS = 'id, verb, risk, params, targets, requester, approval_id';
+const COLUMNS = 'id, verb, risk, params, targets, scope, requester, approval_id';
 
 /**
  * Turns ready intents into signed commands. The risk is judged anew here, from the verb: a row that claims less than
@@ -35,7 +38,9 @@ export async function dispatchReady(
     );
     for (const intent of rows) {
       const refusal = await unfit(t, intent);
-      if (refusal === undefined) await queue(t, intent, options.signKey, new Map());
+      if (refusal === undefined && intent.scope !== null)
+        await fanOut(t, { ...intent, scope: intent.scope }, options.signKey);
+      else if (refusal === undefined) await queue(t, intent, options.signKey, new Map());
       else await refuse(t, intent, refusal);
     }
     return rows.length;
@@ -46,6 +51,7 @@ export async function dispatchReady(
 async function unfit(t: Tx, intent: IntentRow): Promise<string | undefined> {
   if (intent.verb === 'EraseDevice') return 'approval-missing';
   if (intent.verb !== 'DeviceLock') return undefined;
+  if (intent.scope !== null) return 'approval-missing';
   const { rows } = await t.query<{ used: number }>(
     `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
      where requester = $1 and verb = 'DeviceLock' and approval_id is null and state = 'dispatched'

@@ -20,12 +20,21 @@ const RISK: Record<Verb, Risk> = {
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
 const LOCKS_PER_HOUR = 5;
+/** A command for more devices than this is signed once for all of them. */
+const MOST_SINGLE = 100;
+const MOST_DEVICES = 500_000;
+/** What is approved lists each command for two people to read. */
+const MOST_APPROVED = 1_000;
 const APPROVAL_TTL_MS = 24 * 3_600_000;
+
+/** Which devices a command to many is for: all that are enrolled when it is dispatched, or those that are named. */
+export type Scope = { readonly all: true } | { readonly devices: readonly string[] };
 
 export interface StatedIntent {
   readonly id: string;
   readonly risk: Risk;
   readonly state: 'ready' | 'awaiting-approval';
+  /** The commands' ids, fixed now; empty for a command to many, whose ids follow from the devices (`fanOutUuid`). */
   readonly targets: readonly { readonly device: string; readonly uuid: string }[];
   /** What two people must sign; present if and only if the state is `awaiting-approval`. */
   readonly approval: CommandSet | undefined;
@@ -33,7 +42,8 @@ export interface StatedIntent {
 
 export interface IntentInput {
   readonly verb: Verb;
-  readonly devices: readonly string[];
+  /** Handles, or every enrolled device. More than 100 become one fan-out. */
+  readonly devices: readonly string[] | 'all';
   /** InstallProfile: `{profile: XML text}`; RemoveProfile: `{identifier}`; else empty. */
   readonly params: { readonly profile?: string; readonly identifier?: string };
   readonly requester: string;
@@ -58,46 +68,71 @@ export function commandRequest(verb: Verb, params: IntentInput['params']): Comma
  */
 export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedIntent> {
   const risk = RISK[input.verb];
-  const devices = [...new Set(input.devices)].sort();
-  if (devices.length < 1 || devices.length > 1000 || devices.some((device) => !HANDLE.test(device))) {
-    throw new FleetError('bad-request', 'Name 1 to 1000 devices by their handles.');
-  }
+  const devices = input.devices === 'all' ? 'all' : namedDevices(input.devices);
   const purpose = input.purpose.trim();
   if (purpose.length < 5 || purpose.length > 200) {
     throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
   }
-  const { rows: known } = await t.query<{ handle: string }>(
-    `select handle from fleet.device where handle = any($1) and state = 'enrolled'`,
-    [devices],
-  );
-  if (known.length !== devices.length) {
-    throw new FleetError('unknown-device', 'At least one of the devices is not enrolled. Nothing was sent.', {
-      status: 409,
-    });
+  const single = risk === 'lock' || risk === 'destroy';
+  if (single && (devices === 'all' || devices.length > MOST_APPROVED)) {
+    throw new FleetError('too-many', `Locking and erasing name their devices, at most ${MOST_APPROVED} at a time.`);
   }
+  if (devices !== 'all') await allEnrolled(t, devices);
   const request = commandRequest(input.verb, input.params);
   const id = uuidv7(input.now);
-  const targets = devices.map((device) => ({ device, uuid: uuidv7(input.now) }));
-  const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, devices.length)));
+  const scope: Scope | undefined =
+    devices === 'all' ? { all: true } : !single && devices.length > MOST_SINGLE ? { devices } : undefined;
+  const targets =
+    scope === undefined ? (devices as readonly string[]).map((device) => ({ device, uuid: uuidv7(input.now) })) : [];
+  const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
   const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
   await t.query(
-    `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+    `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id, scope)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
     [
       ...[id, input.verb, risk, JSON.stringify(input.params), JSON.stringify(targets), input.requester, purpose],
-      ...[needsTwo ? 'awaiting-approval' : 'ready', approval?.id ?? null],
+      ...[
+        needsTwo ? 'awaiting-approval' : 'ready',
+        approval?.id ?? null,
+        scope === undefined ? null : JSON.stringify(scope),
+      ],
     ],
   );
   await emit(t, {
     kind: 'command.requested',
     actor: input.requester,
-    detail: { intent: id, verb: input.verb, risk, devices: devices.length, needs_two: needsTwo } satisfies Record<
-      string,
-      Json
-    >,
+    detail: {
+      ...{ intent: id, verb: input.verb, risk, needs_two: needsTwo },
+      devices: devices === 'all' ? await countEnrolled(t) : devices.length,
+    } satisfies Record<string, Json>,
   });
   await t.query("select pg_notify('bartizan_work', '')");
   return { id, risk, state: needsTwo ? 'awaiting-approval' : 'ready', targets, approval };
+}
+
+/** The handles once each, in order. Throws FleetError. */
+function namedDevices(given: readonly string[]): readonly string[] {
+  const devices = [...new Set(given)].sort();
+  if (devices.length < 1 || devices.length > MOST_DEVICES || devices.some((device) => !HANDLE.test(device))) {
+    throw new FleetError('bad-request', `Name 1 to ${MOST_DEVICES} devices by their handles.`);
+  }
+  return devices;
+}
+
+async function allEnrolled(t: Tx, devices: readonly string[]): Promise<void> {
+  const { rows } = await t.query<{ n: number }>(
+    `select count(*)::int as n from fleet.device where handle = any($1) and state = 'enrolled'`,
+    [devices],
+  );
+  if (rows[0]!.n === devices.length) return;
+  throw new FleetError('unknown-device', 'At least one of the devices is not enrolled. Nothing was sent.', {
+    status: 409,
+  });
+}
+
+async function countEnrolled(t: Tx): Promise<number> {
+  const { rows } = await t.query<{ n: number }>(`select count(*)::int as n from fleet.device where state = 'enrolled'`);
+  return rows[0]!.n;
 }
 
 async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<boolean> {

@@ -17,6 +17,7 @@ export async function deviceIntents(db: Queryable, handle: string): Promise<Inte
   const { rows } = await db.query<IntentRow>(
     `select id, verb, requester, purpose, state, reason, approval_id as approval, created_at as "createdAt"
      from fleet.intent where targets @> jsonb_build_array(jsonb_build_object('device', $1::text))
+       or id in (select c.fan_out_id from fleet.command c join fleet.device d on d.id = c.device_id where d.handle = $1)
      order by created_at desc limit 50`,
     [handle],
   );

@@ -34,21 +34,26 @@ program
   .option('--port-base <port>', 'console, glass and edge listen on this port and the next two', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
-  .action(async (options: { home?: string; portBase?: number; org?: string; founders?: number }) => {
-    if (options.founders !== undefined && options.founders < 2)
-      throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
-    await buildPages();
-    const { home = defaultHome(), ...rest } = options;
-    const product = await startProduct({ home, ...rest });
-    say(`Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`);
-    for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
-    say(product.urls.console);
-    await new Promise<void>((resolve) => {
-      process.once('SIGINT', resolve);
-      process.once('SIGTERM', resolve);
-    });
-    await product.stop();
-  });
+  .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
+  .action(
+    async (options: { home?: string; portBase?: number; org?: string; founders?: number; edgeWorkers?: number }) => {
+      if (options.founders !== undefined && options.founders < 2)
+        throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
+      await buildPages();
+      const { home = defaultHome(), ...rest } = options;
+      const product = await startProduct({ home, ...rest });
+      say(
+        `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
+      );
+      for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
+      say(product.urls.console);
+      await new Promise<void>((resolve) => {
+        process.once('SIGINT', resolve);
+        process.once('SIGTERM', resolve);
+      });
+      await product.stop();
+    },
+  );
 
 program
   .command('demo')

@@ -35,13 +35,15 @@ export interface ProcessConfig {
   readonly caps: Caps;
   /** APNs topic named in enrolment profiles. */
   readonly topic: string;
+  /** Worker processes of edge; 1 if it is left out. */
+  readonly edgeWorkers?: number;
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

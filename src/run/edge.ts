@@ -1,33 +1,41 @@
+import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { processLogger, systemClock } from '#base';
 import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
-import { runProcess } from './process.ts';
+import { runProcess, runWorker } from './process.ts';
+import { superviseWorkers } from './workers.ts';
 
-// The device plane: the only process that faces the internet. `--init` makes its registration key.
+// The device plane: the only process that faces the internet. `--init` makes its registration key. With several workers
+// this process only hands connections to them; each of them is the whole device plane.
 const logger = processLogger('edge');
 const config = readProcessConfig('edge');
+/** Connections of edge's database role (store/roles.ts) that all workers share, less some for a worker that is replaced. */
+const CONNECTIONS = 32;
 
 async function run(): Promise<void> {
-  const running = runProcess(logger);
+  const running = cluster.isPrimary ? runProcess(logger) : runWorker(logger);
   const { database, publicKeys: keys, http } = config;
   if (database === undefined || keys === undefined || http === undefined) throw new Error('incomplete configuration');
-  const pool = openPool(database, { max: 16, name: 'edge' });
+  const workers = config.edgeWorkers ?? 1;
+  if (cluster.isPrimary && workers > 1) {
+    await superviseWorkers(workers, running, logger);
+    running.ready();
+    return;
+  }
+  const pool = openPool(database, { max: Math.max(4, Math.min(16, Math.floor(CONNECTIONS / workers))), name: 'edge' });
   running.onStop(() => pool.end());
   const identity = await registerEdge(pool, config.state);
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
-  const server = edgeServer({
+  const edge = edgeServer({
     ...{ pool, keys, identity, ca: identity.ca, clock: systemClock, log: logger, refusals, allowLegacy: true },
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
   });
-  server.listen(http.port, http.host);
-  await once(server, 'listening');
-  running.onStop(() => {
-    server.close();
-    server.closeAllConnections();
-  });
+  edge.server.listen(http.port, http.host);
+  await once(edge.server, 'listening');
+  running.onStop(() => edge.close());
   await pool.query('select edge.started()');
   running.ready();
   logger.info('the device plane is open', { port: http.port });

@@ -21,6 +21,8 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
+  /** Worker processes of edge. */
+  readonly edgeWorkers: number;
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -76,6 +78,7 @@ export function writeConfigs(
       caps: { ...DEFAULT_CAPS, ...options.caps },
       topic: options.topic,
       demo: options.demo,
+      ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
     };
     const file = home.config(name);
     if (existsSync(file)) chmodSync(file, 0o600);

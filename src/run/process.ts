@@ -21,6 +21,33 @@ export interface Running {
  * would open its inspector; an error that nobody caught ends it with status 1 and without printing its data.
  */
 export function runProcess(log: Logger): Running {
+  const running = untilStopped(log);
+  if (isPipe(LIFELINE_FD)) {
+    // Not a file stream: its blocking read would hold a thread of the pool for life.
+    const lifeline = new Socket({ fd: LIFELINE_FD, readable: true, writable: false });
+    lifeline.on('end', () => running.stop());
+    lifeline.on('error', () => running.stop());
+    lifeline.unref();
+    lifeline.resume();
+  }
+  return {
+    ...running,
+    ready: () => {
+      if (!isPipe(READY_FD)) return;
+      writeSync(READY_FD, 'READY=1\n');
+      closeSync(READY_FD);
+    },
+  };
+}
+
+/** The same for a worker of a process: it tells its readiness, and learns of its owner's end, over its own channel. */
+export function runWorker(log: Logger): Running {
+  const running = untilStopped(log);
+  process.on('disconnect', () => running.stop());
+  return { ...running, ready: () => process.send?.('ready') };
+}
+
+function untilStopped(log: Logger): Omit<Running, 'ready'> {
   const stops: (() => unknown)[] = [];
   let stopping = false;
   const stop = (status = 0): void => {
@@ -49,20 +76,7 @@ export function runProcess(log: Logger): Running {
     log.error('a promise failed without anyone listening', error);
     stop(1);
   });
-  if (isPipe(LIFELINE_FD)) {
-    // Not a file stream: its blocking read would hold a thread of the pool for life.
-    const lifeline = new Socket({ fd: LIFELINE_FD, readable: true, writable: false });
-    lifeline.on('end', () => stop());
-    lifeline.on('error', () => stop());
-    lifeline.unref();
-    lifeline.resume();
-  }
   return {
-    ready: () => {
-      if (!isPipe(READY_FD)) return;
-      writeSync(READY_FD, 'READY=1\n');
-      closeSync(READY_FD);
-    },
     onStop: (work) => stops.push(work),
     stop,
   };

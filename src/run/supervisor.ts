@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { PublicKeys } from '#seal';
 import { type DatabaseConfig, ensureRoles, migrate } from '#store';
@@ -47,6 +48,8 @@ const DEFAULTS: InstanceOptions = {
   founders: 3,
   topic: 'com.apple.mgmt.External.bartizan',
   demo: false,
+  // One core is left to PostgreSQL and to core.
+  edgeWorkers: Math.max(1, Math.min(4, availableParallelism() - 1)),
 };
 
 /**
@@ -150,9 +153,11 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { org, portBase, founders, caps, topic, demo } = options;
+  const { org, portBase, founders, caps, topic, demo, edgeWorkers } = options;
   return Object.fromEntries(
-    Object.entries({ org, portBase, founders, caps, topic, demo }).filter(([, value]) => value !== undefined),
+    Object.entries({ org, portBase, founders, caps, topic, demo, edgeWorkers }).filter(
+      ([, value]) => value !== undefined,
+    ),
   );
 }
 

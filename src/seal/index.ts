@@ -15,6 +15,14 @@ export {
 } from './documents.ts';
 export { GuardError, SealError } from './errors.ts';
 export {
+  type FanOut,
+  fanOutUuid,
+  membersDigest,
+  NIL_UUID,
+  signFanOut,
+  verifyFanOut,
+} from './fan-out.ts';
+export {
   INNER_BYTES,
   lockRow,
   OUTER_BYTES,

@@ -13,11 +13,13 @@ function ed25519(spki: string): KeyObject {
   return key;
 }
 
-function signBody(privateKey: KeyObject, body: object): string {
+/** Signs a body's canonical JSON; base64url. For the statements of this room. */
+export function signBody(privateKey: KeyObject, body: object): string {
   return toBase64url(sign(null, Buffer.from(canonicalJson(body as Json)), privateKey));
 }
 
-function checkBody(spki: string, body: object, signature: string): boolean {
+/** Whether this Ed25519 SPKI signed a body's canonical JSON. Never throws. */
+export function checkBody(spki: string, body: object, signature: string): boolean {
   try {
     return verify(null, Buffer.from(canonicalJson(body as Json)), ed25519(spki), fromBase64url(signature));
   } catch {

@@ -24,7 +24,7 @@ export interface DevicePlane {
   /** States what the console would, lets core dispatch it; answers device handle → command uuid. */
   order(
     verb: IntentInput['verb'],
-    devices: readonly string[],
+    devices: readonly string[] | 'all',
     params?: IntentInput['params'],
   ): Promise<Map<string, string>>;
   close(): Promise<void>;
@@ -74,13 +74,14 @@ export async function devicePlane(): Promise<DevicePlane> {
   const identity = await registerEdge(pools.edge, dir);
   const refusals = new Refusals(pools.edge, log);
   let origin = '';
-  const server = edgeServer({
+  const edge = edgeServer({
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
     },
   });
+  const { server } = edge;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -110,8 +111,7 @@ export async function devicePlane(): Promise<DevicePlane> {
       stopped = true;
       await signing;
       await refusals.close();
-      server.close();
-      server.closeAllConnections();
+      await edge.close();
       await Promise.all(Object.values(pools).map((pool) => pool.end()));
       await database.close();
       rmSync(dir, { recursive: true, force: true });

@@ -17,8 +17,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
-      ...['authenticate', 'certificate', 'check_out', 'count_refused', 'delivered', 'next_version', 'open_link'],
-      ...['put_sealed', 'refuse_unsigned', 'register', 'request_certificate', 'started', 'token_update', 'turn'],
+      ...['authenticate', 'certificate', 'check_out', 'count_refused', 'deliver', 'fan_out', 'next_commands'],
+      ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
+      ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -29,7 +30,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'IS' },
-      'fleet.inventory': 'S',
+      ...{ 'fleet.inventory': 'S', 'fleet.fan_out': 's' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       'log.event': 's',
       // Never the row itself: the console cannot even read ciphertext.
@@ -52,6 +53,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.command': 'ISU',
         'fleet.device': 'ISU',
         'fleet.enrolment': 'ISU',
+        'fleet.fan_out': 'IS',
       },
       ...{ 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
@@ -62,7 +64,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
     },
     functions: [
-      ...['log.copy_guard_entry', 'log.emit', 'log.prepare_days'],
+      ...['fleet.fan_out_uuid', 'log.copy_guard_entry', 'log.emit', 'log.prepare_days'],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
     ],
   },

@@ -58,7 +58,7 @@ export const deviceRoutes = [
     for: ['administrator'],
     body: z.strictObject({
       verb: z.enum(VERBS),
-      devices: z.array(handle).min(1).max(1000),
+      devices: z.union([z.array(handle).min(1).max(20_000), z.literal('all')]),
       params: z.strictObject({
         profile: z
           .string()

@@ -1,0 +1,136 @@
+import { sha256, toBase64url } from '#base';
+import {
+  type FanOut,
+  fanOutUuid,
+  membersDigest,
+  NIL_UUID,
+  type PublicKeys,
+  verifyDelivery,
+  verifyFanOut,
+  verifyPermit,
+} from '#seal';
+import type { Pool } from '#store';
+import { isDict, type Plist, parsePlist, textAt } from '#wire';
+import type { Turn } from './turns.ts';
+
+/** Commands that are delivered only with the ledger's permit; DeviceLock only if it was approved by two. */
+const NEEDS_PERMIT = new Set(['EraseDevice']);
+/** Fan-outs kept ready, each with its members; the one that was not used for longest goes first. */
+const KEPT = 16;
+
+/** Bytes that may leave, or why they must not. */
+export type Judged = { readonly body: Buffer } | { readonly fault: string };
+
+interface Ready {
+  readonly verb: string;
+  readonly before: Buffer;
+  readonly after: Buffer;
+  readonly members: ReadonlySet<string>;
+}
+
+/** Decides what of the queue may reach a device: only core's signature and the ledger's permit count, never the row. */
+export class Deliveries {
+  readonly #pool: Pool;
+  readonly #keys: PublicKeys;
+  readonly #fanOuts = new Map<string, Promise<Ready | string>>();
+
+  constructor(pool: Pool, keys: PublicKeys) {
+    this.#pool = pool;
+    this.#keys = keys;
+  }
+
+  /** `now` in milliseconds. Throws only if the database does. */
+  async judge(turn: Turn, now: number): Promise<Judged> {
+    return turn.fan_out === null ? this.#single(turn, now) : this.#partOf(turn, turn.fan_out);
+  }
+
+  #single(turn: Turn, now: number): Judged {
+    const { body, permit } = turn;
+    if (body === null || turn.signature === null) return { fault: 'not-signed-by-core' };
+    const statement = {
+      device: turn.handle!,
+      uuid: turn.uuid!,
+      verb: turn.request_type,
+      body: toBase64url(sha256(body)),
+    };
+    if (!verifyDelivery(this.#keys.core, statement, turn.signature)) return { fault: 'not-signed-by-core' };
+    if (!says(body, turn.request_type, turn.uuid!)) return { fault: 'verb-differs' };
+    if (permit === null) return NEEDS_PERMIT.has(turn.request_type) ? { fault: 'permit-missing' } : { body };
+    const same =
+      permit.device === statement.device &&
+      permit.uuid === statement.uuid &&
+      permit.body === statement.body &&
+      permit.verb === statement.verb;
+    if (!same || !verifyPermit(this.#keys.ledger, permit)) return { fault: 'permit-invalid' };
+    return permit.notAfter < now ? { fault: 'permit-expired' } : { body };
+  }
+
+  async #partOf(turn: Turn, id: string): Promise<Judged> {
+    const ready = await this.#ready(id);
+    if (typeof ready === 'string') return { fault: ready };
+    if (!ready.members.has(turn.handle!)) return { fault: 'not-a-member' };
+    if (ready.verb !== turn.request_type || turn.uuid !== fanOutUuid(id, turn.handle!))
+      return { fault: 'verb-differs' };
+    return { body: Buffer.concat([ready.before, Buffer.from(turn.uuid), ready.after]) };
+  }
+
+  /** A fan-out that was checked, or why it must not be used. Loaded once, however many devices ask. */
+  #ready(id: string): Promise<Ready | string> {
+    let found = this.#fanOuts.get(id);
+    if (found === undefined) {
+      found = this.#load(id).catch((error: unknown) => {
+        this.#fanOuts.delete(id);
+        throw error;
+      });
+      if (this.#fanOuts.size >= KEPT) this.#fanOuts.delete(this.#fanOuts.keys().next().value!);
+    } else this.#fanOuts.delete(id);
+    this.#fanOuts.set(id, found);
+    return found;
+  }
+
+  async #load(id: string): Promise<Ready | string> {
+    const { rows } = await this.#pool.query<{
+      verb: string;
+      template: Buffer;
+      signature: Buffer;
+      handles: string[] | null;
+    }>('select * from edge.fan_out($1)', [id]);
+    const row = rows[0];
+    if (row === undefined || row.handles === null) return 'not-signed-by-core';
+    const { verb, template, handles } = row;
+    const fanOut: FanOut = {
+      ...{ id, verb, template: toBase64url(sha256(template)) },
+      ...{ members: membersDigest(handles), count: handles.length },
+    };
+    if (!verifyFanOut(this.#keys.core, fanOut, row.signature)) return 'not-signed-by-core';
+    if (!says(template, verb, NIL_UUID)) return 'verb-differs';
+    if (NEEDS_PERMIT.has(verb)) return 'permit-missing';
+    // The UUID is the last value of a command: one that stood inside the command itself comes before it.
+    const at = template.lastIndexOf(NIL_UUID);
+    return {
+      verb,
+      before: template.subarray(0, at),
+      after: template.subarray(at + NIL_UUID.length),
+      members: new Set(handles),
+    };
+  }
+}
+
+/** Whether a command's body is this verb under this identifier: a body that hides another verb needs no permit otherwise. */
+function says(body: Uint8Array, verb: string, uuid: string): boolean {
+  let root: Plist;
+  try {
+    root = parsePlist(body);
+  } catch {
+    // Refused as a row like any other, so that the rows behind it are still served.
+    return false;
+  }
+  if (!isDict(root)) return false;
+  const command = root.get('Command');
+  return (
+    command !== undefined &&
+    isDict(command) &&
+    textAt(command, 'RequestType') === verb &&
+    textAt(root, 'CommandUUID') === uuid
+  );
+}
