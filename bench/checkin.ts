@@ -37,6 +37,10 @@ interface Side {
   readonly peer_p99_ms: number | null;
   readonly cpu_s_per_1000: number;
   readonly peer_cpu_s_per_1000: number | null;
+  /** Processor seconds of PostgreSQL, and of core and the guards, for the same 1000. */
+  readonly postgres_s_per_1000: number;
+  readonly peer_postgres_s_per_1000: number | null;
+  readonly core_and_guards_s_per_1000: number;
   readonly wrong: number;
 }
 
@@ -85,7 +89,14 @@ export async function checkin(args: readonly string[], say: (line: string) => vo
     const bench = new Bench(options, we, peer, port + 2, say);
     await bench.seed();
     const pids = () => withChildren(product.pids()['edge']!);
-    const sides = { ours: pids, peer: () => (peer === undefined ? [] : withChildren(peer.pid)) };
+    const all = product.pids();
+    const rest = [all['core']!, all['ledger']!, all['sealer']!];
+    const sides: Sides = {
+      ours: pids,
+      peer: () => (peer === undefined ? [] : withChildren(peer.pid)),
+      postgres: () => withChildren(product.postgresPid!),
+      rest: () => rest,
+    };
     const idle = await bench.idle(sides);
     const roundTrip = await bench.roundTrips(sides);
     const single = await bench.singles(sides);
@@ -122,7 +133,11 @@ export async function checkin(args: readonly string[], say: (line: string) => vo
 interface Sides {
   readonly ours: () => readonly number[];
   readonly peer: () => readonly number[];
+  readonly postgres: () => readonly number[];
+  readonly rest: () => readonly number[];
 }
+
+type Measured = LoadResult & { readonly cpu: number; readonly postgres: number; readonly rest: number };
 
 class Bench {
   readonly #options: Options;
@@ -169,25 +184,32 @@ class Bench {
 
   /** Idle, the command, its acknowledgement, nothing: one command to all active devices a round. */
   roundTrips(sides: Sides): Promise<Side> {
-    return this.#alternate('round trip', sides, this.#options.rounds, (port, mine) =>
-      this.#trip(port, mine, this.#devices, false),
+    return this.#alternate('round trip', sides, this.#options.rounds, (port, mine, ready) =>
+      this.#trip(port, mine, this.#devices, false, ready),
     );
   }
 
   /** The same on our side with each command signed and logged singly. */
   async singles(sides: Sides): Promise<Side> {
     const some = this.#devices.slice(0, 2_000);
-    return this.#alternate('round trip, single commands', sides, this.#options.rounds, (port, mine) =>
-      this.#trip(port, mine, some, true),
+    return this.#alternate('round trip, single commands', sides, this.#options.rounds, (port, mine, ready) =>
+      this.#trip(port, mine, some, true, ready),
     );
   }
 
-  async #trip(port: number, mine: boolean, devices: readonly BenchDevice[], single: boolean): Promise<LoadResult> {
+  async #trip(
+    port: number,
+    mine: boolean,
+    devices: readonly BenchDevice[],
+    single: boolean,
+    ready: () => void,
+  ): Promise<LoadResult> {
     const uuidOf = await this.#queue(mine, devices, single);
     const steps = devices.map((device): Step[] => [
       { request: this.#idle[this.#devices.indexOf(device)]!, expects: 'command' },
       { request: signedRequest(device, 'Acknowledged', uuidOf(device)), expects: 'nothing' },
     ]);
+    ready();
     return this.#load(port, (n) => steps[n]);
   }
 
@@ -259,7 +281,9 @@ class Bench {
   async longHistory(sides: Sides): Promise<object> {
     const few = this.#devices.slice(0, 500);
     const trip = (name: string) =>
-      this.#alternate(name, sides, this.#options.rounds, (port, mine) => this.#trip(port, mine, few, false));
+      this.#alternate(name, sides, this.#options.rounds, (port, mine, ready) =>
+        this.#trip(port, mine, few, false, ready),
+      );
     const short = await trip(`500 devices with about ${this.#options.history} past commands`);
     this.#say('2000 past commands each');
     await lengthenOurs(
@@ -330,19 +354,24 @@ class Bench {
     name: string,
     sides: Sides,
     rounds: number,
-    go: (port: number, mine: boolean) => Promise<LoadResult>,
+    go: (port: number, mine: boolean, ready: () => void) => Promise<LoadResult>,
   ): Promise<Side> {
-    const results = { ours: [] as (LoadResult & { cpu: number })[], peer: [] as (LoadResult & { cpu: number })[] };
+    const results = { ours: [] as Measured[], peer: [] as Measured[] };
     for (let n = 0; n < rounds; n += 1) {
       for (const side of this.#peer === undefined ? (['ours'] as const) : (['ours', 'peer'] as const)) {
-        const pids = sides[side]();
-        const cpu = cpuSeconds(pids);
-        const result = await go(side === 'ours' ? this.#port : this.#peer!.port, side === 'ours');
-        results[side].push({ ...result, cpu: ((cpuSeconds(pids) - cpu) * 1000) / result.conversations });
+        const used = () => [sides[side](), sides.postgres(), sides.rest()].map(cpuSeconds) as [number, number, number];
+        // Queueing and signing come first inside `go`; what they cost core is not the check-ins'.
+        let before = used();
+        const result = await go(side === 'ours' ? this.#port : this.#peer!.port, side === 'ours', () => {
+          before = used();
+        });
+        const after = used();
+        const cost = (n: 0 | 1 | 2) => ((after[n] - before[n]) * 1000) / result.conversations;
+        results[side].push({ ...result, cpu: cost(0), postgres: cost(1), rest: cost(2) });
         if (result.wrong > 0) this.#say(`  ${side}: ${result.wrong} wrong, first: ${result.firstWrong}`);
       }
     }
-    const of = (side: 'ours' | 'peer', value: (one: LoadResult & { cpu: number }) => number) =>
+    const of = (side: 'ours' | 'peer', value: (one: Measured) => number) =>
       results[side].length === 0 ? null : round(median(results[side].map(value)));
     const mine = of('ours', (one) => one.perSecond)!;
     const theirs = of('peer', (one) => one.perSecond);
@@ -352,6 +381,9 @@ class Bench {
       ...{ peer_p50_ms: of('peer', (one) => one.p50Ms), peer_p99_ms: of('peer', (one) => one.p99Ms) },
       cpu_s_per_1000: of('ours', (one) => one.cpu)!,
       peer_cpu_s_per_1000: of('peer', (one) => one.cpu),
+      postgres_s_per_1000: of('ours', (one) => one.postgres)!,
+      peer_postgres_s_per_1000: of('peer', (one) => one.postgres),
+      core_and_guards_s_per_1000: of('ours', (one) => one.rest)!,
       wrong: [...results.ours, ...results.peer].reduce((sum, { wrong }) => sum + wrong, 0),
     };
     this.#say(`${name} ${JSON.stringify(side)}`);

@@ -87,7 +87,7 @@ begin
         errors = case when jsonb_array_length(coalesce(a.errors, '[]')) > 0 then a.errors end,
         done_at = case when a.status <> 'NotNow' then now() end
       where k.uuid = a.command and k.device_id = a.id
-        and (k.state = 'delivered' or (k.state = 'not_now' and a.status <> 'NotNow'))
+        and (k.state in ('queued', 'delivered') or (k.state = 'not_now' and a.status <> 'NotNow'))
       returning k.uuid, k.request_type, k.fan_out_id into c;
       if found then
         if c.fan_out_id is not null and a.status = 'Acknowledged' then
@@ -118,7 +118,7 @@ begin
         select k.state into c from fleet.command k where k.uuid = a.command and k.device_id = a.id;
         if not found then
           perform edge.note_findings(a.name, array['answer-to-unknown-command']);
-        elsif c.state in ('queued', 'cancelled', 'refused') then
+        elsif c.state in ('cancelled', 'refused') then
           perform edge.note_findings(a.name, array['answer-to-undelivered-command']);
         end if;
       end if;
@@ -151,6 +151,11 @@ declare
   sent_verb text[] := '{}';
   sent_device bigint[] := '{}';
 begin
+  -- Edge forgets this at worst if the whole server loses power, and then the device's answer makes up for it. Not so for
+  -- what locks or erases: that it left must be on disk before it leaves.
+  if not exists (select from fleet.command k where k.uuid = any(a_uuids) and k.request_type in ('DeviceLock', 'EraseDevice')) then
+    perform set_config('synchronous_commit', 'off', true);
+  end if;
   for c in
     with mine as (select k.uuid from fleet.command k where k.uuid = any(a_uuids) and k.done_at is null order by k.uuid for update)
     update fleet.command k set state = 'delivered', deliveries = k.deliveries + 1,
@@ -264,4 +269,47 @@ begin
     perform log.emit('command.cancelled', 'edge', a_handle, null,
       jsonb_build_object('command', c.uuid, 'verb', c.request_type, 'why', 'enrolment'));
   end loop;
+end $$;
+
+-- A notification makes every transaction that sends one wait for the others at its commit, so what happens by the thousand
+-- sends none; core looks for new events ten times a second anyway.
+alter table log.kind add column urgent boolean not null default true;
+update log.kind set urgent = false where kind in ('command.queued', 'command.delivered', 'command.result', 'device.inventory',
+  'device.finding', 'command.group_queued', 'command.group_delivered', 'command.group_result');
+
+create or replace function log.emit(kind text, actor text, device text, subject text, detail jsonb default '{}') returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog as $$
+declare
+  k log.kind;
+  id uuid := log.uuidv7();
+  at timestamptz := clock_timestamp();
+begin
+  select * into k from log.kind where log.kind.kind = emit.kind;
+  if not found then raise exception 'unknown event kind' using errcode = '22023'; end if;
+  -- Whatever gets past here must fit into a leaf, or one event would stop the shipping of all: short identifiers, and
+  -- only what canonical JSON can carry (flat enough, numbers that a double holds exactly).
+  if actor !~ '^[a-z0-9][a-z0-9._-]{0,62}$' or device !~ '^[a-z0-9][a-z0-9._-]{0,62}$'
+    or subject !~ '^[a-z0-9][a-z0-9._-]{0,62}$' then
+    raise exception 'an event names handles and processes only' using errcode = '22023';
+  end if;
+  if jsonb_typeof(detail) is distinct from 'object' or octet_length(detail::text) > 16384
+    or jsonb_path_exists(detail, '$.**{6 to last}')
+    or jsonb_path_exists(detail, '$.** ? (@ > 9007199254740991 || @ < -9007199254740991)') then
+    raise exception 'event detail too large' using errcode = '22023';
+  end if;
+  insert into log.event (time, uid, kind, class_uid, type_uid, severity_id, source, actor, device, subject, salt, body)
+  values (at, id, k.kind, k.class_uid, k.class_uid * 100 + k.activity_id, k.severity_id, session_user, actor, device,
+    subject, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()),
+    jsonb_strip_nulls(jsonb_build_object(
+      'metadata', jsonb_build_object('uid', id, 'version', '1.8.0', 'log_name', k.kind,
+        'product', jsonb_build_object('name', 'Bartizan', 'vendor_name', 'Bartizan')),
+      'time', floor(extract(epoch from at) * 1000)::bigint,
+      'class_uid', k.class_uid, 'category_uid', k.class_uid / 1000, 'activity_id', k.activity_id,
+      'type_uid', k.class_uid * 100 + k.activity_id, 'severity_id', k.severity_id,
+      'actor', case when actor is null then null else jsonb_build_object('user', jsonb_build_object('uid', actor)) end,
+      'device', case when device is null then null else jsonb_build_object('uid', device) end,
+      'unmapped', detail || jsonb_build_object('kind', k.kind, 'source', session_user)
+        || case when subject is null then '{}'::jsonb else jsonb_build_object('subject', subject) end)));
+  if k.urgent then perform pg_notify('bartizan_event', ''); end if;
+  return id;
 end $$;

@@ -53,7 +53,7 @@ export class Turns {
   constructor(pool: Pool, log: Logger) {
     this.#pool = pool;
     this.#log = log;
-    const lanes = { most: MOST, lanes: 2 };
+    const lanes = { most: MOST, lanes: 1 };
     this.#idle = new Batch((asked) => this.#next(asked), lanes);
     this.#answers = new Batch((answered) => this.#take(answered), lanes);
     this.#deliveries = new Batch((uuids) => this.#deliver(uuids), lanes);

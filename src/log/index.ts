@@ -1,6 +1,6 @@
 export { emit, type NewEvent } from './emit.ts';
-export { GUARD_SOURCE, numberEvents } from './number.ts';
+export { GUARD_SOURCE, NUMBER_BATCH, numberEvents } from './number.ts';
 export { eventsOf, type LogEvent, readEvents } from './read.ts';
 export { Refusals } from './refusals.ts';
-export { type Shipping, shipLeaves } from './ship.ts';
+export { SHIP_BATCH, type Shipping, shipLeaves } from './ship.ts';
 export { tailGuards } from './tail.ts';

@@ -1,7 +1,7 @@
 import { type Pool, tx } from '#store';
 
 /** Events numbered in one transaction. */
-const BATCH = 512;
+export const NUMBER_BATCH = 512;
 
 /** What the event table calls the guards' own entries, copied by `tailGuards`. */
 export const GUARD_SOURCE = 'ledger';
@@ -34,7 +34,7 @@ export async function numberEvents(pool: Pool): Promise<number> {
        update log.event e set position = p.position, n = p.n from placed p
        where e.seq = p.seq and e.time = p.time and e.position is null
        returning e.position, e.n`,
-      [BATCH, position, n, GUARD_SOURCE],
+      [NUMBER_BATCH, position, n, GUARD_SOURCE],
     );
     if (done.rows.length === 0) return 0;
     await t.query('update log.counter set last_position = $1, last_n = $2', [

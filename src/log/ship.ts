@@ -3,7 +3,8 @@ import { type GuardClient, GuardError } from '#seal';
 import type { Pool } from '#store';
 import { emit } from './emit.ts';
 
-const BATCH = 256;
+/** Leaves sent in one call. */
+export const SHIP_BATCH = 256;
 
 /** Set once the ledger refused to continue our history; cleared by nothing but a new process after a person looked. */
 export interface Shipping {
@@ -33,7 +34,7 @@ export async function shipLeaves(pool: Pool, ledger: GuardClient, state: Shippin
   }>(
     `select seq, n, uid, (body->>'time')::bigint as ms, type_uid, actor, salt, body from log.event
      where leaf is null and n is not null order by n limit $1`,
-    [BATCH],
+    [SHIP_BATCH],
   );
   if (rows.length === 0) return 0;
   const leaves = rows.map((row) => ({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import { dispatchReady, issuePending, loadCa, makeCa } from '#fleet';
 import { openForAlerts } from '#incident';
-import { emit, numberEvents, type Shipping, shipLeaves, tailGuards } from '#log';
+import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
 import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
 import { guardClient } from '#seal';
@@ -47,8 +47,8 @@ async function run(): Promise<void> {
   const shipping: Shipping = { forked: false };
   const watch = new Watch(pool, loadRules());
   const loops: Record<string, Loop> = {};
-  const loop = (name: string, pauseMs: number, step: () => Promise<number>) => {
-    loops[name] = startLoop(name, pauseMs, step, logger);
+  const loop = (name: string, pauseMs: number, step: () => Promise<number>, full?: number) => {
+    loops[name] = startLoop(name, pauseMs, step, logger, full);
   };
   const then = (step: () => Promise<number>, next: readonly string[]) => async () => {
     const done = await step();
@@ -59,8 +59,9 @@ async function run(): Promise<void> {
     'number',
     100,
     then(() => numberEvents(pool), ['ship', 'watch', 'mirror']),
+    NUMBER_BATCH,
   );
-  loop('ship', 200, () => shipLeaves(pool, guards.ledger, shipping));
+  loop('ship', 200, () => shipLeaves(pool, guards.ledger, shipping), SHIP_BATCH);
   loop(
     'tail',
     20,

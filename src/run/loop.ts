@@ -11,10 +11,11 @@ export interface Loop {
 }
 
 /**
- * Repeats `step` for ever: at once while it reports work done, after `pauseMs` when it found none, with growing pauses
- * while it fails. One failing loop stops no other.
+ * Repeats `step` for ever: at once while it reports at least `full` pieces of work done (default 1), after `pauseMs`
+ * otherwise, with growing pauses while it fails. One failing loop stops no other. A `full` above 1 lets work gather
+ * where each step costs a commit.
  */
-export function startLoop(name: string, pauseMs: number, step: () => Promise<number>, log: Logger): Loop {
+export function startLoop(name: string, pauseMs: number, step: () => Promise<number>, log: Logger, full = 1): Loop {
   let closed = false;
   let woken = new AbortController();
   let failures = 0;
@@ -22,7 +23,7 @@ export function startLoop(name: string, pauseMs: number, step: () => Promise<num
     while (!closed) {
       let pause = pauseMs;
       try {
-        if ((await step()) > 0) pause = 0;
+        if ((await step()) >= full) pause = 0;
         failures = 0;
       } catch (error) {
         failures += 1;
