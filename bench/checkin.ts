@@ -263,7 +263,7 @@ class Bench {
 
   async #forget(intent: string): Promise<void> {
     await this.#we.pool.query(
-      `update fleet.command set state = 'cancelled', done_at = now() where intent_id = $1 and done_at is null`,
+      `update fleet.command set state = 'cancelled', done_at = now() where (intent_id = $1 or fan_out_id = $1) and done_at is null`,
       [intent],
     );
   }

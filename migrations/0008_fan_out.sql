@@ -25,6 +25,9 @@ alter table fleet.command set (fillfactor = 80);
 alter table fleet.device set (fillfactor = 85);
 drop index fleet.command_pending;
 create index command_pending on fleet.command (device_id, queued_at, uuid) where done_at is null;
+-- A fan-out's commands name it as their intent; the index is for single ones.
+drop index fleet.command_intent;
+create index command_intent on fleet.command (intent_id) where intent_id is not null;
 create index command_fan_out on fleet.command (fan_out_id) where fan_out_id is not null;
 
 -- Which devices an intent is for when they are too many to list with their commands: {"all": true} or {"devices": [...]}.
@@ -276,6 +279,16 @@ end $$;
 alter table log.kind add column urgent boolean not null default true;
 update log.kind set urgent = false where kind in ('command.queued', 'command.delivered', 'command.result', 'device.inventory',
   'device.finding', 'command.group_queued', 'command.group_delivered', 'command.group_result');
+
+-- As before, in a language that keeps its plan.
+create or replace function log.uuidv7() returns uuid language plpgsql volatile set search_path = pg_catalog as $$
+begin
+  return encode(
+    set_bit(set_bit(
+      overlay(uuid_send(gen_random_uuid())
+        placing substring(int8send((extract(epoch from clock_timestamp()) * 1000)::bigint) from 3) from 1 for 6),
+      52, 1), 53, 1), 'hex')::uuid;
+end $$;
 
 create or replace function log.emit(kind text, actor text, device text, subject text, detail jsonb default '{}') returns uuid
 language plpgsql volatile security definer set search_path = pg_catalog as $$

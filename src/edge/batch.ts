@@ -7,6 +7,7 @@ export class Batch<Input, Output> {
   readonly #most: number;
   readonly #lanes: number;
   #busy = 0;
+  #started = false;
   #waiting: { input: Input; resolve(output: Output): void; reject(error: unknown): void }[] = [];
 
   /** `run` answers inputs in order. At most `most` inputs a batch and `lanes` batches at a time. */
@@ -23,8 +24,14 @@ export class Batch<Input, Output> {
   ask(input: Input): Promise<Output> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ input, resolve, reject });
-      // After the input that is being read now: what arrived in the same turn of the event loop travels together.
-      if (this.#busy < this.#lanes) queueMicrotask(() => void this.#next());
+      // What arrives in the same turn of the event loop travels together.
+      if (this.#busy < this.#lanes && !this.#started) {
+        this.#started = true;
+        setImmediate(() => {
+          this.#started = false;
+          void this.#next();
+        });
+      }
     });
   }
 

@@ -79,7 +79,7 @@ export async function getDevice(
     throw new FleetError('unknown-device', 'There is no device with this handle.', { status: 404 });
   const commands = await db.query<Omit<CommandRow, 'waitsFor'>>(
     `select c.uuid, c.request_type as verb, c.state, c.queued_at as "queuedAt", c.delivered_at as "deliveredAt",
-       c.done_at as "doneAt", c.errors, c.intent_id as intent
+       c.done_at as "doneAt", c.errors, coalesce(c.intent_id, c.fan_out_id) as intent
      from fleet.command c join fleet.device d on d.id = c.device_id where d.handle = $1 order by c.queued_at desc limit 100`,
     [handle],
   );

@@ -40,8 +40,8 @@ export async function fanOut(
       ],
     );
     await t.query(
-      `insert into fleet.command (uuid, device_id, intent_id, request_type, fan_out_id)
-       select fleet.fan_out_uuid($1, d.handle), d.id, $1, $2, $1 from fleet.device d where d.handle = any($3)`,
+      `insert into fleet.command (uuid, device_id, request_type, fan_out_id)
+       select fleet.fan_out_uuid($1, d.handle), d.id, $2, $1 from fleet.device d where d.handle = any($3)`,
       [intent.id, intent.verb, handles],
     );
     await emit(t, {
