@@ -130,6 +130,9 @@ export async function checkin(args: readonly string[], say: (line: string) => vo
   }
 }
 
+/** A fleet that is woken comes on many connections. */
+const FAN_OUT_CONNECTIONS = 128;
+
 interface Sides {
   readonly ours: () => readonly number[];
   readonly peer: () => readonly number[];
@@ -317,14 +320,16 @@ class Bench {
     const answers = devices.map((device) =>
       signedRequest(device, 'Acknowledged', fanOutUuid(queued.id, device.handle)),
     );
-    const result = await this.#load(this.#port, (n) =>
-      n >= devices.length
-        ? undefined
-        : [
-            { request: idle[n]!, expects: 'command' },
-            { request: answers[n]!, expects: 'nothing' },
-          ],
-    );
+    const result = await runLoad({
+      ...{ port: this.#port, connections: FAN_OUT_CONNECTIONS },
+      conversation: (n) =>
+        n >= devices.length
+          ? undefined
+          : [
+              { request: idle[n]!, expects: 'command' },
+              { request: answers[n]!, expects: 'nothing' },
+            ],
+    });
     const { rows } = await this.#we.pool.query<{ n: number }>(
       `select count(*)::int as n from fleet.command where fan_out_id = $1 and state = 'acknowledged'`,
       [queued.id],

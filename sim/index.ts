@@ -33,4 +33,5 @@ export {
   newPhone,
   type PhoneState,
 } from './phone-state.ts';
+export { type Pushed, type PushFault, PushService } from './push-service.ts';
 export { ScepRefused } from './scep.ts';

@@ -2,6 +2,7 @@ import type { Json } from '#base';
 import { eventsOf } from '#log';
 import type { Queryable } from '#store';
 import { FleetError } from './error.ts';
+import { type PushState, pushCertificateState, pushState, waitsFor } from './push/state.ts';
 
 export interface DeviceRow {
   readonly handle: string;
@@ -63,17 +64,16 @@ export interface CommandRow {
   readonly waitsFor: string | null;
 }
 
-const WAITS: Record<string, string> = {
-  queued: 'the device has not checked in since it was queued',
-  delivered: 'the device fetched it and has not answered',
-  not_now: 'the device said NotNow (usually: it is locked); offered again at its next check-in',
-};
-
 /** One device with its last 100 commands and reported inventory. Throws `unknown-device`. */
 export async function getDevice(
   db: Queryable,
   handle: string,
-): Promise<{ device: DeviceRow; commands: CommandRow[]; inventory: { kind: string; facts: Json; takenAt: Date }[] }> {
+): Promise<{
+  device: DeviceRow;
+  commands: CommandRow[];
+  inventory: { kind: string; facts: Json; takenAt: Date }[];
+  push: PushState | null;
+}> {
   const { rows } = await db.query<DeviceRow>(`select ${COLUMNS} from fleet.device d where d.handle = $1`, [handle]);
   if (rows[0] === undefined)
     throw new FleetError('unknown-device', 'There is no device with this handle.', { status: 404 });
@@ -88,10 +88,12 @@ export async function getDevice(
      where d.handle = $1 order by i.kind`,
     [handle],
   );
+  const [push, certificate] = [await pushState(db, handle), await pushCertificateState(db)];
   return {
     device: rows[0],
-    commands: commands.rows.map((row) => ({ ...row, waitsFor: WAITS[row.state] ?? null })),
+    commands: commands.rows.map((row) => ({ ...row, waitsFor: waitsFor(row.state, push, certificate) })),
     inventory: inventory.rows,
+    push,
   };
 }
 

@@ -7,6 +7,7 @@ import { buildCommand, type Verb } from '#wire';
 import { FleetError } from './error.ts';
 import { fanOut } from './fan-out.ts';
 import { commandRequest, type IntentInput, type Scope } from './intent.ts';
+import { wantPush } from './push/push.ts';
 
 interface IntentRow {
   readonly id: string;
@@ -133,6 +134,7 @@ async function queue(
       detail: { intent: intent.id, command: uuid, verb: intent.verb },
     });
   }
+  await wantPush(t, { intent: intent.id });
   await t.query(`update fleet.intent set state = 'dispatched', dispatched_at = now() where id = $1`, [intent.id]);
   return queued;
 }

@@ -5,6 +5,7 @@ import { type FanOut, membersDigest, NIL_UUID, signFanOut } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type Verb } from '#wire';
 import { commandRequest, type IntentInput, type Scope } from './intent.ts';
+import { wantPush } from './push/push.ts';
 
 /** Queues one command for many devices: one signed template, one narrow row a device. Returns how many devices. */
 export async function fanOut(
@@ -44,6 +45,7 @@ export async function fanOut(
        select fleet.fan_out_uuid($1, d.handle), d.id, $2, $1 from fleet.device d where d.handle = any($3)`,
       [intent.id, intent.verb, handles],
     );
+    await wantPush(t, { intent: intent.id });
     await emit(t, {
       kind: 'command.group_queued',
       actor: intent.requester,

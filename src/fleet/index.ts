@@ -13,4 +13,8 @@ export { cancelIntent, type IntentInput, type Risk, type Scope, type StatedInten
 export { issuePending } from './issue.ts';
 export { type Offer, offerEnrolments } from './offer.ts';
 export { checkProfile } from './profile.ts';
+export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
+export { PushClient, type PushEndpoint } from './push/client.ts';
+export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
+export { type PushState, pushCertificateState } from './push/state.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

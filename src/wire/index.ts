@@ -1,3 +1,4 @@
+export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export {
   type Authenticate,
   type CheckIn,

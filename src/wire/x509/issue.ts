@@ -26,13 +26,21 @@ export interface IssueRequest {
   /** Never a person: a device's or service's own name, 1 to 64 characters. */
   readonly commonName: string;
   readonly days: number;
-  readonly usage: 'ca' | 'device' | 'registration';
+  readonly usage: 'ca' | 'device' | 'registration' | 'server';
+  /** Subject attribute userId, where push certificates carry their topic. */
+  readonly userId?: string;
+  /** Subject alternative names of a server: IPv4 addresses or DNS names. */
+  readonly addresses?: readonly string[];
   readonly now: number;
 }
 
-function name(commonName: string, organisation?: string): Buffer {
+function name(commonName: string, organisation?: string, userId?: string): Buffer {
   const rdn = (type: string, text: string) => setOf(sequence(oid(type), utf8String(text)));
-  return sequence(...(organisation === undefined ? [] : [rdn('2.5.4.10', organisation)]), rdn('2.5.4.3', commonName));
+  return sequence(
+    ...(organisation === undefined ? [] : [rdn('2.5.4.10', organisation)]),
+    rdn('2.5.4.3', commonName),
+    ...(userId === undefined ? [] : [rdn('0.9.2342.19200300.100.1.1', userId)]),
+  );
 }
 
 /** Makes a self-signed CA certificate, version 3, path length 0 (RFC 5280). */
@@ -55,7 +63,7 @@ export function issueCertificate(
   if (bits !== undefined && bits < 2048 && options.allowWeakRsa !== true) {
     throw new WireError('certificate', 'RSA keys need at least 2048 bits.');
   }
-  const subject = name(request.commonName);
+  const subject = name(request.commonName, undefined, request.userId);
   const issued = build(request, subject, Buffer.from(ca.certificate.subject), ca.certificate.spki, ca.key);
   if (issued.notAfter > ca.certificate.notAfter)
     throw new WireError('certificate', 'The CA itself expires before that.');
@@ -83,13 +91,13 @@ function build(
     sequence(time(request.now - BACKDATE_MS), time(request.now + request.days * DAY_MS)),
     subject,
     Buffer.from(request.spki),
-    element(0xa3, sequence(...extensions(request.usage, request.spki, issuerSpki))),
+    element(0xa3, sequence(...extensions(request, issuerSpki))),
   );
   const { signature } = signWith(key, 'sha256', tbs);
   return parseCertificate(sequence(tbs, algorithm, bitString(signature)));
 }
 
-function extensions(usage: IssueRequest['usage'], spki: Uint8Array, issuerSpki: Uint8Array): Buffer[] {
+function extensions({ usage, spki, addresses }: IssueRequest, issuerSpki: Uint8Array): Buffer[] {
   const extension = (id: string, critical: boolean, value: Buffer) =>
     sequence(oid(id), ...(critical ? [boolean(true)] : []), octetString(value));
   const ca = usage === 'ca';
@@ -99,9 +107,17 @@ function extensions(usage: IssueRequest['usage'], spki: Uint8Array, issuerSpki: 
     extension('2.5.29.19', true, ca ? sequence(boolean(true), integer(0)) : sequence()),
     extension('2.5.29.15', true, bits),
     ...(usage === 'device' ? [extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.2')))] : []),
+    ...(usage === 'server' ? [extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1')))] : []),
+    ...(addresses === undefined ? [] : [extension('2.5.29.17', false, sequence(...addresses.map(generalName)))]),
     extension('2.5.29.14', false, octetString(keyId(spki))),
     extension('2.5.29.35', false, sequence(element(0x80, keyId(issuerSpki)))),
   ];
+}
+
+/** GeneralName (RFC 5280 section 4.2.1.6) of an IPv4 address or a DNS name. */
+function generalName(address: string): Buffer {
+  const v4 = /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address);
+  return v4 === null ? element(0x82, Buffer.from(address)) : element(0x87, Buffer.from(v4.slice(1).map(Number)));
 }
 
 /** RFC 5280 section 4.2.1.2 method 1: SHA-1 of the key's bits; an identifier, not a protection. */
