@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { fanOutUuid } from '#seal';
 import { toPem } from '#wire';
+import { buildPages } from '../src/run/pages.ts';
 import { startProduct } from '../src/run/supervisor.ts';
 import { freePorts, openDir } from '../test/flows/product.ts';
 import { type BenchDevice, benchHandle, benchUdid, makeDevices, signedRequest } from './devices.ts';
@@ -74,6 +75,7 @@ function readOptions(args: readonly string[]): Options {
 /** Check-ins and command round trips, ours against NanoMDM's, on one PostgreSQL server in one run. */
 export async function checkin(args: readonly string[], say: (line: string) => void): Promise<object> {
   const options = readOptions(args);
+  await buildPages();
   const home = openDir('btz-bench-');
   const dir = mkdtempSync(join(tmpdir(), 'btz-bench-peer-'));
   const port = await freePorts();

@@ -6,14 +6,15 @@ import { type Pool, type Tx, tx } from '#store';
 import { buildCommand, type Verb } from '#wire';
 import { FleetError } from './error.ts';
 import { fanOut } from './fan-out.ts';
-import { commandRequest, type IntentInput, type Scope } from './intent.ts';
+import type { Scope } from './intent.ts';
 import { wantPush } from './push/push.ts';
+import { type CommandParams, commandRequest } from './verbs.ts';
 
 interface IntentRow {
   readonly id: string;
   readonly verb: Verb;
   readonly risk: string;
-  readonly params: IntentInput['params'];
+  readonly params: CommandParams;
   readonly targets: readonly { readonly device: string; readonly uuid: string }[];
   /** Set for a command to many; then there are no targets. */
   readonly scope: Scope | null;

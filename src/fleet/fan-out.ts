@@ -4,8 +4,9 @@ import { emit } from '#log';
 import { type FanOut, membersDigest, NIL_UUID, signFanOut } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type Verb } from '#wire';
-import { commandRequest, type IntentInput, type Scope } from './intent.ts';
+import type { Scope } from './intent.ts';
 import { wantPush } from './push/push.ts';
+import { type CommandParams, commandRequest } from './verbs.ts';
 
 /** Queues one command for many devices: one signed template, one narrow row a device. Returns how many devices. */
 export async function fanOut(
@@ -13,7 +14,7 @@ export async function fanOut(
   intent: {
     readonly id: string;
     readonly verb: Verb;
-    readonly params: IntentInput['params'];
+    readonly params: CommandParams;
     readonly scope: Scope;
     readonly requester: string;
   },

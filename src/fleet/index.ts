@@ -9,7 +9,7 @@ export {
 } from './devices.ts';
 export { dispatchReady, executeApproved, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
-export { cancelIntent, type IntentInput, type Risk, type Scope, type StatedIntent, stateIntent } from './intent.ts';
+export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export { issuePending } from './issue.ts';
 export { type Offer, offerEnrolments } from './offer.ts';
 export { checkProfile } from './profile.ts';
@@ -17,4 +17,5 @@ export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/c
 export { PushClient, type PushEndpoint } from './push/client.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
 export { type PushState, pushCertificateState } from './push/state.ts';
+export { type CommandParams, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

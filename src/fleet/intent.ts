@@ -4,19 +4,7 @@ import type { CommandSet } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type CommandRequest, type Verb } from '#wire';
 import { FleetError } from './error.ts';
-import { checkProfile } from './profile.ts';
-
-export type Risk = 'read' | 'change' | 'lock' | 'destroy';
-
-const RISK: Record<Verb, Risk> = {
-  DeviceInformation: 'read',
-  SecurityInfo: 'read',
-  ProfileList: 'read',
-  InstallProfile: 'change',
-  RemoveProfile: 'change',
-  DeviceLock: 'lock',
-  EraseDevice: 'destroy',
-};
+import { type CommandParams, commandRequest, RISK, type Risk } from './verbs.ts';
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
 const LOCKS_PER_HOUR = 5;
@@ -44,22 +32,10 @@ export interface IntentInput {
   readonly verb: Verb;
   /** Handles, or every enrolled device. More than 100 become one fan-out. */
   readonly devices: readonly string[] | 'all';
-  /** InstallProfile: `{profile: XML text}`; RemoveProfile: `{identifier}`; else empty. */
-  readonly params: { readonly profile?: string; readonly identifier?: string };
+  readonly params: CommandParams;
   readonly requester: string;
   readonly purpose: string;
   readonly now: number;
-}
-
-/** The request that an intent's verb and parameters stand for; checks them. Throws FleetError or WireError. */
-export function commandRequest(verb: Verb, params: IntentInput['params']): CommandRequest {
-  if (verb === 'InstallProfile') {
-    const payload = Buffer.from(params.profile ?? '', 'utf8');
-    checkProfile(payload);
-    return { verb, payload };
-  }
-  if (verb === 'RemoveProfile') return { verb, identifier: params.identifier ?? '' };
-  return { verb };
 }
 
 /**

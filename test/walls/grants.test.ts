@@ -30,7 +30,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'IS' },
-      ...{ 'fleet.inventory': 'S', 'fleet.fan_out': 's' },
+      ...{ 'fleet.inventory': 'S', 'fleet.fan_out': 's', 'fleet.push': 'S', 'fleet.push_certificate': 'S' },
+      ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       'log.event': 's',
       // Never the row itself: the console cannot even read ciphertext.
@@ -55,6 +56,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.enrolment': 'ISU',
         'fleet.fan_out': 'IS',
       },
+      ...{
+        'fleet.push': 'ISU',
+        'fleet.push_certificate': 'ISU',
+        'fleet.device_group': 'ISU',
+        'fleet.group_member': 'S',
+      },
       ...{ 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
@@ -64,7 +71,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
     },
     functions: [
-      ...['fleet.fan_out_uuid', 'log.copy_guard_entry', 'log.emit', 'log.prepare_days'],
+      ...[
+        'fleet.fan_out_uuid',
+        'fleet.push_again',
+        'fleet.want_push',
+        'log.copy_guard_entry',
+        'log.emit',
+        'log.prepare_days',
+      ],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
     ],
   },
