@@ -40,7 +40,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
     },
-    functions: ['fleet.cancel_intent', 'fleet.offer', 'log.emit'],
+    functions: ['fleet.cancel_intent', 'fleet.mark_personal', 'fleet.offer', 'fleet.revoke_link', 'log.emit'],
   },
   glass: {
     tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
