@@ -9,6 +9,18 @@ export {
 } from './devices.ts';
 export { dispatchReady, executeApproved, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
+export { FIELDS, type Field, type FieldType, OPS } from './groups/fields.ts';
+export { type Condition, type Filter, parseFilter } from './groups/filter.ts';
+export { followFacts } from './groups/follow.ts';
+export {
+  type DeviceGroup,
+  deleteGroup,
+  getGroup,
+  groupsOf,
+  listGroups,
+  previewFilter,
+  saveGroup,
+} from './groups/group.ts';
 export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export { issuePending } from './issue.ts';
 export { type Offer, offerEnrolments } from './offer.ts';
