@@ -29,5 +29,5 @@ export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/c
 export { PushClient, type PushEndpoint } from './push/client.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
 export { type PushState, pushCertificateState } from './push/state.ts';
-export { type CommandParams, RISK, type Risk } from './verbs.ts';
+export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
