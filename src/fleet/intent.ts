@@ -135,7 +135,7 @@ function approvalFor(
     v: 1,
     op: 'command',
     id: uuidv7(input.now),
-    verb: input.verb as CommandSet['verb'],
+    verb: input.verb,
     commands: targets.map(({ device, uuid }) => ({
       device,
       uuid,
