@@ -15,6 +15,7 @@ import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { incidentRoutes } from './routes/incidents.ts';
+import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...intentRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,
   ...alertRoutes,

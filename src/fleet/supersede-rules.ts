@@ -66,5 +66,9 @@ export function givesWay(
 export function commandKey(params: Readonly<Record<string, Json | undefined>>, identifier?: string): string {
   if (identifier !== undefined) return identifier.slice(0, 256);
   const given = Object.entries(params).filter((entry): entry is [string, Json] => entry[1] !== undefined);
-  return given.length === 0 ? '' : sha256(canonicalJson(Object.fromEntries(given))).toString('hex').slice(0, 16);
+  return given.length === 0
+    ? ''
+    : sha256(canonicalJson(Object.fromEntries(given)))
+        .toString('hex')
+        .slice(0, 16);
 }
