@@ -1,5 +1,16 @@
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
 export {
+  type ComplianceRule,
+  complianceOf,
+  deleteRule,
+  type Finding,
+  findingsOf,
+  listRules,
+  saveRule,
+  VERDICTS,
+  type Verdict,
+} from './compliance/rule.ts';
+export {
   type CommandRow,
   countDevices,
   type DeviceRow,
@@ -29,5 +40,6 @@ export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/c
 export { PushClient, type PushEndpoint } from './push/client.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
 export { type PushState, pushCertificateState } from './push/state.ts';
+export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-import { dispatchReady, followFacts, issuePending, loadCa, makeCa } from '#fleet';
+import { dispatchReady, followFacts, issuePending, judgeSilence, loadCa, makeCa } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
@@ -83,6 +83,10 @@ async function run(): Promise<void> {
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
   loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
   loop('facts', 500, () => followFacts(pool));
+  loop('silence', 300_000, async () => {
+    await judgeSilence(pool);
+    return 0;
+  });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));

@@ -32,6 +32,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'IS' },
       ...{ 'fleet.inventory': 'S', 'fleet.fan_out': 's', 'fleet.push': 'S', 'fleet.push_certificate': 'S' },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
+      ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       'log.event': 's',
       // Never the row itself: the console cannot even read ciphertext.
@@ -57,6 +58,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out': 'IS',
       },
       ...{
+        ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'SU', 'fleet.silence': 'S', 'fleet.silence_rule': 'S' },
         'fleet.push': 'ISU',
         'fleet.push_certificate': 'ISU',
         'fleet.device_group': 'ISU',
@@ -74,6 +76,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...[
         'fleet.fan_out_uuid',
         'fleet.push_again',
+        ...['fleet.end_grace', 'fleet.judge', 'fleet.judge_silence'],
         'fleet.set_group_members',
         'fleet.take_touched',
         'fleet.version_key',
