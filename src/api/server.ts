@@ -13,6 +13,7 @@ import { check, type Route } from './route.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
+import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { overviewRoutes } from './routes/overview.ts';
@@ -25,6 +26,7 @@ export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
   ...deviceRoutes,
   ...groupRoutes,
+  ...enrolmentRoutes,
   ...peopleRoutes,
   ...alertRoutes,
   ...incidentRoutes,

@@ -34,7 +34,9 @@ export {
 } from './groups/group.ts';
 export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export { issuePending } from './issue.ts';
-export { type Offer, offerEnrolments } from './offer.ts';
+export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
+export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
+export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
 export { checkProfile } from './profile.ts';
 export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
 export { PushClient, type PushEndpoint } from './push/client.ts';

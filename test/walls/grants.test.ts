@@ -41,7 +41,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
     },
-    functions: ['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'log.emit'],
+    functions: [
+      ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'log.emit'],
+      // enrolment
+      ...['fleet.mark_personal', 'fleet.revoke_link'],
+    ],
   },
   glass: {
     tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },

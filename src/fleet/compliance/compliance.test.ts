@@ -30,7 +30,8 @@ let next = 1000;
 let words = '';
 const WORDS = ['oak', 'elm', 'fir', 'yew', 'ash', 'box', 'bay', 'fig'];
 beforeEach(() => {
-  words = `${WORDS[((next += 1)) % WORDS.length]}-test`;
+  next += 1;
+  words = `${WORDS[next % WORDS.length]}-test`;
 });
 const settle = async () => {
   while ((await followFacts(core)) > 0) {
