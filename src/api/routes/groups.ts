@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import {
+  commandWays,
   complianceOf,
   deleteGroup,
   deleteRule,
@@ -7,12 +8,16 @@ import {
   findingsOf,
   getGroup,
   groupsOf,
+  inventoryHistory,
+  inventoryPlans,
   listGroups,
   listRules,
   OPS,
+  PLAN_HOURS,
   previewFilter,
   saveGroup,
   saveRule,
+  setInventoryPlan,
   setSilence,
   silenceRules,
   VERDICTS,
@@ -108,6 +113,47 @@ export const groupRoutes = [
         complianceOf(doors.pool, device, doors.now()),
       ]);
       return { groups, compliance };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/devices/{handle}/history',
+    summary: 'What a device said otherwise than before, newest first.',
+    for: 'all',
+    query: z.strictObject({ before: z.coerce.number().int().min(1).optional(), limit: page.limit }),
+    handle: async ({ doors, param, query: { before, limit } }) => ({
+      items: await inventoryHistory(doors.pool, param('handle'), {
+        limit,
+        ...(before === undefined ? {} : { before }),
+      }),
+    }),
+  }),
+  route({
+    method: 'GET',
+    path: '/devices/{handle}/ways',
+    summary: 'The last commands of a device, each from the wish to the result with its waits.',
+    for: 'all',
+    query: z.strictObject({ limit: z.coerce.number().int().min(1).max(100).default(50) }),
+    handle: async ({ doors, param, query: { limit } }) => ({
+      items: await commandWays(doors.pool, param('handle'), limit),
+    }),
+  }),
+  route({
+    method: 'GET',
+    path: '/inventory/plans',
+    summary: 'How often devices are asked for their facts.',
+    for: 'all',
+    handle: async ({ doors }) => ({ items: await inventoryPlans(doors.pool) }),
+  }),
+  route({
+    method: 'POST',
+    path: '/inventory/plans',
+    summary: 'Sets how often devices are asked for one kind of fact; 0 hours is never.',
+    for: ADMIN,
+    body: z.strictObject({ kind: z.string().min(1).max(48), hours: z.literal(PLAN_HOURS) }),
+    handle: async ({ doors, session, body }) => {
+      await tx(doors.pool, (t) => setInventoryPlan(t, { ...body, by: session.admin }));
+      return undefined;
     },
   }),
   route({
