@@ -14,6 +14,7 @@ import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
+import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
   ...deviceRoutes,
   ...intentRoutes,
+  ...groupRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,
   ...alertRoutes,

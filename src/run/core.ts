@@ -2,7 +2,19 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-import { dispatchReady, expireIntents, followFacts, holdLane, issuePending, loadCa, makeCa, READING } from '#fleet';
+import {
+  askInventory,
+  dispatchReady,
+  expireIntents,
+  followFacts,
+  holdLane,
+  issuePending,
+  judgeSilence,
+  loadCa,
+  makeCa,
+  pruneHistory,
+  READING,
+} from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
@@ -89,12 +101,17 @@ async function run(): Promise<void> {
   });
   loop('running-out', 10_000, () => expireIntents(pool));
   loop('facts', 500, () => followFacts(pool));
+  loop('inventory', 30_000, () => askInventory(pool, systemClock()));
+  loop('silence', 300_000, async () => {
+    await judgeSilence(pool);
+    return 0;
+  });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
-    return 0;
+    return pruneHistory(pool);
   });
   const hints = [
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
