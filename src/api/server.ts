@@ -19,6 +19,7 @@ import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { profileRoutes } from './routes/profiles.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
   ...deviceRoutes,
   ...intentRoutes,
+  ...profileRoutes,
   ...groupRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,

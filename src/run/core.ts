@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  advanceRollouts,
   askInventory,
   dispatchReady,
   expireIntents,
@@ -14,11 +15,20 @@ import {
   makeCa,
   pruneHistory,
   READING,
+  settleProfiles,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
-import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
+import {
+  contain,
+  executeCommands,
+  expireApprovals,
+  isLocked,
+  lockByHand,
+  mirrorGuards,
+  requestApproval,
+} from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
@@ -100,6 +110,9 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
+  const rollouts = { requestApproval, now: systemClock };
+  loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {

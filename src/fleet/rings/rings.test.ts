@@ -86,7 +86,7 @@ test('whatever happens: no ring opens early, alone, or after the end', () => {
           }
         }
         if (type === 'look' && state.status === 'running' && found.failed > state.acceptedErrors) {
-          const fresh = found.failed - state.acceptedErrors;
+          const fresh: number = found.failed - state.acceptedErrors;
           assert.equal(next.status === 'halted', (fresh / (found.ok + fresh)) * 100 > 10, 'too many errors halt');
         }
         if (next.status === 'halted' && state.status !== 'halted') assert.equal(step?.kind, 'halted');
