@@ -29,6 +29,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   console: {
     tables: {
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
+      ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
+      ...{ 'fleet.maintenance_window': 'ISu' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -80,13 +83,6 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
-      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
-      ...{
-        'fleet.rollout': 'Si',
-        'fleet.rollout_act': 'Si',
-        'fleet.profile_on': 'S',
-        'fleet.maintenance_window': 'ISu',
-      },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
