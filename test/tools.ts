@@ -27,6 +27,8 @@ const TOOLS: readonly Tool[] = [
   { name: 'Chromium', packages: ['chromium'], found: () => onPath('chromium', ['/usr/bin']) },
   { name: 'strongSwan pki', packages: ['strongswan-pki'], found: () => onPath('pki', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
+  { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
+  { name: 'SoftHSM', packages: ['softhsm2', 'opensc'], found: () => onPath('softhsm2-util') && onPath('pkcs11-tool') },
   {
     name: 'Go',
     packages: ['golang-go', 'golang-golang-x-mod-dev', 'ca-certificates'],

@@ -16,6 +16,7 @@ import { deviceRoutes } from './routes/devices.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { pushRoutes } from './routes/push.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -24,6 +25,7 @@ export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
   ...deviceRoutes,
   ...peopleRoutes,
+  ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,

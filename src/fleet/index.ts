@@ -13,9 +13,18 @@ export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateInt
 export { issuePending } from './issue.ts';
 export { type Offer, offerEnrolments } from './offer.ts';
 export { checkProfile } from './profile.ts';
-export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
-export { PushClient, type PushEndpoint } from './push/client.ts';
+export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { PushClient } from './push/client.ts';
+export type { PushEndpoint } from './push/connection.ts';
+export { PushKeeper } from './push/keeper.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export { type PushState, pushCertificateState } from './push/state.ts';
+export {
+  type PushState,
+  pushCertificateState,
+  pushCounts,
+  pushObstacle,
+  waitingCommands,
+  waitsFor,
+} from './push/state.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-import { dispatchReady, issuePending, loadCa, makeCa } from '#fleet';
+import { dispatchReady, issuePending, loadCa, makeCa, PushKeeper } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
@@ -13,6 +13,7 @@ import { loadRules, Watch } from '#watch';
 import { readProcessConfig } from './config.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
+import { APNS, PUSH_FILE } from './push.ts';
 
 // Core: certificates, dispatch, numbering, settling, watch, respond. It opens no port; work reaches it through the database.
 const logger = processLogger('core');
@@ -89,7 +90,20 @@ async function run(): Promise<void> {
     await pool.query('select log.prepare_days(7)');
     return 0;
   });
+  const pushes = new PushKeeper(pool, {
+    ...{ file: join(config.state, PUSH_FILE), endpoint: config.push ?? APNS, topic: config.topic, now: systemClock },
+  });
+  running.onStop(() => pushes.close());
+  loop(
+    'push-certificate',
+    2_000,
+    then(() => pushes.look(), ['push']),
+  );
+  loop('push', 1_000, () => pushes.send());
+  loop('push-again', 60_000, () => pushes.again());
+  loop('push-watch', 3_600_000, () => pushes.watch());
   const hints = [
+    listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
       for (const name of ['certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
