@@ -16,6 +16,7 @@ import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
+import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { pushRoutes } from './routes/push.ts';
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...intentRoutes,
   ...groupRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,

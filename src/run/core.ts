@@ -5,19 +5,22 @@ import { processLogger, systemClock, toBase64url } from '#base';
 import {
   askInventory,
   dispatchReady,
+  expireIntents,
   followFacts,
+  holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
   PushKeeper,
   pruneHistory,
+  READING,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
 import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
-import { guardClient } from '#seal';
+import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
 import { readProcessConfig } from './config.ts';
@@ -92,7 +95,13 @@ async function run(): Promise<void> {
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
-  loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
+  loop('dispatch', 200, async () => {
+    const open = !(await isLocked(pool, 'commands'));
+    const held = await holdLane(pool, { open, reading: READING });
+    const { changePerHour } = { ...DEFAULT_CAPS, ...config.caps };
+    return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
+  });
+  loop('running-out', 10_000, () => expireIntents(pool));
   loop('facts', 500, () => followFacts(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
