@@ -22,6 +22,7 @@ const NEEDS: Readonly<Record<string, number>> = {
   EraseDevice: RIGHTS.erase,
   DeviceInformation: RIGHTS.deviceInformation,
   SecurityInfo: RIGHTS.securityInformation,
+  DeviceConfigured: RIGHTS.inspectProfiles,
 };
 
 export interface Outcome {
@@ -160,6 +161,9 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
       return removeProfile(state, command);
     case 'DeviceLock':
       return lock(state, command);
+    case 'DeviceConfigured':
+      state.awaitingConfiguration = false;
+      return done();
     case 'EraseDevice':
       return done({}, () => blank(state));
     default:

@@ -18,6 +18,8 @@ export interface Enrolment {
   readonly accessRights: number;
   readonly checkOutWhenRemoved: boolean;
   readonly profile: string;
+  /** Set under user enrolment: what the device calls itself instead of its UDID, new at every enrolment. */
+  readonly enrollmentId?: string;
 }
 
 export interface Executed {
@@ -47,6 +49,8 @@ export interface PhoneState {
   readonly pushMagic: string;
   readonly unlockToken: string;
   profiles: InstalledProfile[];
+  /** Setup Assistant waits for DeviceConfigured. */
+  awaitingConfiguration?: boolean;
   lockedTimes: number;
   erasedTimes: number;
   lockMessage: string | null;

@@ -87,7 +87,12 @@ export class Phone {
     if (!answer.type.startsWith('application/x-apple-aspen-config')) {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
-    const profile = readEnrolmentProfile(answer.body);
+    await this.install(answer.body);
+  }
+
+  /** Enrols with a profile, however it came. */
+  async install(bytes: Buffer): Promise<void> {
+    const profile = readEnrolmentProfile(bytes);
     const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
     const key = await pool.take();
     const certificate = await scepEnrol(this.options.send, {
@@ -114,15 +119,21 @@ export class Phone {
     this.state.profiles = [profile.installed];
   }
 
+  #who(): PlistDict {
+    const { enrolment, udid } = this.state;
+    return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
+  }
+
   #authenticate(): PlistDict {
     const { state } = this;
     return {
       MessageType: 'Authenticate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
-      DeviceName: state.deviceName,
-      SerialNumber: state.serial,
-      IMEI: state.imei,
+      ...this.#who(),
+      // Under user enrolment nothing says which device it is.
+      ...(state.enrolment!.enrollmentId === undefined
+        ? { DeviceName: state.deviceName, SerialNumber: state.serial, IMEI: state.imei }
+        : {}),
       Model: state.model,
       ModelName: state.modelName,
       ProductName: state.productName,
@@ -136,11 +147,11 @@ export class Phone {
     return {
       MessageType: 'TokenUpdate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
+      ...this.#who(),
       PushMagic: state.pushMagic,
       Token: Buffer.from(state.pushToken, 'base64'),
       UnlockToken: Buffer.from(state.unlockToken, 'base64'),
-      AwaitingConfiguration: false,
+      AwaitingConfiguration: state.awaitingConfiguration ?? false,
       NotOnConsole: false,
     };
   }
@@ -154,7 +165,7 @@ export class Phone {
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
       const { topic } = this.state.enrolment;
-      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, UDID: this.state.udid });
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...this.#who() });
     }
     this.#unenrol();
   }
@@ -186,7 +197,7 @@ export class Phone {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ ...this.#who(), Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
@@ -217,7 +228,7 @@ export class Phone {
 
   #answer(message: PlistDict): { result: PlistDict; after?: () => void } {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, CommandUUID: uuid };
+    const base = { ...this.#who(), CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };

@@ -12,6 +12,7 @@ export const RISK: Record<Verb, Risk> = {
   InstallProfile: 'change',
   RemoveProfile: 'change',
   DeviceLock: 'lock',
+  DeviceConfigured: 'change',
   EraseDevice: 'destroy',
 };
 

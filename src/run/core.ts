@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
   askInventory,
   dispatchReady,
   expireIntents,
@@ -15,6 +17,7 @@ import {
   PushKeeper,
   pruneHistory,
   READING,
+  releaseSetups,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
@@ -109,6 +112,12 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
@@ -131,7 +140,8 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      for (const name of ['ade', 'facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle'])
+        loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

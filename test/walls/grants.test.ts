@@ -20,6 +20,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['authenticate', 'certificate', 'check_out', 'count_refused', 'deliver', 'fan_out', 'next_commands'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      // enrolment
+      ...['ade_enrol', 'ade_policy'],
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -41,6 +43,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
+      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S' },
       'log.event': 's',
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
@@ -51,7 +54,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     functions: [
       ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'fleet.set_inventory_plan', 'log.emit'],
       // enrolment
-      ...['fleet.mark_personal', 'fleet.revoke_link'],
+      ...['fleet.ade_ask', 'fleet.mark_personal', 'fleet.revoke_link'],
       // what waits
       ...['fleet.cancel_all', 'fleet.hold_intent', 'fleet.recover', 'fleet.release_intent'],
     ],
@@ -63,6 +66,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',

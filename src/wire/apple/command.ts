@@ -10,12 +10,13 @@ export type CommandRequest =
   | { readonly verb: 'InstallProfile'; readonly payload: Uint8Array }
   | { readonly verb: 'RemoveProfile'; readonly identifier: string }
   | { readonly verb: 'DeviceLock' }
+  | { readonly verb: 'DeviceConfigured' }
   | { readonly verb: 'EraseDevice' };
 
 export type Verb = CommandRequest['verb'];
 export const VERBS: readonly Verb[] = [
   ...(['DeviceInformation', 'SecurityInfo', 'ProfileList', 'InstallProfile'] as const),
-  ...(['RemoveProfile', 'DeviceLock', 'EraseDevice'] as const),
+  ...(['RemoveProfile', 'DeviceLock', 'DeviceConfigured', 'EraseDevice'] as const),
 ];
 
 /** Queries that need no network-information right and return nothing personal: no number, no device name. */
