@@ -8,6 +8,7 @@ export {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseArrival,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -23,20 +24,20 @@ export {
   verifyFanOut,
 } from './fan-out.ts';
 export {
-  INNER_BYTES,
+  innerBytes,
   lockRow,
-  OUTER_BYTES,
   openInner,
   openOuter,
-  PADDED_BYTES,
+  outerBytes,
   padValue,
-  ROW_BYTES,
+  paddedBytes,
   type RowLabel,
   rowAad,
+  rowBytes,
   sealField,
   unlockRow,
   unpadValue,
-  VALUE_BYTES,
+  valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
