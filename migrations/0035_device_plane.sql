@@ -19,13 +19,10 @@ create table fleet.channel (
 
 alter table fleet.command
   add column channel_id bigint references fleet.channel,
-  -- what locks goes first; what only reads goes last
+  -- what locks goes first
   add column priority smallint not null generated always as (case
     when request_type in ('DeviceLock', 'EraseDevice', 'EnableLostMode') then 2
     when request_type in ('DisableLostMode', 'PlayLostModeSound', 'DeviceLocation', 'ClearPasscode', 'DeviceConfigured') then 1
-    when request_type in ('DeviceInformation', 'SecurityInfo', 'ProfileList', 'CertificateList', 'InstalledApplicationList',
-      'ManagedApplicationList', 'ProvisioningProfileList', 'UserList', 'AvailableOSUpdates', 'OSUpdateStatus',
-      'ManagedApplicationConfiguration', 'ManagedApplicationFeedback', 'ManagedApplicationAttributes') then -1
     else 0 end) stored;
 alter table fleet.command drop constraint command_state_check;
 alter table fleet.command add constraint command_state_check check (state in

@@ -54,9 +54,10 @@ export interface GetToken extends Common {
   readonly service: string;
 }
 
-/** Declarative management speaks inside a check-in: an endpoint, and for status reports the report's bytes. */
+/** Declarative device management: what the device asks for, or its status report. */
 export interface DeclarativeManagement extends Common {
   readonly type: 'DeclarativeManagement';
+  /** `tokens`, `declaration-items`, `declaration/<kind>/<identifier>` or `status`; not checked here. */
   readonly endpoint: string;
   readonly data: Uint8Array | undefined;
 }
@@ -117,10 +118,7 @@ export function parseCheckIn(bytes: Uint8Array): CheckIn {
       return { type, ...common, service };
     }
     case 'DeclarativeManagement': {
-      const endpoint = textAt(dict, 'Endpoint') ?? '';
-      if (!/^[A-Za-z0-9._/-]{1,512}$/.test(endpoint)) {
-        throw new WireError('check-in', 'The message of declarative management has no endpoint.');
-      }
+      const endpoint = (textAt(dict, 'Endpoint') ?? '').slice(0, 512);
       const data = dict.get('Data');
       return { type, ...common, endpoint, data: data instanceof Uint8Array ? data : undefined };
     }

@@ -2,8 +2,8 @@ import type { Json } from '#base';
 import { WireError } from '../error.ts';
 import { parsePlist } from '../plist/read.ts';
 import { isDict, type Plist, type PlistDict, textAt } from '../plist/value.ts';
-import { type Speaker, speakerOf } from './check-in.ts';
 import { type Personal, takePersonal } from './personal.ts';
+import { type Speaker, speakerOf } from './speaker.ts';
 
 export const STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const;
 export type Status = (typeof STATUSES)[number];

@@ -113,7 +113,7 @@ export class Guards {
     const founders = guards.founders.map((one) => one.founder);
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: this.edge.publicKey };
+    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey };
     mkdirSync(join(guards.folder, 'run'));
     await guards.startLedger();
     await guards.startSealer();
@@ -127,7 +127,17 @@ export class Guards {
       this.unusable++;
     };
     const { caps, clock } = this;
-    return { org: ORG, state, logDir: this.logDir, origin: ORIGIN, caps, clock, logger: SILENT, onUnusable, releaseKey: this.edge.publicKey };
+    return {
+      org: ORG,
+      state,
+      logDir: this.logDir,
+      origin: ORIGIN,
+      caps,
+      clock,
+      logger: SILENT,
+      onUnusable,
+      releaseKey: this.edge.publicKey,
+    };
   }
 
   get logDir(): string {
