@@ -1,5 +1,16 @@
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
 export {
+  type ComplianceRule,
+  complianceOf,
+  deleteRule,
+  type Finding,
+  findingsOf,
+  listRules,
+  saveRule,
+  VERDICTS,
+  type Verdict,
+} from './compliance/rule.ts';
+export {
   type CommandRow,
   countDevices,
   type DeviceRow,
@@ -22,6 +33,15 @@ export {
   saveGroup,
 } from './groups/group.ts';
 export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
+export {
+  type InventoryChange,
+  type InventoryPlan,
+  inventoryHistory,
+  inventoryPlans,
+  PLAN_HOURS,
+  setInventoryPlan,
+} from './inventory/history.ts';
+export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { issuePending } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
@@ -31,5 +51,7 @@ export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/c
 export { PushClient, type PushEndpoint } from './push/client.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
 export { type PushState, pushCertificateState } from './push/state.ts';
+export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
+export { commandWays, type Way, type WayStep } from './way.ts';
