@@ -4,6 +4,7 @@ import { pythonPlist } from './seeds.ts';
 import { Broken, checkTexts, type Target } from './target.ts';
 import { XML_WORDS } from './words.ts';
 
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const UDID = '00008120-000A1B2C3D4E5F60';
 const COMMAND = '6E6A2B0C-9C7E-4A53-8C52-2E4B6E0C9D11';
 
@@ -172,6 +173,8 @@ export function resultTarget(): Target {
     parse: (input) => {
       const { personal, ...result } = parseCommandResult(input);
       storable(result);
+      if (result.commandUuid !== undefined && !UUID.test(result.commandUuid))
+        throw new Broken('a command’s UUID is none');
       return `${result.status} ${result.findings.join()} ${result.errors.length} ${result.inventory?.kind} ${personal.size}`;
     },
   };

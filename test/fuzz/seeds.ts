@@ -54,7 +54,10 @@ function openssl(identities: Record<string, Identity>, args: readonly string[]):
       writeFileSync(join(dir, `${name}.pem`), pem + toPem('CERTIFICATE', certificate.der), { mode: 0o600 });
     }
     writeFileSync(join(dir, 'body'), BODY);
-    execFileSync('openssl', [...args, '-out', 'out'], { cwd: dir, stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('openssl', [args[0]!, '-out', 'out', ...args.slice(1)], {
+      cwd: dir,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
     return readFileSync(join(dir, 'out'));
   } finally {
     rmSync(dir, { recursive: true, force: true });
