@@ -29,6 +29,8 @@ const TOOLS: readonly Tool[] = [
   { name: 'zbar', packages: ['zbar-tools'], found: () => onPath('zbarimg', ['/usr/bin']) },
   { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
+  { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
+  { name: 'SoftHSM', packages: ['softhsm2', 'opensc'], found: () => onPath('softhsm2-util') && onPath('pkcs11-tool') },
   {
     name: 'Go',
     packages: ['golang-go', 'golang-golang-x-mod-dev', 'ca-certificates'],
