@@ -148,7 +148,7 @@ function token(
 function topicOf(dict: PlistDict, findings: string[]): string {
   const topic = textAt(dict, 'Topic');
   if (topic === undefined) findings.push('no-topic');
-  return (topic ?? '').slice(0, 256);
+  return (topic ?? '').slice(0, 256).toWellFormed();
 }
 
 /** Booleans arrive as `true`, and from some clients as the strings "true" and "false". */
@@ -162,7 +162,7 @@ function flag(dict: PlistDict, key: string, findings: string[]): boolean {
 }
 
 function facts(dict: PlistDict): Pick<Authenticate, 'serial' | 'model' | 'productName' | 'osVersion' | 'buildVersion'> {
-  const short = (key: string, max: number) => textAt(dict, key)?.slice(0, max);
+  const short = (key: string, max: number) => textAt(dict, key)?.slice(0, max).toWellFormed();
   return {
     serial: short('SerialNumber', 64),
     model: short('Model', 64),
