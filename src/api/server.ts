@@ -10,6 +10,7 @@ import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
+import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -30,6 +31,7 @@ export const ROUTES: readonly Route[] = [
   ...intentRoutes,
   ...groupRoutes,
   ...enrolmentRoutes,
+  ...adeRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,

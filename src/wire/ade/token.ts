@@ -35,7 +35,7 @@ export function openServerToken(
     if (cause instanceof WireError && cause.code === 'ade-token') throw cause;
     throw new WireError('ade-token', 'The server token is not encrypted to this server’s certificate.', { cause });
   }
-  const json = /-----BEGIN MESSAGE-----([^-]+)-----END MESSAGE-----/.exec(plain.toString('utf8'))?.[1];
+  const json = /-----BEGIN MESSAGE-----([\s\S]*?)-----END MESSAGE-----/.exec(plain.toString('utf8'))?.[1];
   if (json === undefined) bad('it holds no message');
   let value: Record<string, unknown>;
   try {
