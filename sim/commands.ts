@@ -100,8 +100,17 @@ function installProfile(state: PhoneState, command: PlistDict): Outcome {
 function removeProfile(state: PhoneState, command: PlistDict): Outcome {
   const kept = state.profiles.filter((profile) => profile.identifier !== command['Identifier']);
   if (kept.length === state.profiles.length) return failed(12075, 'The profile is not installed.');
-  state.profiles = kept;
-  return done();
+  const management = state.profiles.some((one) => !kept.includes(one) && one.payloads.includes('com.apple.mdm'));
+  if (!management) {
+    state.profiles = kept;
+    return done();
+  }
+  // With the MDM payload goes all that is managed, once the server has the answer.
+  return done({}, () => {
+    state.profiles = kept.filter((one) => !one.managed);
+    state.enrolment = null;
+    state.identity = null;
+  });
 }
 
 function profileList(state: PhoneState, command: PlistDict): Outcome {

@@ -18,6 +18,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { retirementRoutes } from './routes/retirements.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -26,6 +27,7 @@ export const ROUTES: readonly Route[] = [
   ...overviewRoutes,
   ...deviceRoutes,
   ...groupRoutes,
+  ...retirementRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,
   ...alertRoutes,

@@ -51,6 +51,10 @@ export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/c
 export { PushClient, type PushEndpoint } from './push/client.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
 export { type PushState, pushCertificateState } from './push/state.ts';
+export { advanceRetirements } from './retire/advance.ts';
+export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
+export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
+export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  advanceRetirements,
   askInventory,
   dispatchReady,
   followFacts,
@@ -92,6 +93,7 @@ async function run(): Promise<void> {
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
   loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
   loop('facts', 500, () => followFacts(pool));
+  loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
     await judgeSilence(pool);
@@ -107,7 +109,8 @@ async function run(): Promise<void> {
   const hints = [
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      for (const name of ['facts', 'retire', 'certificates', 'dispatch', 'approvals', 'locks', 'settle'])
+        loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

@@ -34,6 +34,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+      'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       'log.event': 's',
       // Never the row itself: the console cannot even read ciphertext.
@@ -43,7 +44,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
     },
     functions: [
-      ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'fleet.set_inventory_plan', 'log.emit'],
+      ...[
+        'fleet.cancel_intent',
+        'fleet.offer',
+        'fleet.version_key',
+        'fleet.set_inventory_plan',
+        ...['fleet.cancel_retirement', 'fleet.request_retirement'],
+        'log.emit',
+      ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link'],
     ],
@@ -64,7 +72,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{
         ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'SU', 'fleet.silence': 'S', 'fleet.silence_rule': 'S' },
-        ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+        ...{
+          'fleet.inventory_change': 'S',
+          'fleet.inventory_plan': 'S',
+          'fleet.push_sent': 'S',
+          'fleet.retirement': 'S',
+        },
         'fleet.push': 'ISU',
         'fleet.push_certificate': 'ISU',
         'fleet.device_group': 'ISU',
@@ -88,6 +101,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.judge_silence',
           'fleet.take_inventory_turns',
           'fleet.prune_history',
+          'fleet.retire_step',
         ],
         'fleet.set_group_members',
         'fleet.take_touched',
