@@ -16,9 +16,20 @@ import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
+import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+
+<<<<<<< HEAD
+
 import { retirementRoutes } from './routes/retirements.ts';
+
+=======
+
+import { pushRoutes } from './routes/push.ts';
+
+>>>>>>> main
+
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -26,10 +37,12 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...intentRoutes,
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,
+  ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,

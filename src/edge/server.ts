@@ -2,8 +2,9 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { checkIn } from './check-ins.ts';
 import { Deliveries } from './delivery.ts';
-import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
+import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
@@ -32,7 +33,7 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
-  const deliveries = new Deliveries(given.pool, given.keys);
+  const deliveries = new Deliveries(given);
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries });
   const routes = table(doors);
@@ -89,7 +90,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
             : signed(commandTurn)(request),
       },
     ],
-    ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
+    ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }

@@ -18,7 +18,7 @@ export {
   getDevice,
   listDevices,
 } from './devices.ts';
-export { dispatchReady, executeApproved, refuseApproved } from './dispatch.ts';
+export { dispatchReady, executeApproved, READING, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
 export { FIELDS, type Field, type FieldType, OPS } from './groups/fields.ts';
 export { type Condition, type Filter, parseFilter } from './groups/filter.ts';
@@ -32,7 +32,7 @@ export {
   previewFilter,
   saveGroup,
 } from './groups/group.ts';
-export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
+export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,
   type InventoryPlan,
@@ -46,11 +46,33 @@ export { issuePending } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
+export {
+  cancelAll,
+  cancelIntent,
+  expireIntents,
+  holdIntent,
+  holdLane,
+  type IntentSummary,
+  listIntents,
+  recoverDevice,
+  releaseIntent,
+} from './pending.ts';
 export { checkProfile } from './profile.ts';
-export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
-export { PushClient, type PushEndpoint } from './push/client.ts';
+export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { PushClient } from './push/client.ts';
+export type { PushEndpoint } from './push/connection.ts';
+export { PushKeeper } from './push/keeper.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export { type PushState, pushCertificateState } from './push/state.ts';
+export {
+  type PushState,
+  type PushState,
+  pushCertificateState,
+  pushCertificateState,
+  pushCounts,
+  pushObstacle,
+  waitingCommands,
+  waitsFor,
+} from './push/state.ts';
 export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';

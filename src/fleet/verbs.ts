@@ -1,5 +1,6 @@
 import type { CommandRequest, Verb } from '#wire';
 import { checkProfile } from './profile.ts';
+import { commandKey } from './supersede-rules.ts';
 
 export type Risk = 'read' | 'change' | 'lock' | 'destroy';
 
@@ -29,6 +30,13 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
   }
   if (verb === 'RemoveProfile') return { verb, identifier: params.identifier ?? '' };
   return { verb };
+}
+
+/** What a command is about, for superseding (see supersede-rules.ts). */
+export function keyOf(verb: Verb, params: CommandParams): string {
+  if (verb === 'InstallProfile')
+    return checkProfile(Buffer.from(params.profile ?? '', 'utf8')).identifier.slice(0, 256);
+  return commandKey({ ...params }, params.identifier);
 }
 
 const HEADINGS: Readonly<Record<string, string>> = {

@@ -6,23 +6,28 @@ import {
   advanceRetirements,
   askInventory,
   dispatchReady,
+  expireIntents,
   followFacts,
+  holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
+  PushKeeper,
   pruneHistory,
+  READING,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
 import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
-import { guardClient } from '#seal';
+import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
 import { readProcessConfig } from './config.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
+import { APNS, PUSH_FILE } from './push.ts';
 
 // Core: certificates, dispatch, numbering, settling, watch, respond. It opens no port; work reaches it through the database.
 const logger = processLogger('core');
@@ -91,7 +96,13 @@ async function run(): Promise<void> {
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
-  loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
+  loop('dispatch', 200, async () => {
+    const open = !(await isLocked(pool, 'commands'));
+    const held = await holdLane(pool, { open, reading: READING });
+    const { changePerHour } = { ...DEFAULT_CAPS, ...config.caps };
+    return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
+  });
+  loop('running-out', 10_000, () => expireIntents(pool));
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
@@ -106,7 +117,20 @@ async function run(): Promise<void> {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);
   });
+  const pushes = new PushKeeper(pool, {
+    ...{ file: join(config.state, PUSH_FILE), endpoint: config.push ?? APNS, topic: config.topic, now: systemClock },
+  });
+  running.onStop(() => pushes.close());
+  loop(
+    'push-certificate',
+    2_000,
+    then(() => pushes.look(), ['push']),
+  );
+  loop('push', 1_000, () => pushes.send());
+  loop('push-again', 60_000, () => pushes.again());
+  loop('push-watch', 3_600_000, () => pushes.watch());
   const hints = [
+    listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
       for (const name of ['facts', 'retire', 'certificates', 'dispatch', 'approvals', 'locks', 'settle'])

@@ -5,8 +5,24 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
-import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
-import { dispatchReady, type IntentInput, issuePending, makeCa, offerEnrolments, stateIntent } from '#fleet';
+import {
+  DEFAULT_POLICY,
+  edgeServer,
+  makeEdgeSecrets,
+  makeRegistrationKey,
+  Refusals,
+  readEdgeSecrets,
+  registerEdge,
+} from '#edge';
+import {
+  dispatchReady,
+  type IntentInput,
+  issuePending,
+  makeCa,
+  offerEnrolments,
+  type StatedIntent,
+  stateIntent,
+} from '#fleet';
 import type { PublicKeys } from '#seal';
 import { openPool, type Pool, testDatabase, tx } from '#store';
 
@@ -17,6 +33,8 @@ export interface DevicePlane {
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
+  /** As the database's owner: what no process may read. */
+  owner<T extends object>(sql: string, params: readonly unknown[]): Promise<T[]>;
   /** Problems that edge told its operator. */
   readonly problems: string[];
   /** Enrolment links, with the handles of the devices that wait for them. */
@@ -27,12 +45,18 @@ export interface DevicePlane {
     devices: readonly string[] | 'all',
     params?: IntentInput['params'],
   ): Promise<Map<string, string>>;
+  /** States an intent as the console would, and leaves it to `dispatch`. */
+  state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
+  /** One step of core's dispatch, with its key. */
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number }): Promise<number>;
+  /** Core's key, for what its loops sign. */
+  readonly signKey: KeyObject;
   close(): Promise<void>;
 }
 
 const raw = (key: KeyObject) => key.export({ type: 'spki', format: 'der' });
 
-function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
+function publicKeys(core: KeyObject, ledger: KeyObject, release: string): PublicKeys {
   const x25519 = () => toBase64url(raw(generateKeyPairSync('x25519').publicKey).subarray(-32));
   return {
     v: 1,
@@ -42,6 +66,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
     ledger: toBase64url(raw(ledger)),
     log: 'example.org/log+00000000+AA',
     core: toBase64url(raw(createPublicKey(core))),
+    release,
   };
 }
 
@@ -52,9 +77,10 @@ export async function devicePlane(): Promise<DevicePlane> {
     edge: openPool(database.as('edge')),
     core: openPool(database.as('core')),
     console: openPool(database.as('console')),
+    owner: openPool(database.admin, { max: 2 }),
   };
   const signKey = generateKeyPairSync('ed25519').privateKey;
-  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey);
+  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
   const problems: string[] = [];
   const log: Logger = {
@@ -71,11 +97,13 @@ export async function devicePlane(): Promise<DevicePlane> {
     }
   })();
   makeRegistrationKey(dir);
+  const secrets = readEdgeSecrets(dir, keys.release);
   const identity = await registerEdge(pools.edge, dir);
   const refusals = new Refusals(pools.edge, log);
   let origin = '';
   const edge = edgeServer({
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
+    ...{ secrets, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
@@ -85,10 +113,19 @@ export async function devicePlane(): Promise<DevicePlane> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const state: DevicePlane['state'] = (input) =>
+    tx(pools.console, (t) =>
+      stateIntent(t, {
+        ...{ params: {}, requester: 'amber-otter-4821', purpose: 'a test of phones', now: Date.now() },
+        ...input,
+      }),
+    );
   return {
     url: origin,
     core: pools.core,
     console: pools.console,
+    owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
+      (await pools.owner.query<T>(sql, [...params])).rows,
     problems,
     offer: async (count) => {
       const holders = Array.from({ length: count }, () => null);
@@ -97,13 +134,11 @@ export async function devicePlane(): Promise<DevicePlane> {
       );
       return offers.map(({ device, token }) => ({ device, link: `${origin}/enrol/${token}` }));
     },
+    signKey,
+    state,
+    dispatch: (options = {}) => dispatchReady(pools.core, { signKey, laneOpen: true, ...options }),
     order: async (verb, devices, params = {}) => {
-      const stated = await tx(pools.console, (t) =>
-        stateIntent(t, {
-          ...{ verb, devices, params, requester: 'amber-otter-4821' },
-          ...{ purpose: 'a test of phones', now: Date.now() },
-        }),
-      );
+      const stated = await state({ verb, devices, params });
       await dispatchReady(pools.core, { signKey, laneOpen: true });
       return new Map(stated.targets.map(({ device, uuid }) => [device, uuid]));
     },
