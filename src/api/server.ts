@@ -19,16 +19,8 @@ import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
-
-<<<<<<< HEAD
-
-import { retirementRoutes } from './routes/retirements.ts';
-
-=======
-
 import { pushRoutes } from './routes/push.ts';
-
->>>>>>> main
+import { retirementRoutes } from './routes/retirements.ts';
 
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
