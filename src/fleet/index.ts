@@ -65,8 +65,6 @@ export { PushKeeper } from './push/keeper.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
 export {
   type PushState,
-  type PushState,
-  pushCertificateState,
   pushCertificateState,
   pushCounts,
   pushObstacle,

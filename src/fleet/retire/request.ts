@@ -2,7 +2,8 @@ import { uuidv7 } from '#base';
 import type { CommandSet } from '#seal';
 import type { Queryable, Tx } from '#store';
 import { FleetError } from '../error.ts';
-import { cancelIntent, stateIntent } from '../intent.ts';
+import { stateIntent } from '../intent.ts';
+import { cancelIntent } from '../pending.ts';
 
 export const RETIRE_WAYS = ['unenrol', 'erase', 'forget'] as const;
 export type RetireWay = (typeof RETIRE_WAYS)[number];
