@@ -4,6 +4,7 @@ import type { Pool } from '#store';
 import {
   type Certificate,
   type CheckIn,
+  type DeclarativeManagement,
   type Personal,
   parseCheckIn,
   parseCommandResult,
@@ -12,6 +13,8 @@ import {
   WireError,
 } from '#wire';
 import { type Answer, ok, refused } from './answer.ts';
+import { declarative } from './declarative.ts';
+import type { Declared } from './declared.ts';
 import type { Deliveries } from './delivery.ts';
 import type { Refusals } from './refusals.ts';
 import type { Turns } from './turns.ts';
@@ -26,6 +29,7 @@ export interface DeviceDoors {
   readonly refusals: Refusals;
   readonly turns: Turns;
   readonly deliveries: Deliveries;
+  readonly declared: Declared;
   /** Whether SHA-1 signatures of old clients are taken. */
   readonly allowLegacy: boolean;
 }
@@ -55,6 +59,7 @@ export function authenticateMessage(doors: DeviceDoors, header: string | undefin
 /** `/checkin`: Authenticate, TokenUpdate, CheckOut. */
 export async function checkIn(doors: DeviceDoors, signer: Certificate, body: Uint8Array): Promise<Answer> {
   const message = parseCheckIn(body);
+  if (message.type === 'DeclarativeManagement') return declarative(doors, signer, message);
   const { verdict, handle } = await record(doors, signer, message);
   if (verdict !== 'own' || handle === null) {
     doors.refusals.count('certificate');
@@ -67,7 +72,7 @@ export async function checkIn(doors: DeviceDoors, signer: Certificate, body: Uin
 async function record(
   doors: DeviceDoors,
   signer: Certificate,
-  message: CheckIn,
+  message: Exclude<CheckIn, DeclarativeManagement>,
 ): Promise<{ verdict: string; handle: string | null }> {
   const { pool } = doors;
   const findings = [...message.findings];

@@ -1,4 +1,5 @@
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
+export * from './ddm/index.ts';
 export {
   type CommandRow,
   countDevices,

@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-import { dispatchReady, issuePending, loadCa, makeCa } from '#fleet';
+import { dispatchReady, foundStandard, issuePending, loadCa, makeCa, nudgeAgain, stepDeclarations } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
@@ -82,6 +82,11 @@ async function run(): Promise<void> {
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
   loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
@@ -92,7 +97,7 @@ async function run(): Promise<void> {
   const hints = [
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      for (const name of ['certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle']) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

@@ -3,6 +3,7 @@ export {
   type Authenticate,
   type CheckIn,
   type CheckOut,
+  type DeclarativeManagement,
   parseCheckIn,
   type Speaker,
   type TokenUpdate,
@@ -22,6 +23,7 @@ export {
   signCms,
   verifySigned,
 } from './cms/signed.ts';
+export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
 export { parsePlist } from './plist/read.ts';

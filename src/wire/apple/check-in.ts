@@ -37,7 +37,15 @@ export interface CheckOut extends Common {
   readonly type: 'CheckOut';
 }
 
-export type CheckIn = Authenticate | TokenUpdate | CheckOut;
+/** Declarative device management: what the device asks for, or its status report. */
+export interface DeclarativeManagement extends Common {
+  readonly type: 'DeclarativeManagement';
+  /** `tokens`, `declaration-items`, `declaration/<kind>/<identifier>` or `status`; not checked here. */
+  readonly endpoint: string;
+  readonly data: Uint8Array | undefined;
+}
+
+export type CheckIn = Authenticate | TokenUpdate | CheckOut | DeclarativeManagement;
 
 /**
  * Parses a check-in (Apple MDM: Authenticate, TokenUpdate, CheckOut). Unknown keys are dropped, personal ones come out
@@ -74,6 +82,11 @@ export function parseCheckIn(bytes: Uint8Array): CheckIn {
     }
     case 'CheckOut':
       return { type, ...common };
+    case 'DeclarativeManagement': {
+      const data = dict.get('Data');
+      const endpoint = (textAt(dict, 'Endpoint') ?? '').slice(0, 512);
+      return { type, ...common, endpoint, data: data instanceof Uint8Array ? data : undefined };
+    }
     default:
       throw new WireError('check-in', 'This check-in message type is not offered.');
   }
