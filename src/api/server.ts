@@ -13,6 +13,7 @@ import { check, type Route } from './route.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
+import { enrolmentRoutes } from './routes/enrolment.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
@@ -23,6 +24,7 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...enrolmentRoutes,
   ...peopleRoutes,
   ...alertRoutes,
   ...incidentRoutes,

@@ -41,9 +41,12 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
-    scepUrl: `${doors.origin}/scep`,
-    challenge,
-    caFingerprint: doors.identity.registration.certificate.sha256,
+    identity: {
+      kind: 'scep',
+      url: `${doors.origin}/scep`,
+      challenge,
+      caFingerprint: doors.identity.registration.certificate.sha256,
+    },
     serverUrl: `${doors.origin}/mdm`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,

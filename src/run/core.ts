@@ -2,7 +2,16 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-import { dispatchReady, foundStandard, issuePending, loadCa, makeCa, nudgeAgain, stepDeclarations } from '#fleet';
+import {
+  dispatchReady,
+  followFacts,
+  foundStandard,
+  issuePending,
+  loadCa,
+  makeCa,
+  nudgeAgain,
+  stepDeclarations,
+} from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
@@ -87,6 +96,7 @@ async function run(): Promise<void> {
     stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
   );
   loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
+  loop('facts', 500, () => followFacts(pool));
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
@@ -97,7 +107,8 @@ async function run(): Promise<void> {
   const hints = [
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      const woken = ['facts', 'certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle'];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

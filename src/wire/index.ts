@@ -9,8 +9,14 @@ export {
   type TokenUpdate,
 } from './apple/check-in.ts';
 export { buildCommand, type CommandRequest, VERBS, type Verb } from './apple/command.ts';
-export { ACCESS_RIGHTS, type EnrolmentProfile, enrolmentProfile } from './apple/enrolment-profile.ts';
+export {
+  ACCESS_RIGHTS,
+  type EnrolmentProfile,
+  enrolmentProfile,
+  type ProfileIdentity,
+} from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
+export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
 export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';

@@ -66,8 +66,7 @@ export async function tinyPeer(options: { signedProfile?: boolean } = {}): Promi
     const plain = enrolmentProfile({
       id: randomUUID(),
       organisation: 'Example Agency',
-      scepUrl: `${base}/scep`,
-      challenge,
+      identity: { kind: 'scep', url: `${base}/scep`, challenge },
       serverUrl: `${base}/mdm`,
       checkInUrl: `${base}/checkin`,
       topic: 'com.apple.mgmt.External.example',

@@ -40,7 +40,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
     },
-    functions: ['fleet.cancel_intent', 'fleet.offer', 'log.emit'],
+    functions: [
+      ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'log.emit'],
+      // enrolment
+      ...['fleet.mark_personal', 'fleet.revoke_link'],
+    ],
   },
   glass: {
     tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
@@ -74,6 +78,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...[
         'fleet.fan_out_uuid',
         'fleet.push_again',
+        'fleet.set_group_members',
+        'fleet.take_touched',
+        'fleet.version_key',
         'fleet.want_push',
         'log.copy_guard_entry',
         'log.emit',

@@ -129,8 +129,7 @@ test('the enrolment profile: SCEP first, MDM second, no network right', () => {
     enrolmentProfile({
       id: uuid,
       organisation: 'Example',
-      scepUrl: 'http://x/scep',
-      challenge: 'c',
+      identity: { kind: 'scep', url: 'http://x/scep', challenge: 'c' },
       serverUrl: 'http://x/mdm',
       checkInUrl: 'http://x/checkin',
       topic: 'com.apple.mgmt.External.x',
@@ -147,6 +146,34 @@ test('the enrolment profile: SCEP first, MDM second, no network right', () => {
   assert.equal(mdm?.get('SignMessage'), true);
   const inner = scep?.get('PayloadContent');
   assert.ok(isDict(inner) && inner.get('Keysize') === 2048);
+});
+
+test('the enrolment profile with ACME: a hardware-bound P-384 key, the MDM payload names it', () => {
+  const profile = parsePlist(
+    enrolmentProfile({
+      id: uuid,
+      organisation: 'Example',
+      identity: { kind: 'acme', directoryUrl: 'http://x/acme/directory', clientIdentifier: 'once', attest: true },
+      serverUrl: 'http://x/mdm',
+      checkInUrl: 'http://x/checkin',
+      topic: 'com.apple.mgmt.External.x',
+    }),
+  ) as PlistDict;
+  const [acme, mdm] = profile.get('PayloadContent') as PlistDict[];
+  assert.equal(acme?.get('PayloadType'), 'com.apple.security.acme');
+  assert.equal(mdm?.get('IdentityCertificateUUID'), acme?.get('PayloadUUID'));
+  const said = Object.fromEntries([...acme!].filter(([key]) => !key.startsWith('Payload')));
+  assert.deepEqual(said, {
+    DirectoryURL: 'http://x/acme/directory',
+    ClientIdentifier: 'once',
+    KeyType: 'ECSECPrimeRandom',
+    KeySize: 384,
+    HardwareBound: true,
+    Attest: true,
+    Subject: [[['CN', uuid]]],
+    UsageFlags: 1,
+    ExtendedKeyUsage: ['1.3.6.1.5.5.7.3.2'],
+  });
 });
 
 test('random dictionaries never throw anything but our own error', () => {

@@ -1,4 +1,5 @@
 import { sha256 } from '#base';
+import type { PlistInput } from '../plist/value.ts';
 import { writePlist } from '../plist/write.ts';
 
 /**
@@ -7,43 +8,47 @@ import { writePlist } from '../plist/write.ts';
  */
 export const ACCESS_RIGHTS = 8159;
 
+/** How the device gets its identity certificate. */
+export type ProfileIdentity =
+  | {
+      readonly kind: 'scep';
+      readonly url: string;
+      readonly challenge: string;
+      /** SHA-256 or SHA-1 of the RA certificate; lets the device know whom it asks. */
+      readonly caFingerprint?: Uint8Array;
+    }
+  | {
+      readonly kind: 'acme';
+      readonly directoryUrl: string;
+      /** A one-time secret: the order's `permanent-identifier`. */
+      readonly clientIdentifier: string;
+      /** Asks for Apple's attestation of the key and the device (managed device attestation). */
+      readonly attest: boolean;
+    };
+
 export interface EnrolmentProfile {
   /** UUID of this enrolment; names the profile and its payloads. */
   readonly id: string;
   readonly organisation: string;
-  readonly scepUrl: string;
-  readonly challenge: string;
-  /** SHA-256 or SHA-1 of the RA certificate; lets the device know whom it asks. */
-  readonly caFingerprint?: Uint8Array;
+  readonly identity: ProfileIdentity;
   readonly serverUrl: string;
   readonly checkInUrl: string;
   readonly topic: string;
 }
 
 /**
- * The configuration profile that enrols a device: identity by SCEP first, MDM second (clients read by index), messages
+ * The configuration profile that enrols a device: identity by SCEP or ACME first, MDM second (clients read by index), messages
  * signed (`Mdm-Signature`). No personal value: the subject is the enrolment's id.
  */
 export function enrolmentProfile(input: EnrolmentProfile): Buffer {
-  const identity = partUuid(input.id, 'scep');
+  const identity = partUuid(input.id, input.identity.kind);
   return writePlist({
     PayloadContent: [
       {
-        PayloadContent: {
-          URL: input.scepUrl,
-          Name: 'Bartizan',
-          Subject: [[['CN', input.id]]],
-          Challenge: input.challenge,
-          Keysize: 2048,
-          'Key Type': 'RSA',
-          'Key Usage': 5,
-          Retries: 3,
-          RetryDelay: 5,
-          CAFingerprint: input.caFingerprint,
-        },
+        ...identityPayload(input.identity, input.id),
         PayloadDisplayName: 'Device identity',
-        PayloadIdentifier: `org.bartizan.scep.${input.id}`,
-        PayloadType: 'com.apple.security.scep',
+        PayloadIdentifier: `org.bartizan.${input.identity.kind}.${input.id}`,
+        PayloadType: `com.apple.security.${input.identity.kind}`,
         PayloadUUID: identity,
         PayloadVersion: 1,
       },
@@ -72,6 +77,40 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
     PayloadUUID: input.id,
     PayloadVersion: 1,
   });
+}
+
+/** The settings of the identity payload. The subject is the enrolment's id whatever the device asks for. */
+function identityPayload(identity: ProfileIdentity, id: string): { [key: string]: PlistInput } {
+  const Subject = [[['CN', id]]];
+  if (identity.kind === 'scep') {
+    return {
+      PayloadContent: {
+        URL: identity.url,
+        Name: 'Bartizan',
+        Subject,
+        Challenge: identity.challenge,
+        Keysize: 2048,
+        'Key Type': 'RSA',
+        'Key Usage': 5,
+        Retries: 3,
+        RetryDelay: 5,
+        CAFingerprint: identity.caFingerprint,
+      },
+    };
+  }
+  return {
+    DirectoryURL: identity.directoryUrl,
+    ClientIdentifier: identity.clientIdentifier,
+    KeyType: 'ECSECPrimeRandom',
+    KeySize: 384,
+    // Apple attests only keys that cannot leave the Secure Enclave.
+    HardwareBound: true,
+    Attest: identity.attest,
+    Subject,
+    // digitalSignature: an ECDSA key encrypts nothing
+    UsageFlags: 1,
+    ExtendedKeyUsage: ['1.3.6.1.5.5.7.3.2'],
+  };
 }
 
 /** A UUID made of an enrolment's and a part's name (RFC 9562, section 5.8): the same at every fetch of the profile. */
