@@ -68,7 +68,8 @@ create index set_device_of on fleet.set_device (device_id);
 
 -- The list that all devices with the same sets share: a change of one set touches a few lists, however many devices.
 create table fleet.declared_list (
-  id bigint generated always as identity primary key,
+  -- counted by core, which signs it
+  id bigint primary key,
   sets uuid[] not null,
   key bytea not null unique check (octet_length(key) = 32),
   -- DeclarationsToken, items [{kind, identifier, token}] and since when, Unix seconds; signed by core

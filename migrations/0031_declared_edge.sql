@@ -108,7 +108,7 @@ begin
     if c.valid = 'invalid' and (c.was_valid is distinct from 'invalid' or c.was_token is distinct from c.token) then
       perform log.emit('declaration.invalid', 'edge', a_handle, null,
         jsonb_build_object('identifier', c.identifier, 'kind', c.kind, 'reasons', c.reasons));
-    elsif c.was_active and not c.active and c.was_token = c.token then
+    elsif c.was_active and not c.active and c.was_token = c.token and c.kind <> 'activation' then
       perform log.emit('declaration.drift', 'edge', a_handle, null,
         jsonb_build_object('identifier', c.identifier, 'kind', c.kind, 'valid', c.valid, 'reasons', c.reasons));
     end if;

@@ -7,7 +7,13 @@ export type DeclaredStatement =
   /** These bytes are the declaration with this identifier; `body` is base64url SHA-256. */
   | { readonly op: 'declaration'; readonly identifier: string; readonly token: string; readonly body: string }
   /** This list of devices' declarations is what it is since then (Unix seconds); `items` is base64url SHA-256. */
-  | { readonly op: 'declared-list'; readonly list: number; readonly token: string; readonly at: number; readonly items: string }
+  | {
+      readonly op: 'declared-list';
+      readonly list: number;
+      readonly token: string;
+      readonly at: number;
+      readonly items: string;
+    }
   /** This device has this list. */
   | { readonly op: 'declared-device'; readonly device: string; readonly list: number };
 

@@ -20,6 +20,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['authenticate', 'certificate', 'check_out', 'count_refused', 'deliver', 'fan_out', 'next_commands'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      // declarations
+      ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
+      'take_statuses',
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -39,11 +42,19 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
+      // declarations: written by the console as far as columns allow, signed by core alone
+      ...{ 'fleet.declaration': 'Si', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'is' },
+      ...{ 'fleet.declared_data': 'Is', 'fleet.declared_device': 'S', 'fleet.declared_list': 's' },
+      ...{ 'fleet.declared_state': 'S', 'fleet.declared_status': 'S', 'fleet.set_declaration': 'S' },
+      ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
       ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'log.emit'],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link'],
+      // declarations
+      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
+      'fleet.set_scope',
     ],
   },
   glass: {
@@ -73,6 +84,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
+      // declarations
+      ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
+      ...{ 'fleet.declared_device': 'ISU', 'fleet.declared_list': 'ISU', 'fleet.declared_state': 'S' },
+      ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
+      ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
     },
     functions: [
       ...[
@@ -87,6 +103,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.prepare_days',
       ],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
+      // declarations
+      ...[
+        'fleet.change_set',
+        'fleet.remove_set',
+        'fleet.set_scope',
+        'fleet.take_stale_devices',
+        'fleet.take_stale_sets',
+      ],
     ],
   },
 };

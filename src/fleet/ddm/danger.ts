@@ -19,9 +19,6 @@ export interface Judgement {
 /** Whether a declaration may be sent, and who must agree. */
 export function judgeDeclaration(declaration: Declaration, unchecked: boolean): Judgement {
   const checked = checkDeclaration(declaration, { unchecked });
-  const why = [
-    ...(DANGEROUS.test(declaration.type) ? ['dangerous'] : []),
-    ...(checked.unchecked ? ['unchecked'] : []),
-  ];
+  const why = [...(DANGEROUS.test(declaration.type) ? ['dangerous'] : []), ...(checked.unchecked ? ['unchecked'] : [])];
   return { problems: checked.problems, needsSecond: why.length > 0, why, since: checked.since };
 }

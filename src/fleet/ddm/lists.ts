@@ -72,15 +72,13 @@ async function listFor(t: Tx, sets: readonly string[], signKey: KeyObject): Prom
   const found = await t.query<{ id: number }>('select id from fleet.declared_list where key = $1', [key]);
   if (found.rows[0] !== undefined) return found.rows[0].id;
   const items = await itemsOf(t, sets);
-  const { rows } = await t.query<{ id: number }>(
-    `select nextval(pg_get_serial_sequence('fleet.declared_list', 'id')) as id`,
-  );
+  const { rows } = await t.query<{ id: number }>('select coalesce(max(id), 0) + 1 as id from fleet.declared_list');
   const { id } = rows[0]!;
   const at = Math.floor(Date.now() / 1000);
   const { token, signature } = signList(id, items, at, signKey);
   await t.query(
     `insert into fleet.declared_list (id, sets, key, token, items, at, signature, nudged_token)
-     overriding system value values ($1, $2, $3, $4, $5, $6, $7, $4)`,
+     values ($1, $2, $3, $4, $5, $6, $7, $4)`,
     [id, sets, key, token, JSON.stringify(items), at, signature],
   );
   return id;
@@ -107,7 +105,12 @@ async function itemsOf(t: Tx, sets: readonly string[]): Promise<Item[]> {
 
 /** A configuration does nothing until an activation names it: whatever a set's own activations leave out, ours switches on. */
 async function activate(t: Tx, set: string, signKey: KeyObject): Promise<void> {
-  const { rows } = await t.query<{ identifier: string; kind: string; predicate: string | null; named: string[] | null }>(
+  const { rows } = await t.query<{
+    identifier: string;
+    kind: string;
+    predicate: string | null;
+    named: string[] | null;
+  }>(
     `select d.identifier, d.kind, s.predicate,
        case when d.kind = 'activation' then array(select jsonb_array_elements_text(v.payload->'StandardConfigurations')) end as named
      from fleet.declaration_set s join fleet.set_declaration x on x.set_id = s.id
