@@ -76,6 +76,8 @@ export class Phone {
   readonly facts: { [path: string]: unknown } = {};
   /** Data of the last DeclarativeManagement command, until it was followed. */
   #declared: Uint8Array | null | undefined;
+  /** Whether it put off a command with NotNow in its last conversation. */
+  putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
 
   constructor(state: PhoneState, options: PhoneOptions) {
@@ -209,6 +211,7 @@ export class Phone {
   async #converse(): Promise<number> {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
+    this.putOff = false;
     let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
@@ -246,7 +249,10 @@ export class Phone {
   #answer(message: PlistDict): { result: PlistDict; after?: () => void } {
     const uuid = text(message, 'CommandUUID');
     const base = { UDID: this.state.udid, CommandUUID: uuid };
-    if (spend(this.behaviour, 'notNow')) return { result: { ...base, Status: 'NotNow' } };
+    if (spend(this.behaviour, 'notNow')) {
+      this.putOff = true;
+      return { result: { ...base, Status: 'NotNow' } };
+    }
     if (spend(this.behaviour, 'commandFormatError')) return { result: { ...base, Status: 'CommandFormatError' } };
     const outcome = this.#execute(uuid, message);
     return {

@@ -14,9 +14,12 @@ import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
+import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
+import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { pushRoutes } from './routes/push.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -24,8 +27,11 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...intentRoutes,
+  ...groupRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,
+  ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,

@@ -1,4 +1,15 @@
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
+export {
+  type ComplianceRule,
+  complianceOf,
+  deleteRule,
+  type Finding,
+  findingsOf,
+  listRules,
+  saveRule,
+  VERDICTS,
+  type Verdict,
+} from './compliance/rule.ts';
 export * from './ddm/index.ts';
 export {
   type CommandRow,
@@ -8,7 +19,7 @@ export {
   getDevice,
   listDevices,
 } from './devices.ts';
-export { dispatchReady, executeApproved, refuseApproved } from './dispatch.ts';
+export { dispatchReady, executeApproved, READING, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
 export { FIELDS, type Field, type FieldType, OPS } from './groups/fields.ts';
 export { type Condition, type Filter, parseFilter } from './groups/filter.ts';
@@ -22,15 +33,46 @@ export {
   previewFilter,
   saveGroup,
 } from './groups/group.ts';
-export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
+export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
+export {
+  type InventoryChange,
+  type InventoryPlan,
+  inventoryHistory,
+  inventoryPlans,
+  PLAN_HOURS,
+  setInventoryPlan,
+} from './inventory/history.ts';
+export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { issuePending } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
+export {
+  cancelAll,
+  cancelIntent,
+  expireIntents,
+  holdIntent,
+  holdLane,
+  type IntentSummary,
+  listIntents,
+  recoverDevice,
+  releaseIntent,
+} from './pending.ts';
 export { checkProfile } from './profile.ts';
-export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
-export { PushClient, type PushEndpoint } from './push/client.ts';
+export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { PushClient } from './push/client.ts';
+export type { PushEndpoint } from './push/connection.ts';
+export { PushKeeper } from './push/keeper.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export { type PushState, pushCertificateState } from './push/state.ts';
+export {
+  type PushState,
+  pushCertificateState,
+  pushCounts,
+  pushObstacle,
+  waitingCommands,
+  waitsFor,
+} from './push/state.ts';
+export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
+export { commandWays, type Way, type WayStep } from './way.ts';

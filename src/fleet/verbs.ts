@@ -1,5 +1,6 @@
 import type { CommandRequest, Verb } from '#wire';
 import { checkProfile } from './profile.ts';
+import { commandKey } from './supersede-rules.ts';
 
 export type Risk = 'read' | 'change' | 'lock' | 'destroy';
 
@@ -35,6 +36,13 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
     return params.tokens === undefined ? { verb } : { verb, tokens: Buffer.from(params.tokens, 'utf8') };
   }
   return { verb };
+}
+
+/** What a command is about, for superseding (see supersede-rules.ts). */
+export function keyOf(verb: Verb, params: CommandParams): string {
+  if (verb === 'InstallProfile')
+    return checkProfile(Buffer.from(params.profile ?? '', 'utf8')).identifier.slice(0, 256);
+  return commandKey({ ...params }, params.identifier);
 }
 
 const HEADINGS: Readonly<Record<string, string>> = {

@@ -23,6 +23,8 @@ export interface InstanceOptions {
   readonly demo: boolean;
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
+  /** Where core reaches APNs, if not at Apple's own origin. */
+  readonly push?: { readonly url: string; readonly ca?: string };
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -79,6 +81,7 @@ export function writeConfigs(
       topic: options.topic,
       demo: options.demo,
       ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
+      ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
     };
     const file = home.config(name);
     if (existsSync(file)) chmodSync(file, 0o600);

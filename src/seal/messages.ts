@@ -169,6 +169,8 @@ export interface Caps {
   /** Destructive commands per hour and per UTC day, whoever signs. */
   readonly destroyPerHour: number;
   readonly destroyPerDay: number;
+  /** Devices that one admin may change within an hour; more wait until another person releases them. */
+  readonly changePerHour: number;
 }
 
 export const DEFAULT_CAPS: Caps = {
@@ -178,6 +180,7 @@ export const DEFAULT_CAPS: Caps = {
   orgPerDay: 200,
   destroyPerHour: 5,
   destroyPerDay: 20,
+  changePerHour: 200,
 };
 
 /** Public keys that every process may read: `<home>/public/keys.json`. */

@@ -13,6 +13,7 @@ import {
   issuePending,
   makeCa,
   offerEnrolments,
+  type StatedIntent,
   stateIntent,
   stepDeclarations,
 } from '#fleet';
@@ -46,6 +47,12 @@ export interface DevicePlane {
     ask(phone: Phone, endpoint: string): Promise<{ status: number; body: Buffer }>;
     close(): Promise<void>;
   }>;
+  /** States an intent as the console would, and leaves it to `dispatch`. */
+  state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
+  /** One step of core's dispatch, with its key. */
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number }): Promise<number>;
+  /** Core's key, for what its loops sign. */
+  readonly signKey: KeyObject;
   close(): Promise<void>;
 }
 
@@ -106,6 +113,13 @@ export async function devicePlane(): Promise<DevicePlane> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const state: DevicePlane['state'] = (input) =>
+    tx(pools.console, (t) =>
+      stateIntent(t, {
+        ...{ params: {}, requester: 'amber-otter-4821', purpose: 'a test of phones', now: Date.now() },
+        ...input,
+      }),
+    );
   return {
     url: origin,
     core: pools.core,
@@ -118,13 +132,11 @@ export async function devicePlane(): Promise<DevicePlane> {
       );
       return offers.map(({ device, token }) => ({ device, link: `${origin}/enrol/${token}` }));
     },
+    signKey,
+    state,
+    dispatch: (options = {}) => dispatchReady(pools.core, { signKey, laneOpen: true, ...options }),
     order: async (verb, devices, params = {}) => {
-      const stated = await tx(pools.console, (t) =>
-        stateIntent(t, {
-          ...{ verb, devices, params, requester: 'amber-otter-4821' },
-          ...{ purpose: 'a test of phones', now: Date.now() },
-        }),
-      );
+      const stated = await state({ verb, devices, params });
       await dispatchReady(pools.core, { signKey, laneOpen: true });
       return new Map(stated.targets.map(({ device, uuid }) => [device, uuid]));
     },

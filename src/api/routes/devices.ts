@@ -58,8 +58,9 @@ export const deviceRoutes = [
         identifier: z.string().min(1).max(255).optional(),
       }),
       purpose,
+      emergency: purpose.optional(),
     }),
-    handle: async ({ doors, session, body: { verb, devices, params, purpose: why } }) =>
+    handle: async ({ doors, session, body: { verb, devices, params, purpose: why, emergency } }) =>
       tx(doors.pool, async (t) => {
         const stated = await stateIntent(t, {
           verb: verb as Parameters<typeof stateIntent>[1]['verb'],
@@ -68,6 +69,8 @@ export const deviceRoutes = [
           requester: session.admin,
           purpose: why,
           now: doors.now(),
+          changePerHour: doors.caps.changePerHour,
+          ...(emergency === undefined ? {} : { emergency }),
         });
         if (stated.approval !== undefined) await requestApproval(t, stated.approval);
         return { id: stated.id, state: stated.state, approval: stated.approval?.id ?? null };

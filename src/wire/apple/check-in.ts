@@ -109,7 +109,7 @@ export function speakerOf(dict: PlistDict, findings: string[]): Speaker {
 function topicOf(dict: PlistDict, findings: string[]): string {
   const topic = textAt(dict, 'Topic');
   if (topic === undefined) findings.push('no-topic');
-  return (topic ?? '').slice(0, 256);
+  return (topic ?? '').slice(0, 256).toWellFormed();
 }
 
 /** Booleans arrive as `true`, and from some clients as the strings "true" and "false". */
@@ -123,7 +123,7 @@ function flag(dict: PlistDict, key: string, findings: string[]): boolean {
 }
 
 function facts(dict: PlistDict): Pick<Authenticate, 'serial' | 'model' | 'productName' | 'osVersion' | 'buildVersion'> {
-  const short = (key: string, max: number) => textAt(dict, key)?.slice(0, max);
+  const short = (key: string, max: number) => textAt(dict, key)?.slice(0, max).toWellFormed();
   return {
     serial: short('SerialNumber', 64),
     model: short('Model', 64),
