@@ -1,3 +1,4 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, failed, garbage, type Outcome } from './commands.ts';
@@ -6,6 +7,7 @@ import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
+import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
@@ -176,6 +178,29 @@ export class Phone {
     await this.#checkIn(this.#tokenUpdate());
   }
 
+  /** A user of a shared iPad, or of a device with users, opens a channel of its own. */
+  async updateUserToken(user: PhoneUser): Promise<void> {
+    const { UnlockToken: _, ...update } = this.#tokenUpdate();
+    await this.#checkIn({ ...update, ...userKeys(user), Token: randomBytes(32), PushMagic: randomUUID() });
+  }
+
+  async checkOutUser(user: PhoneUser): Promise<void> {
+    await this.#checkIn({ MessageType: 'CheckOut', UDID: this.state.udid, ...userKeys(user) });
+  }
+
+  /** Sends any check-in as this device and gives the server's answer as it is. */
+  checkInWith(message: PlistDict): Promise<Answer> {
+    const body = encodePlist({ UDID: this.state.udid, ...message });
+    return this.#say(this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
+  }
+
+  /** As `poll`, on a user's channel. */
+  pollUser(user: PhoneUser): Promise<number> {
+    const turn = this.#talking.then(() => this.#converse(userKeys(user)));
+    this.#talking = turn.catch(() => {});
+    return turn;
+  }
+
   /** The holder removes management: CheckOut if the profile asks for it, then everything managed goes. */
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
@@ -208,16 +233,16 @@ export class Phone {
     return turn;
   }
 
-  async #converse(): Promise<number> {
+  async #converse(user: PlistDict = {}): Promise<number> {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
       if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
-      const { result, after } = this.#answer(command);
+      const { result, after } = this.#answer(command, user);
       if (spend(this.behaviour, 'loseResult')) return offered;
       let said = await this.#report(result, spend(this.behaviour, 'garbage'));
       if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
@@ -246,9 +271,9 @@ export class Phone {
     return dict(decodePlist(answer.body));
   }
 
-  #answer(message: PlistDict): { result: PlistDict; after?: () => void } {
+  #answer(message: PlistDict, user: PlistDict): { result: PlistDict; after?: () => void } {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, CommandUUID: uuid };
+    const base = { UDID: this.state.udid, ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };

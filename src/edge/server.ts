@@ -2,10 +2,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { checkIn } from './check-ins.ts';
 import { declaredData } from './declarative.ts';
 import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
-import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
+import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
@@ -34,7 +35,7 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared'> &
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
-  const deliveries = new Deliveries(given.pool, given.keys);
+  const deliveries = new Deliveries(given);
   const declared = new Declared(given.pool, given.keys);
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared });
@@ -92,7 +93,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
             : signed(commandTurn)(request),
       },
     ],
-    ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
+    ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
     ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);

@@ -39,13 +39,15 @@ export interface ProcessConfig {
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
+  /** What edge answers where Apple leaves it to the organisation. */
+  readonly devicePolicy?: { readonly userAuthenticate?: boolean };
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'push'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

@@ -5,7 +5,15 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
-import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
+import {
+  DEFAULT_POLICY,
+  edgeServer,
+  makeEdgeSecrets,
+  makeRegistrationKey,
+  Refusals,
+  readEdgeSecrets,
+  registerEdge,
+} from '#edge';
 import {
   dispatchReady,
   foundStandard,
@@ -28,6 +36,8 @@ export interface DevicePlane {
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
+  /** As the database's owner: what no process may read. */
+  owner<T extends object>(sql: string, params: readonly unknown[]): Promise<T[]>;
   /** Problems that edge told its operator. */
   readonly problems: string[];
   /** Enrolment links, with the handles of the devices that wait for them. */
@@ -58,7 +68,7 @@ export interface DevicePlane {
 
 const raw = (key: KeyObject) => key.export({ type: 'spki', format: 'der' });
 
-function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
+function publicKeys(core: KeyObject, ledger: KeyObject, release: string): PublicKeys {
   const x25519 = () => toBase64url(raw(generateKeyPairSync('x25519').publicKey).subarray(-32));
   return {
     v: 1,
@@ -68,6 +78,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
     ledger: toBase64url(raw(ledger)),
     log: 'example.org/log+00000000+AA',
     core: toBase64url(raw(createPublicKey(core))),
+    release,
   };
 }
 
@@ -78,10 +89,11 @@ export async function devicePlane(): Promise<DevicePlane> {
     edge: openPool(database.as('edge')),
     core: openPool(database.as('core')),
     console: openPool(database.as('console')),
+    owner: openPool(database.admin, { max: 2 }),
   };
   const owner = openPool(database.admin, { max: 1 });
   const signKey = generateKeyPairSync('ed25519').privateKey;
-  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey);
+  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
   const problems: string[] = [];
   const log: Logger = {
@@ -98,11 +110,13 @@ export async function devicePlane(): Promise<DevicePlane> {
     }
   })();
   makeRegistrationKey(dir);
+  const secrets = readEdgeSecrets(dir, keys.release);
   const identity = await registerEdge(pools.edge, dir);
   const refusals = new Refusals(pools.edge, log);
   let origin = '';
   const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
+    ...{ secrets, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
@@ -124,6 +138,8 @@ export async function devicePlane(): Promise<DevicePlane> {
     url: origin,
     core: pools.core,
     console: pools.console,
+    owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
+      (await pools.owner.query<T>(sql, [...params])).rows,
     problems,
     offer: async (count) => {
       const holders = Array.from({ length: count }, () => null);

@@ -17,7 +17,17 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
-      ...['authenticate', 'certificate', 'check_out', 'count_refused', 'deliver', 'fan_out', 'next_commands'],
+      ...[
+        'asked',
+        'authenticate',
+        'certificate',
+        'check_out',
+        'count_refused',
+        'deliver',
+        'fan_out',
+        'forget_bootstrap',
+      ],
+      ...['identify', 'next_commands', 'release', 'released'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       // declarations
@@ -45,6 +55,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       'log.event': 's',
+      ...{ 'fleet.channel': 's', 'fleet.release': 's' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
@@ -69,7 +80,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   glass: {
     tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
-    functions: ['log.emit'],
+    functions: ['fleet.put_release', 'log.emit'],
   },
   core: {
     tables: {
@@ -95,6 +106,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
+      'fleet.channel': 'S',
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
       // declarations
       ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
@@ -122,6 +134,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.emit',
         'log.prepare_days',
       ],
+      'fleet.drop_releases',
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
       // declarations
       ...[

@@ -2,8 +2,8 @@ import type { Json } from '#base';
 import { WireError } from '../error.ts';
 import { parsePlist } from '../plist/read.ts';
 import { isDict, type Plist, type PlistDict, textAt } from '../plist/value.ts';
-import { type Speaker, speakerOf } from './check-in.ts';
 import { type Personal, takePersonal } from './personal.ts';
+import { type Speaker, speakerOf } from './speaker.ts';
 
 /** Exactly: one answer that the database cannot cast would fail the statement that it shares with others. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
