@@ -22,6 +22,8 @@ const NEEDS: Readonly<Record<string, number>> = {
   EraseDevice: RIGHTS.erase,
   DeviceInformation: RIGHTS.deviceInformation,
   SecurityInfo: RIGHTS.securityInformation,
+  // Any server that manages the device may ask it to look at its declarations.
+  DeclarativeManagement: 0,
 };
 
 export interface Outcome {
@@ -155,7 +157,7 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
   const rights = state.enrolment?.accessRights ?? 0;
   const needed = NEEDS[requestType];
   if (needed === undefined) return failed(12021, `Unknown command: ${requestType}`);
-  if ((rights & needed) === 0) return failed(12007, 'The server has no right to this command.');
+  if ((rights & needed) !== needed) return failed(12007, 'The server has no right to this command.');
   switch (requestType) {
     case 'DeviceInformation':
       return deviceInformation(state, rights, command);
@@ -167,6 +169,8 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
       return installProfile(state, command);
     case 'RemoveProfile':
       return removeProfile(state, command);
+    case 'DeclarativeManagement':
+      return done();
     case 'DeviceLock':
       return lock(state, command);
     case 'EraseDevice':

@@ -10,6 +10,7 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+export * from './ddm/index.ts';
 export {
   type CommandRow,
   countDevices,

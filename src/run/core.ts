@@ -8,14 +8,17 @@ import {
   dispatchReady,
   expireIntents,
   followFacts,
+  foundStandard,
   holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
+  nudgeAgain,
   PushKeeper,
   pruneHistory,
   READING,
+  stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
@@ -96,6 +99,11 @@ async function run(): Promise<void> {
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });
@@ -133,8 +141,8 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'retire', 'certificates', 'dispatch', 'approvals', 'locks', 'settle'])
-        loops[name]?.wake();
+      const woken = ['facts', 'retire', 'certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle'];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

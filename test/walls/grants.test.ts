@@ -30,6 +30,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['identify', 'next_commands', 'release', 'released'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      // declarations
+      ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
+      'take_statuses',
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -59,6 +62,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
+      // declarations: written by the console as far as columns allow, signed by core alone
+      ...{ 'fleet.declaration': 'Si', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'is' },
+      ...{ 'fleet.declared_data': 'Is', 'fleet.declared_device': 'S', 'fleet.declared_list': 's' },
+      ...{ 'fleet.declared_state': 'S', 'fleet.declared_status': 'S', 'fleet.set_declaration': 'S' },
+      ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
       ...[
@@ -71,6 +79,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link'],
+      // declarations
+      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
+      'fleet.set_scope',
       // what waits
       ...['fleet.cancel_all', 'fleet.hold_intent', 'fleet.recover', 'fleet.release_intent'],
     ],
@@ -110,6 +121,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'respond.signature': 'ISU',
       'fleet.channel': 'S',
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
+      // declarations
+      ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
+      ...{ 'fleet.declared_device': 'ISU', 'fleet.declared_list': 'ISU', 'fleet.declared_state': 'S' },
+      ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
+      ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
     },
     functions: [
       ...[
@@ -134,6 +150,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       'fleet.drop_releases',
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
+      // declarations
+      ...[
+        'fleet.change_set',
+        'fleet.remove_set',
+        'fleet.set_scope',
+        'fleet.take_stale_devices',
+        'fleet.take_stale_sets',
+      ],
     ],
   },
 };
