@@ -2,6 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
+import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
@@ -42,6 +44,8 @@ export interface PhoneOptions {
   readonly method?: 'PUT' | 'POST';
   /** Leaves Content-Type out of command requests. */
   readonly withoutType?: boolean;
+  /** Faults of its declarative management. */
+  readonly ddm?: DdmBehaviour;
 }
 
 /** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
@@ -68,6 +72,12 @@ export class Phone {
   readonly state: PhoneState;
   readonly options: PhoneOptions;
   readonly behaviour: Behaviour;
+  /** Its declarative management; asks the server when a DeclarativeManagement command says so. */
+  readonly ddm: DdmClient;
+  /** Status values beside what the phone's state says, by path. */
+  readonly facts: { [path: string]: unknown } = {};
+  /** Data of the last DeclarativeManagement command, until it was followed. */
+  #declared: Uint8Array | null | undefined;
   /** Whether it put off a command with NotNow in its last conversation. */
   putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
@@ -76,6 +86,20 @@ export class Phone {
     this.state = state;
     this.options = options;
     this.behaviour = options.behaviour ?? {};
+    state.ddm ??= newDdmState();
+    this.ddm = new DdmClient((endpoint, data) => this.sayDeclarative(endpoint, undefined, data), {
+      facts: () => factsOf(this.state, this.facts),
+      state: state.ddm,
+      ...(options.ddm === undefined ? {} : { behaviour: options.ddm }),
+    });
+  }
+
+  /** One DeclarativeManagement check-in; `url` is the enrolment's own if it is left out. */
+  sayDeclarative(endpoint: string, url?: string, data?: Uint8Array): Promise<Answer> {
+    if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
+    const message = { MessageType: 'DeclarativeManagement', UDID: this.state.udid, Endpoint: endpoint, Data: data };
+    const type = 'application/x-apple-aspen-mdm-checkin';
+    return this.#say(url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
   }
 
   get enrolled(): boolean {
@@ -109,6 +133,8 @@ export class Phone {
     });
     this.state.identity = { key, certificate: certificate.toString('base64') };
     this.state.enrolment = profile.enrolment;
+    // What an earlier enrolment declared is gone.
+    Object.assign(this.ddm.state, newDdmState());
     try {
       await this.#checkIn(this.#authenticate());
       await this.#checkIn(this.#tokenUpdate());
@@ -237,6 +263,11 @@ export class Phone {
       }
       command = this.#readCommand(said);
     }
+    if (this.#declared !== undefined) {
+      const data = this.#declared ?? undefined;
+      this.#declared = undefined;
+      await this.ddm.synchronise(data);
+    }
     return offered;
   }
 
@@ -275,6 +306,10 @@ export class Phone {
     const requestType = text(dict(message['Command']), 'RequestType');
     const before = this.state.executed[uuid];
     this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    if (requestType === 'DeclarativeManagement') {
+      const data = dict(message['Command'])['Data'];
+      this.#declared = data instanceof Uint8Array ? data : null;
+    }
     return carryOut(this.state, requestType, message['Command']);
   }
 

@@ -15,6 +15,7 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+export * from './ddm/index.ts';
 export {
   type CommandRow,
   countDevices,
@@ -76,6 +77,10 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
+export { advanceRetirements } from './retire/advance.ts';
+export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
+export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
+export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
