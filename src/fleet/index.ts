@@ -1,3 +1,8 @@
+export { AdeFiles } from './ade/files.ts';
+export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { releaseSetups } from './ade/setup.ts';
+export { adeState, askAde } from './ade/state.ts';
+export { Ade, type AdeDoors } from './ade/sync.ts';
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
 export {
   type ComplianceRule,
@@ -10,6 +15,7 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+export * from './ddm/index.ts';
 export {
   type CommandRow,
   countDevices,
@@ -71,10 +77,23 @@ export {
   storeProfile,
   unassignProfile,
 } from './profiles/library.ts';
-export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
-export { PushClient, type PushEndpoint } from './push/client.ts';
+export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { PushClient } from './push/client.ts';
+export type { PushEndpoint } from './push/connection.ts';
+export { PushKeeper } from './push/keeper.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export { type PushState, pushCertificateState } from './push/state.ts';
+export {
+  type PushState,
+  pushCertificateState,
+  pushCounts,
+  pushObstacle,
+  waitingCommands,
+  waitsFor,
+} from './push/state.ts';
+export { advanceRetirements } from './retire/advance.ts';
+export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
+export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
+export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';

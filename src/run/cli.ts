@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { BartizanError } from '#base';
+import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { january } from './drill/january.ts';
@@ -35,13 +36,24 @@ program
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
+  .option('--push-url <origin>', 'where APNs is; default: https://api.push.apple.com')
+  .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
   .action(
-    async (options: { home?: string; portBase?: number; org?: string; founders?: number; edgeWorkers?: number }) => {
+    async (options: {
+      home?: string;
+      portBase?: number;
+      org?: string;
+      founders?: number;
+      edgeWorkers?: number;
+      pushUrl?: string;
+      pushCa?: string;
+    }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
       await buildPages();
-      const { home = defaultHome(), ...rest } = options;
-      const product = await startProduct({ home, ...rest });
+      const { home = defaultHome(), pushUrl, pushCa, ...rest } = options;
+      const push = pushEndpoint(pushUrl, pushCa);
+      const product = await startProduct({ home, ...rest, ...(push === undefined ? {} : { push }) });
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
@@ -118,6 +130,8 @@ program
     say(`${handles.length} people are sealed. Their handles:`);
     for (const handle of handles) say(handle);
   });
+
+pushCommands(program);
 
 program
   .command('log')

@@ -35,15 +35,19 @@ export interface ProcessConfig {
   readonly caps: Caps;
   /** APNs topic named in enrolment profiles. */
   readonly topic: string;
+  /** Where core reaches APNs; Apple's own if it is left out. `ca`: PEM of its authority if not one of the system's. */
+  readonly push?: { readonly url: string; readonly ca?: string };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
+  /** What edge answers where Apple leaves it to the organisation. */
+  readonly devicePolicy?: { readonly userAuthenticate?: boolean };
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

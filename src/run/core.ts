@@ -3,19 +3,27 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
+  advanceRetirements,
   advanceRollouts,
   askInventory,
   dispatchReady,
   expireIntents,
   followFacts,
+  foundStandard,
   holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
+  nudgeAgain,
+  PushKeeper,
   pruneHistory,
   READING,
+  releaseSetups,
   settleProfiles,
+  stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
@@ -35,6 +43,7 @@ import { loadRules, Watch } from '#watch';
 import { readProcessConfig } from './config.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
+import { APNS, PUSH_FILE } from './push.ts';
 
 // Core: certificates, dispatch, numbering, settling, watch, respond. It opens no port; work reaches it through the database.
 const logger = processLogger('core');
@@ -103,6 +112,11 @@ async function run(): Promise<void> {
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });
@@ -114,22 +128,53 @@ async function run(): Promise<void> {
   loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
   loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
+  loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
     await judgeSilence(pool);
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);
   });
+  const pushes = new PushKeeper(pool, {
+    ...{ file: join(config.state, PUSH_FILE), endpoint: config.push ?? APNS, topic: config.topic, now: systemClock },
+  });
+  running.onStop(() => pushes.close());
+  loop(
+    'push-certificate',
+    2_000,
+    then(() => pushes.look(), ['push']),
+  );
+  loop('push', 1_000, () => pushes.send());
+  loop('push-again', 60_000, () => pushes.again());
+  loop('push-watch', 3_600_000, () => pushes.watch());
   const hints = [
+    listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      const woken = [
+        'ade',
+        'facts',
+        'retire',
+        'certificates',
+        'dispatch',
+        'declarations',
+        'approvals',
+        'locks',
+        'settle',
+      ];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

@@ -23,6 +23,8 @@ export interface InstanceOptions {
   readonly demo: boolean;
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
+  /** Where core reaches APNs, if not at Apple's own origin. */
+  readonly push?: { readonly url: string; readonly ca?: string };
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -79,6 +81,7 @@ export function writeConfigs(
       topic: options.topic,
       demo: options.demo,
       ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
+      ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
     };
     const file = home.config(name);
     if (existsSync(file)) chmodSync(file, 0o600);
@@ -119,14 +122,14 @@ export async function found(
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
   });
-  const [core, , ledger, sealer] = await Promise.all([
+  const [core, edge, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'ledger', hashed),
     initProcess(home, 'sealer', hashed),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core'] as const) {
+  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });

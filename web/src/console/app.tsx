@@ -16,6 +16,7 @@ import { Incidents } from './pages/incidents.tsx';
 import { Locks } from './pages/locks.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
+import { PushBanner, PushPage } from './pages/push.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Chip, Dialog, Frame, Refused } from './parts.tsx';
 import { followLinks, usePlace } from './router.ts';
@@ -38,6 +39,7 @@ function page(path: string): ReactNode {
   if (room === 'incidents') return <Incidents />;
   if (room === 'approvals') return <Approvals />;
   if (room === 'locks') return <Locks />;
+  if (room === 'push') return <PushPage />;
   if (room === 'admins') return <Admins />;
   return undefined;
 }
@@ -172,6 +174,7 @@ function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
+        {path === '/push' ? null : <PushBanner />}
         {page(path) ?? (
           <Frame title="There is no such page">
             <p>

@@ -10,6 +10,7 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['i', '/incidents', 'Incidents'],
   ['s', '/approvals', 'Approvals (to sign)'],
   ['l', '/locks', 'Locks'],
+  ['w', '/push', 'Push (waking phones)'],
   ['m', '/admins', 'Admins'],
 ];
 
