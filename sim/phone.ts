@@ -5,7 +5,7 @@ import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
-import { readEnrolmentProfile } from './profile.ts';
+import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
 
 /** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
@@ -24,6 +24,8 @@ export interface Behaviour {
   duplicate?: number;
   /** Executes, then loses the connection before the result is sent. */
   loseResult?: number;
+  /** Fails to get a certificate when the enrolment profile comes again. */
+  scepFailure?: number;
   /** Waits before every answer, milliseconds. */
   slowMs?: number;
 }
@@ -54,7 +56,7 @@ export class PhoneError extends Error {
 
 const spend = (
   behaviour: Behaviour,
-  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult',
+  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult' | 'scepFailure',
 ) => {
   const left = behaviour[what] ?? 0;
   if (left > 0) behaviour[what] = left - 1;
@@ -88,6 +90,22 @@ export class Phone {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
     const profile = readEnrolmentProfile(answer.body);
+    this.state.identity = await this.#identify(profile);
+    this.state.enrolment = profile.enrolment;
+    try {
+      await this.#checkIn(this.#authenticate());
+      await this.#checkIn(this.#tokenUpdate());
+    } catch (error) {
+      // A phone that cannot finish is not managed.
+      this.state.enrolment = null;
+      this.state.identity = null;
+      throw error;
+    }
+    this.state.profiles = [profile.installed];
+  }
+
+  /** Makes a key and has it certified as the profile says. */
+  async #identify(profile: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
     const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
     const key = await pool.take();
     const certificate = await scepEnrol(this.options.send, {
@@ -100,18 +118,7 @@ export class Phone {
       }),
       ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
     });
-    this.state.identity = { key, certificate: certificate.toString('base64') };
-    this.state.enrolment = profile.enrolment;
-    try {
-      await this.#checkIn(this.#authenticate());
-      await this.#checkIn(this.#tokenUpdate());
-    } catch (error) {
-      // A phone that cannot finish is not managed.
-      this.state.enrolment = null;
-      this.state.identity = null;
-      throw error;
-    }
-    this.state.profiles = [profile.installed];
+    return { key, certificate: certificate.toString('base64') };
   }
 
   #authenticate(): PlistDict {
@@ -191,7 +198,7 @@ export class Phone {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
       if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
-      const { result, after } = this.#answer(command);
+      const { result, after } = await this.#answer(command);
       if (spend(this.behaviour, 'loseResult')) return offered;
       let said = await this.#report(result, spend(this.behaviour, 'garbage'));
       if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
@@ -215,7 +222,7 @@ export class Phone {
     return dict(decodePlist(answer.body));
   }
 
-  #answer(message: PlistDict): { result: PlistDict; after?: () => void } {
+  async #answer(message: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
     const base = { UDID: this.state.udid, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
@@ -223,14 +230,14 @@ export class Phone {
       return { result: { ...base, Status: 'NotNow' } };
     }
     if (spend(this.behaviour, 'commandFormatError')) return { result: { ...base, Status: 'CommandFormatError' } };
-    const outcome = this.#execute(uuid, message);
+    const outcome = await this.#execute(uuid, message);
     return {
       result: { ...base, Status: outcome.status, ...outcome.answer },
       ...(outcome.after === undefined ? {} : { after: outcome.after }),
     };
   }
 
-  #execute(uuid: string, message: PlistDict): Outcome {
+  async #execute(uuid: string, message: PlistDict): Promise<Outcome> {
     const wanted = this.behaviour.error;
     if (wanted !== undefined && wanted.times > 0) {
       wanted.times -= 1;
@@ -239,7 +246,23 @@ export class Phone {
     const requestType = text(dict(message['Command']), 'RequestType');
     const before = this.state.executed[uuid];
     this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    const renewal = enrolmentAnew(this.state, message['Command']);
+    if (renewal !== undefined) return this.#renew(renewal);
     return carryOut(this.state, requestType, message['Command']);
+  }
+
+  /** The enrolment profile came again: a new key, a new identity by SCEP, and a TokenUpdate that is signed with it. */
+  async #renew(profile: EnrolmentProfile): Promise<Outcome> {
+    if (spend(this.behaviour, 'scepFailure'))
+      return failed(22013, 'The SCEP server did not answer.', 'MCSCEPErrorDomain');
+    try {
+      this.state.identity = await this.#identify(profile);
+    } catch {
+      return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
+    }
+    this.state.enrolment = profile.enrolment;
+    await this.#checkIn(this.#tokenUpdate());
+    return { status: 'Acknowledged', answer: {} };
   }
 
   #report(result: PlistDict, spoiled = false): Promise<Answer> {

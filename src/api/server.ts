@@ -12,6 +12,7 @@ import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -27,6 +28,7 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...certificateRoutes,
   ...intentRoutes,
   ...groupRoutes,
   ...enrolmentRoutes,

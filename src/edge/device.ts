@@ -55,6 +55,7 @@ export function authenticateMessage(doors: DeviceDoors, header: string | undefin
 /** `/checkin`: Authenticate, TokenUpdate, CheckOut. */
 export async function checkIn(doors: DeviceDoors, signer: Certificate, body: Uint8Array): Promise<Answer> {
   const message = parseCheckIn(body);
+  await doors.turns.acquaint(signer.sha256, message.udid);
   const { verdict, handle } = await record(doors, signer, message);
   if (verdict !== 'own' || handle === null) {
     doors.refusals.count('certificate');

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { CrlSource } from './crl.ts';
 import { Deliveries } from './delivery.ts';
 import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
@@ -27,7 +28,7 @@ interface Request {
 export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
 
 /**
- * The device plane: five routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
+ * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
  * the answer to "no command" is 200 with Content-Length 0.
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
@@ -66,6 +67,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
     return then(doors, signer, request.body);
   };
+  const crl = new CrlSource(doors.pool, doors.clock);
   return new Map<string, Route>([
     ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
     [
@@ -90,6 +92,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       },
     ],
     ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
+    ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }

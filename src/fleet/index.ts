@@ -10,6 +10,7 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+export { publishCrl } from './crl.ts';
 export {
   type CommandRow,
   countDevices,
@@ -42,7 +43,7 @@ export {
   setInventoryPlan,
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
-export { issuePending } from './issue.ts';
+export { type IssueOptions, issuePending, register } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
@@ -71,6 +72,15 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
+export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
+export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
+export {
+  askRenewal,
+  deviceCertificates,
+  type IssuedCertificate,
+  type RenewalView,
+  revokeCertificates,
+} from './renewal/state.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

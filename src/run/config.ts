@@ -37,6 +37,8 @@ export interface ProcessConfig {
   readonly topic: string;
   /** Where core reaches APNs; Apple's own if it is left out. `ca`: PEM of its authority if not one of the system's. */
   readonly push?: { readonly url: string; readonly ca?: string };
+  /** Days that a device certificate counts (365), and how many before its end it is renewed (90). */
+  readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
   /** True for the demonstration: shown on every page. */
@@ -45,7 +47,7 @@ export interface ProcessConfig {
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'push'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'push', 'certificates'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

@@ -14,7 +14,9 @@ import {
   makeCa,
   PushKeeper,
   pruneHistory,
+  publishCrl,
   READING,
+  renewCertificates,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
@@ -94,7 +96,15 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
-  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
+  const crlUrl = `${config.origins.edge}/crl`;
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
+  loop('renewals', 2_000, () =>
+    renewCertificates(pool, {
+      ...{ signKey, origin: config.origins.edge, organisation: config.org, days: renewDays, now: systemClock() },
+    }),
+  );
+  loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });

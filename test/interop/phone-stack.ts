@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
 import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
 import {
+  type DeviceCa,
   dispatchReady,
   type IntentInput,
   issuePending,
@@ -22,6 +23,7 @@ import { openPool, type Pool, testDatabase, tx } from '#store';
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
@@ -108,6 +110,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     );
   return {
     url: origin,
+    ca,
     core: pools.core,
     console: pools.console,
     problems,

@@ -17,6 +17,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
+      ...['adopt_certificate', 'crl', 'request_renewal'],
       ...['authenticate', 'certificate', 'check_out', 'count_refused', 'deliver', 'fan_out', 'next_commands'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
@@ -28,6 +29,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
+      ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
@@ -49,6 +51,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
     },
     functions: [
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
+
       ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'fleet.set_inventory_plan', 'log.emit'],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link'],
@@ -63,6 +67,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
