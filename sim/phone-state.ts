@@ -1,4 +1,5 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import type { DdmState } from './ddm.ts';
 
 export interface InstalledProfile {
   readonly identifier: string;
@@ -52,6 +53,8 @@ export interface PhoneState {
   lockMessage: string | null;
   /** Commands carried out, by uuid. More than once is a double. */
   executed: Record<string, Executed>;
+  /** Declarative management; made when the phone first runs. */
+  ddm?: DdmState;
 }
 
 const MODELS = [

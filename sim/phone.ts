@@ -1,9 +1,13 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
+import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
+import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
@@ -42,6 +46,8 @@ export interface PhoneOptions {
   readonly method?: 'PUT' | 'POST';
   /** Leaves Content-Type out of command requests. */
   readonly withoutType?: boolean;
+  /** Faults of its declarative management. */
+  readonly ddm?: DdmBehaviour;
 }
 
 /** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
@@ -68,6 +74,12 @@ export class Phone {
   readonly state: PhoneState;
   readonly options: PhoneOptions;
   readonly behaviour: Behaviour;
+  /** Its declarative management; asks the server when a DeclarativeManagement command says so. */
+  readonly ddm: DdmClient;
+  /** Status values beside what the phone's state says, by path. */
+  readonly facts: { [path: string]: unknown } = {};
+  /** Data of the last DeclarativeManagement command, until it was followed. */
+  #declared: Uint8Array | null | undefined;
   /** Whether it put off a command with NotNow in its last conversation. */
   putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
@@ -76,6 +88,20 @@ export class Phone {
     this.state = state;
     this.options = options;
     this.behaviour = options.behaviour ?? {};
+    state.ddm ??= newDdmState();
+    this.ddm = new DdmClient((endpoint, data) => this.sayDeclarative(endpoint, undefined, data), {
+      facts: () => factsOf(this.state, this.facts),
+      state: state.ddm,
+      ...(options.ddm === undefined ? {} : { behaviour: options.ddm }),
+    });
+  }
+
+  /** One DeclarativeManagement check-in; `url` is the enrolment's own if it is left out. */
+  sayDeclarative(endpoint: string, url?: string, data?: Uint8Array): Promise<Answer> {
+    if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
+    const message = { MessageType: 'DeclarativeManagement', UDID: this.state.udid, Endpoint: endpoint, Data: data };
+    const type = 'application/x-apple-aspen-mdm-checkin';
+    return this.#say(url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
   }
 
   get enrolled(): boolean {
@@ -92,6 +118,8 @@ export class Phone {
     const profile = readEnrolmentProfile(answer.body);
     this.state.identity = await this.#identify(profile);
     this.state.enrolment = profile.enrolment;
+    // What an earlier enrolment declared is gone.
+    Object.assign(this.ddm.state, newDdmState());
     try {
       await this.#checkIn(this.#authenticate());
       await this.#checkIn(this.#tokenUpdate());
@@ -157,6 +185,29 @@ export class Phone {
     await this.#checkIn(this.#tokenUpdate());
   }
 
+  /** A user of a shared iPad, or of a device with users, opens a channel of its own. */
+  async updateUserToken(user: PhoneUser): Promise<void> {
+    const { UnlockToken: _, ...update } = this.#tokenUpdate();
+    await this.#checkIn({ ...update, ...userKeys(user), Token: randomBytes(32), PushMagic: randomUUID() });
+  }
+
+  async checkOutUser(user: PhoneUser): Promise<void> {
+    await this.#checkIn({ MessageType: 'CheckOut', UDID: this.state.udid, ...userKeys(user) });
+  }
+
+  /** Sends any check-in as this device and gives the server's answer as it is. */
+  checkInWith(message: PlistDict): Promise<Answer> {
+    const body = encodePlist({ UDID: this.state.udid, ...message });
+    return this.#say(this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
+  }
+
+  /** As `poll`, on a user's channel. */
+  pollUser(user: PhoneUser): Promise<number> {
+    const turn = this.#talking.then(() => this.#converse(userKeys(user)));
+    this.#talking = turn.catch(() => {});
+    return turn;
+  }
+
   /** The holder removes management: CheckOut if the profile asks for it, then everything managed goes. */
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
@@ -189,16 +240,16 @@ export class Phone {
     return turn;
   }
 
-  async #converse(): Promise<number> {
+  async #converse(user: PlistDict = {}): Promise<number> {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
       if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
-      const { result, after } = await this.#answer(command);
+      const { result, after } = await this.#answer(command, user);
       if (spend(this.behaviour, 'loseResult')) return offered;
       let said = await this.#report(result, spend(this.behaviour, 'garbage'));
       if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
@@ -207,6 +258,11 @@ export class Phone {
         return offered;
       }
       command = this.#readCommand(said);
+    }
+    if (this.#declared !== undefined) {
+      const data = this.#declared ?? undefined;
+      this.#declared = undefined;
+      await this.ddm.synchronise(data);
     }
     return offered;
   }
@@ -222,9 +278,9 @@ export class Phone {
     return dict(decodePlist(answer.body));
   }
 
-  async #answer(message: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
+  async #answer(message: PlistDict, user: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, CommandUUID: uuid };
+    const base = { UDID: this.state.udid, ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };
@@ -246,6 +302,10 @@ export class Phone {
     const requestType = text(dict(message['Command']), 'RequestType');
     const before = this.state.executed[uuid];
     this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    if (requestType === 'DeclarativeManagement') {
+      const data = dict(message['Command'])['Data'];
+      this.#declared = data instanceof Uint8Array ? data : null;
+    }
     const renewal = enrolmentAnew(this.state, message['Command']);
     if (renewal !== undefined) return this.#renew(renewal);
     return carryOut(this.state, requestType, message['Command']);

@@ -33,6 +33,7 @@ const TOOLS: readonly Tool[] = [
     // without this one it knows no elliptic curves
     found: () => existsSync('/usr/lib/ipsec/plugins/libstrongswan-openssl.so'),
   },
+  { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
   { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
   { name: 'SoftHSM', packages: ['softhsm2', 'opensc'], found: () => onPath('softhsm2-util') && onPath('pkcs11-tool') },

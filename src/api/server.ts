@@ -21,6 +21,8 @@ import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { pushRoutes } from './routes/push.ts';
+import { retirementRoutes } from './routes/retirements.ts';
+
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -31,6 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...certificateRoutes,
   ...intentRoutes,
   ...groupRoutes,
+  ...retirementRoutes,
   ...enrolmentRoutes,
   ...peopleRoutes,
   ...pushRoutes,

@@ -11,6 +11,8 @@ import {
 } from '#seal';
 import type { Pool } from '#store';
 import { isDict, type Plist, parsePlist, textAt } from '#wire';
+import { fillUnlockToken, openRelease, type ReleaseDoors, reportRelease } from './release.ts';
+import type { EdgeSecrets } from './secrets.ts';
 import type { Turn } from './turns.ts';
 
 /** Commands that are delivered only with the ledger's permit; DeviceLock only if it was approved by two. */
@@ -32,16 +34,31 @@ interface Ready {
 export class Deliveries {
   readonly #pool: Pool;
   readonly #keys: PublicKeys;
+  readonly #secrets: EdgeSecrets;
   readonly #fanOuts = new Map<string, Promise<Ready | string>>();
 
-  constructor(pool: Pool, keys: PublicKeys) {
-    this.#pool = pool;
-    this.#keys = keys;
+  constructor(doors: ReleaseDoors) {
+    this.#pool = doors.pool;
+    this.#keys = doors.keys;
+    this.#secrets = doors.secrets;
   }
 
   /** `now` in milliseconds. Throws only if the database does. */
   async judge(turn: Turn, now: number): Promise<Judged> {
-    return turn.fan_out === null ? this.#single(turn, now) : this.#partOf(turn, turn.fan_out);
+    if (turn.fan_out !== null) return this.#partOf(turn, turn.fan_out);
+    const judged = this.#single(turn, now);
+    return 'body' in judged && turn.request_type === 'ClearPasscode' ? this.#withToken(turn, judged.body, now) : judged;
+  }
+
+  /** Puts the released unlock token into a command that may leave; it is nowhere but in the bytes that go to the device. */
+  async #withToken(turn: Turn, template: Buffer, now: number): Promise<Judged> {
+    const doors = { pool: this.#pool, keys: this.#keys, secrets: this.#secrets };
+    const token = await openRelease(doors, turn.handle!, 'unlock-token', now);
+    if (token === undefined) return { fault: 'no-secret' };
+    const body = fillUnlockToken(template, token);
+    if (body === undefined) return { fault: 'verb-differs' };
+    await reportRelease(this.#pool, turn.handle!, 'unlock-token', 'opened');
+    return { body };
   }
 
   #single(turn: Turn, now: number): Judged {

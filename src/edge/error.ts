@@ -1,4 +1,4 @@
 import { BartizanError } from '#base';
 
-/** Codes: `registration`, `start`. */
+/** Codes: `registration`, `secrets`, `start`. */
 export class EdgeError extends BartizanError {}

@@ -2,9 +2,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { checkIn } from './check-ins.ts';
 import { CrlSource } from './crl.ts';
+import { declaredData } from './declarative.ts';
+import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
-import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
+import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
@@ -25,7 +28,7 @@ interface Request {
 }
 
 /** What the device plane needs from outside. */
-export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared'> & EnrolDoors;
 
 /**
  * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
@@ -33,9 +36,10 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
-  const deliveries = new Deliveries(given.pool, given.keys);
+  const deliveries = new Deliveries(given);
+  const declared = new Declared(given.pool, given.keys);
   // Not spread: the origin of a test's server is known only after it listens.
-  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries });
+  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared });
   const routes = table(doors);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
@@ -91,8 +95,9 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
             : signed(commandTurn)(request),
       },
     ],
-    ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
+    ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
     ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
+    ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -107,9 +112,8 @@ async function serve(
   let close = false;
   try {
     const url = new URL(request.url ?? '/', 'http://edge');
-    const route = routes.get(
-      /^\/enrol\/[A-Za-z0-9_-]{43}$/.test(url.pathname) ? '/enrol' : url.pathname === '/enrol' ? '' : url.pathname,
-    );
+    const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(url.pathname) ?? [];
+    const route = routes.get(linked ?? (url.pathname === '/enrol' || url.pathname === '/data' ? '' : url.pathname));
     const fault = routeFault(route, request, url);
     if (fault !== undefined || route === undefined) {
       doors.refusals.count(fault ?? 'unknown-route');

@@ -21,12 +21,15 @@ export interface Turn {
 interface Asking {
   readonly certificate: Buffer;
   readonly udid: string;
+  /** Null for the device's own channel. */
+  readonly channel: Buffer | null;
   /** Whether commands that were put off with NotNow may be offered again. */
   readonly idle: boolean;
 }
 
 interface Answering {
   readonly certificate: Buffer;
+  readonly channel: Buffer | null;
   readonly result: CommandResult;
 }
 
@@ -66,16 +69,18 @@ export class Turns {
   }
 
   /** Takes a device's answer, or its Idle, and gives its next command. */
-  async turn(certificate: Buffer, result: CommandResult): Promise<Turn> {
+  async turn(certificate: Buffer, result: CommandResult, channel: Buffer | null): Promise<Turn> {
     const { udid, status } = result;
     const quiet = status === 'Idle' && result.findings.length === 0;
     const ask = () =>
-      quiet ? this.#idle.ask({ certificate, udid, idle: true }) : this.#answers.ask({ certificate, result });
+      quiet
+        ? this.#idle.ask({ certificate, udid, channel, idle: true })
+        : this.#answers.ask({ certificate, channel, result });
     let turn = await ask();
     // A certificate that nobody knows may be a renewed one that is seen for the first time.
     if (turn.verdict === 'unknown' && (await this.#adopt(certificate, udid, status === 'Idle'))) turn = await ask();
     if (turn.verdict === 'own') this.#heard(certificate);
-    else await this.#refused.ask({ certificate, udid, idle: false });
+    else await this.#refused.ask({ certificate, udid, channel, idle: false });
     return turn;
   }
 
@@ -92,8 +97,8 @@ export class Turns {
   }
 
   /** The next command again, after the one before was refused. */
-  again(certificate: Buffer, udid: string, idle: boolean): Promise<Turn> {
-    return this.#idle.ask({ certificate, udid, idle });
+  again(certificate: Buffer, udid: string, idle: boolean, channel: Buffer | null): Promise<Turn> {
+    return this.#idle.ask({ certificate, udid, channel, idle });
   }
 
   /** Marks a command as handed out; false if it was cancelled meanwhile. */
@@ -132,18 +137,20 @@ export class Turns {
   }
 
   async #next(asked: readonly Asking[]): Promise<Turn[]> {
-    const { rows } = await this.#pool.query<Turn>('select * from edge.next_commands($1, $2, $3) order by ord', [
+    const { rows } = await this.#pool.query<Turn>('select * from edge.next_commands($1, $2, $3, $4) order by ord', [
       asked.map(({ certificate }) => certificate),
       asked.map(({ udid }) => udid),
       asked.map(({ idle }) => idle),
+      asked.map(({ channel }) => channel),
     ]);
     return rows;
   }
 
   async #take(answered: readonly Answering[]): Promise<Turn[]> {
-    const answers = answered.map(({ certificate, result }) => ({
+    const answers = answered.map(({ certificate, channel, result }) => ({
       certificate: certificate.toString('hex'),
       udid: result.udid,
+      channel: channel?.toString('hex') ?? null,
       status: result.status,
       command: result.commandUuid ?? null,
       errors: result.errors,

@@ -10,7 +10,11 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+
 export { publishCrl } from './crl.ts';
+
+export * from './ddm/index.ts';
+
 export {
   type CommandRow,
   countDevices,
@@ -72,6 +76,7 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
+
 export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
 export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
 export {
@@ -81,6 +86,12 @@ export {
   type RenewalView,
   revokeCertificates,
 } from './renewal/state.ts';
+
+export { advanceRetirements } from './retire/advance.ts';
+export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
+export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
+export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
+
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

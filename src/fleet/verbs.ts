@@ -11,6 +11,7 @@ export const RISK: Record<Verb, Risk> = {
   ProfileList: 'read',
   InstallProfile: 'change',
   RemoveProfile: 'change',
+  DeclarativeManagement: 'read',
   DeviceLock: 'lock',
   EraseDevice: 'destroy',
 };
@@ -19,6 +20,8 @@ export const RISK: Record<Verb, Risk> = {
 export interface CommandParams {
   readonly profile?: string;
   readonly identifier?: string;
+  /** DeclarativeManagement: Apple's TokensResponse as JSON text. */
+  readonly tokens?: string;
 }
 
 /** The request that an intent's verb and parameters stand for; checks them. Throws FleetError or WireError. */
@@ -29,6 +32,9 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
     return { verb, payload };
   }
   if (verb === 'RemoveProfile') return { verb, identifier: params.identifier ?? '' };
+  if (verb === 'DeclarativeManagement') {
+    return params.tokens === undefined ? { verb } : { verb, tokens: Buffer.from(params.tokens, 'utf8') };
+  }
   return { verb };
 }
 

@@ -11,7 +11,7 @@ const parse = shape.object({ grant: parseGrant, assertion: parseAssertion });
 export async function reveal(doors: GlassDoors, body: unknown): Promise<object> {
   const { grant, assertion } = parse(body);
   const { rows } = await doors.pool.query<{ subject: string; version: number; row: Buffer }>(
-    'select subject, version, row from people.sealed where field = $1 and subject = any($2) order by subject',
+    'select subject, version, row from people.sealed where field = $1 and subject = any($2) and row is not null order by subject',
     [grant.field, grant.subjects],
   );
   const sealed = rows.map(

@@ -41,13 +41,15 @@ export interface ProcessConfig {
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
+  /** What edge answers where Apple leaves it to the organisation. */
+  readonly devicePolicy?: { readonly userAuthenticate?: boolean };
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'push', 'certificates'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

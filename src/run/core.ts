@@ -3,20 +3,24 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  advanceRetirements,
   askInventory,
   dispatchReady,
   expireIntents,
   followFacts,
+  foundStandard,
   holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
+  nudgeAgain,
   PushKeeper,
   pruneHistory,
   publishCrl,
   READING,
   renewCertificates,
+  stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
@@ -105,6 +109,11 @@ async function run(): Promise<void> {
     }),
   );
   loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });
@@ -113,6 +122,7 @@ async function run(): Promise<void> {
   });
   loop('running-out', 10_000, () => expireIntents(pool));
   loop('facts', 500, () => followFacts(pool));
+  loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
     await judgeSilence(pool);
@@ -141,7 +151,8 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      const woken = ['facts', 'retire', 'certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle'];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

@@ -125,14 +125,14 @@ export async function found(
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
   });
-  const [core, , ledger, sealer] = await Promise.all([
+  const [core, edge, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'ledger', hashed),
     initProcess(home, 'sealer', hashed),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core'] as const) {
+  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });

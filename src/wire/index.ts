@@ -1,12 +1,14 @@
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export {
   type Authenticate,
+  CHECK_IN_BYTES,
   type CheckIn,
   type CheckOut,
+  type DeclarativeManagement,
   parseCheckIn,
-  type Speaker,
   type TokenUpdate,
 } from './apple/check-in.ts';
+export { bootstrapTokenAnswer, digestChallengeAnswer, tokenAnswer } from './apple/check-in-answers.ts';
 export { buildCommand, type CommandRequest, VERBS, type Verb } from './apple/command.ts';
 export {
   ACCESS_RIGHTS,
@@ -17,6 +19,7 @@ export {
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
 export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
+export type { Speaker, UserChannel } from './apple/speaker.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';
 export {
@@ -28,6 +31,7 @@ export {
   signCms,
   verifySigned,
 } from './cms/signed.ts';
+export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
 export { parsePlist } from './plist/read.ts';

@@ -5,18 +5,29 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
-import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
+import {
+  DEFAULT_POLICY,
+  edgeServer,
+  makeEdgeSecrets,
+  makeRegistrationKey,
+  Refusals,
+  readEdgeSecrets,
+  registerEdge,
+} from '#edge';
 import {
   type DeviceCa,
   dispatchReady,
+  foundStandard,
   type IntentInput,
   issuePending,
   makeCa,
   offerEnrolments,
   type StatedIntent,
   stateIntent,
+  stepDeclarations,
 } from '#fleet';
 import type { PublicKeys } from '#seal';
+import type { Phone } from '#sim';
 import { openPool, type Pool, testDatabase, tx } from '#store';
 
 /** The device plane with a true database and core's work, in one process; each part with its own role's rights. */
@@ -27,6 +38,8 @@ export interface DevicePlane {
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
+  /** As the database's owner: what no process may read. */
+  owner<T extends object>(sql: string, params: readonly unknown[]): Promise<T[]>;
   /** Problems that edge told its operator. */
   readonly problems: string[];
   /** Enrolment links, with the handles of the devices that wait for them. */
@@ -37,6 +50,15 @@ export interface DevicePlane {
     devices: readonly string[] | 'all',
     params?: IntentInput['params'],
   ): Promise<Map<string, string>>;
+  /** Core's work on declarations, until there is none left. */
+  declare(): Promise<void>;
+  /** As the database's owner, for what other parts of core do through functions of their own. */
+  asOwner(sql: string, params: readonly unknown[]): Promise<void>;
+  /** A second edge that has seen nothing yet; asks it in a phone's name. */
+  anotherEdge(): Promise<{
+    ask(phone: Phone, endpoint: string): Promise<{ status: number; body: Buffer }>;
+    close(): Promise<void>;
+  }>;
   /** States an intent as the console would, and leaves it to `dispatch`. */
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
@@ -48,7 +70,7 @@ export interface DevicePlane {
 
 const raw = (key: KeyObject) => key.export({ type: 'spki', format: 'der' });
 
-function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
+function publicKeys(core: KeyObject, ledger: KeyObject, release: string): PublicKeys {
   const x25519 = () => toBase64url(raw(generateKeyPairSync('x25519').publicKey).subarray(-32));
   return {
     v: 1,
@@ -58,6 +80,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
     ledger: toBase64url(raw(ledger)),
     log: 'example.org/log+00000000+AA',
     core: toBase64url(raw(createPublicKey(core))),
+    release,
   };
 }
 
@@ -68,9 +91,11 @@ export async function devicePlane(): Promise<DevicePlane> {
     edge: openPool(database.as('edge')),
     core: openPool(database.as('core')),
     console: openPool(database.as('console')),
+    owner: openPool(database.admin, { max: 2 }),
   };
+  const owner = openPool(database.admin, { max: 1 });
   const signKey = generateKeyPairSync('ed25519').privateKey;
-  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey);
+  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
   const problems: string[] = [];
   const log: Logger = {
@@ -87,16 +112,19 @@ export async function devicePlane(): Promise<DevicePlane> {
     }
   })();
   makeRegistrationKey(dir);
+  const secrets = readEdgeSecrets(dir, keys.release);
   const identity = await registerEdge(pools.edge, dir);
   const refusals = new Refusals(pools.edge, log);
   let origin = '';
-  const edge = edgeServer({
+  const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
+    ...{ secrets, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
     },
-  });
+  };
+  const edge = edgeServer(edgeDoors);
   const { server } = edge;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -113,6 +141,8 @@ export async function devicePlane(): Promise<DevicePlane> {
     ca,
     core: pools.core,
     console: pools.console,
+    owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
+      (await pools.owner.query<T>(sql, [...params])).rows,
     problems,
     offer: async (count) => {
       const holders = Array.from({ length: count }, () => null);
@@ -129,12 +159,29 @@ export async function devicePlane(): Promise<DevicePlane> {
       await dispatchReady(pools.core, { signKey, laneOpen: true });
       return new Map(stated.targets.map(({ device, uuid }) => [device, uuid]));
     },
+    declare: async () => {
+      await foundStandard(pools.core, signKey);
+      while ((await stepDeclarations(pools.core, { signKey, laneOpen: true })) > 0);
+    },
+    asOwner: async (sql, params) => {
+      await owner.query(sql, params);
+    },
+    anotherEdge: async () => {
+      const { server, close } = edgeServer(edgeDoors);
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      return {
+        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `http://127.0.0.1:${port}/checkin`),
+        close,
+      };
+    },
     close: async () => {
       stopped = true;
       await signing;
       await refusals.close();
       await edge.close();
-      await Promise.all(Object.values(pools).map((pool) => pool.end()));
+      await Promise.all([owner, ...Object.values(pools)].map((pool) => pool.end()));
       await database.close();
       rmSync(dir, { recursive: true, force: true });
     },

@@ -2,8 +2,11 @@ import type { Json } from '#base';
 import { WireError } from '../error.ts';
 import { parsePlist } from '../plist/read.ts';
 import { isDict, type Plist, type PlistDict, textAt } from '../plist/value.ts';
-import { type Speaker, speakerOf } from './check-in.ts';
 import { type Personal, takePersonal } from './personal.ts';
+import { type Speaker, speakerOf } from './speaker.ts';
+
+/** Exactly: one answer that the database cannot cast would fail the statement that it shares with others. */
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 export const STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const;
 export type Status = (typeof STATUSES)[number];
@@ -48,7 +51,7 @@ export function parseCommandResult(bytes: Uint8Array): CommandResult {
   const status = STATUSES.find((one) => one === textAt(dict, 'Status'));
   if (status === undefined) throw new WireError('command', 'The message has no status that we know.');
   const commandUuid = textAt(dict, 'CommandUUID');
-  if (status !== 'Idle' && (commandUuid === undefined || !/^[0-9A-Fa-f-]{36}$/.test(commandUuid))) {
+  if (status !== 'Idle' && (commandUuid === undefined || !UUID.test(commandUuid))) {
     throw new WireError('command', 'The answer does not say to which command it belongs.');
   }
   const findings: string[] = [];
@@ -104,7 +107,7 @@ function keep(dict: PlistDict, allowed: ReadonlySet<string>): Record<string, Jso
 }
 
 function toJson(value: Plist, allowed: ReadonlySet<string>, depth: number): Json | undefined {
-  if (typeof value === 'string') return value.slice(0, 256);
+  if (typeof value === 'string') return value.slice(0, 256).toWellFormed();
   if (typeof value === 'number' || typeof value === 'boolean') return value;
   if (typeof value === 'bigint') return String(value);
   if (value instanceof Date) return value.toISOString();
