@@ -115,7 +115,12 @@ export class Phone {
     if (!answer.type.startsWith('application/x-apple-aspen-config')) {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
-    const profile = readEnrolmentProfile(answer.body);
+    await this.install(answer.body);
+  }
+
+  /** Enrols with a profile, however it came. */
+  async install(bytes: Buffer): Promise<void> {
+    const profile = readEnrolmentProfile(bytes);
     this.state.identity = await this.#identify(profile);
     this.state.enrolment = profile.enrolment;
     // What an earlier enrolment declared is gone.
@@ -149,15 +154,21 @@ export class Phone {
     return { key, certificate: certificate.toString('base64') };
   }
 
+  #who(): PlistDict {
+    const { enrolment, udid } = this.state;
+    return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
+  }
+
   #authenticate(): PlistDict {
     const { state } = this;
     return {
       MessageType: 'Authenticate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
-      DeviceName: state.deviceName,
-      SerialNumber: state.serial,
-      IMEI: state.imei,
+      ...this.#who(),
+      // Under user enrolment nothing says which device it is.
+      ...(state.enrolment!.enrollmentId === undefined
+        ? { DeviceName: state.deviceName, SerialNumber: state.serial, IMEI: state.imei }
+        : {}),
       Model: state.model,
       ModelName: state.modelName,
       ProductName: state.productName,
@@ -171,11 +182,11 @@ export class Phone {
     return {
       MessageType: 'TokenUpdate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
+      ...this.#who(),
       PushMagic: state.pushMagic,
       Token: Buffer.from(state.pushToken, 'base64'),
       UnlockToken: Buffer.from(state.unlockToken, 'base64'),
-      AwaitingConfiguration: false,
+      AwaitingConfiguration: state.awaitingConfiguration ?? false,
       NotOnConsole: false,
     };
   }
@@ -212,7 +223,7 @@ export class Phone {
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
       const { topic } = this.state.enrolment;
-      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, UDID: this.state.udid });
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...this.#who() });
     }
     this.#unenrol();
   }
@@ -244,7 +255,7 @@ export class Phone {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, ...user, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ ...this.#who(), ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
@@ -280,7 +291,7 @@ export class Phone {
 
   async #answer(message: PlistDict, user: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, ...user, CommandUUID: uuid };
+    const base = { ...this.#who(), ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };
@@ -320,7 +331,8 @@ export class Phone {
     } catch {
       return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
     }
-    this.state.enrolment = profile.enrolment;
+    const { enrollmentId } = this.state.enrolment!;
+    this.state.enrolment = { ...profile.enrolment, ...(enrollmentId === undefined ? {} : { enrollmentId }) };
     await this.#checkIn(this.#tokenUpdate());
     return { status: 'Acknowledged', answer: {} };
   }

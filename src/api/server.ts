@@ -10,6 +10,7 @@ import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
+import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { certificateRoutes } from './routes/certificates.ts';
@@ -35,6 +36,7 @@ export const ROUTES: readonly Route[] = [
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,
+  ...adeRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,

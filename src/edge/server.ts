@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
+import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
 import { CrlSource } from './crl.ts';
@@ -83,6 +84,19 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
           scep(doors, url.searchParams.get('operation'), url.searchParams.get('message'), body),
       },
     ],
+    [
+      '/ade',
+      {
+        methods: ['GET', 'POST'],
+        limit: 64 * 1024,
+        handle: ({ url, header, body }) =>
+          deviceEnrolment(
+            doors,
+            body,
+            url.searchParams.get('deviceinfo') ?? header('x-apple-aspen-deviceinfo') ?? null,
+          ),
+      },
+    ],
     // Some clients send both kinds to one URL; the content type tells them apart, as Apple's protocol has it.
     [
       '/mdm',
@@ -155,6 +169,7 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
       cms: 'signature',
       certificate: 'certificate',
       scep: 'scep',
+      'machine-info': 'machine-info',
     };
     doors.refusals.count(reasons[error.code] ?? 'message');
     return refused;

@@ -1,3 +1,8 @@
+export { AdeFiles } from './ade/files.ts';
+export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { releaseSetups } from './ade/setup.ts';
+export { adeState, askAde } from './ade/state.ts';
+export { Ade, type AdeDoors } from './ade/sync.ts';
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
 export {
   type ComplianceRule,

@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
   advanceRetirements,
   askInventory,
   dispatchReady,
@@ -19,6 +21,7 @@ import {
   pruneHistory,
   publishCrl,
   READING,
+  releaseSetups,
   renewCertificates,
   stepDeclarations,
 } from '#fleet';
@@ -129,6 +132,12 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
@@ -151,7 +160,17 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      const woken = ['facts', 'retire', 'certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle'];
+      const woken = [
+        'ade',
+        'facts',
+        'retire',
+        'certificates',
+        'dispatch',
+        'declarations',
+        'approvals',
+        'locks',
+        'settle',
+      ];
       for (const name of woken) loops[name]?.wake();
     }),
   ];
