@@ -13,6 +13,7 @@ import { check, type Route } from './route.ts';
 import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -30,6 +31,7 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...certificateRoutes,
   ...intentRoutes,
   ...profileRoutes,
   ...groupRoutes,

@@ -15,7 +15,11 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+
+export { publishCrl } from './crl.ts';
+
 export * from './ddm/index.ts';
+
 export {
   type CommandRow,
   countDevices,
@@ -48,7 +52,7 @@ export {
   setInventoryPlan,
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
-export { issuePending } from './issue.ts';
+export { type IssueOptions, issuePending, register } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
@@ -90,6 +94,17 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
+
+export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
+export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
+export {
+  askRenewal,
+  deviceCertificates,
+  type IssuedCertificate,
+  type RenewalView,
+  revokeCertificates,
+} from './renewal/state.ts';
+
 export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
@@ -97,6 +112,7 @@ export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

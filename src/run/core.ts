@@ -20,8 +20,10 @@ import {
   nudgeAgain,
   PushKeeper,
   pruneHistory,
+  publishCrl,
   READING,
   releaseSetups,
+  renewCertificates,
   settleProfiles,
   stepDeclarations,
 } from '#fleet';
@@ -111,7 +113,15 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
-  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
+  const crlUrl = `${config.origins.edge}/crl`;
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
+  loop('renewals', 2_000, () =>
+    renewCertificates(pool, {
+      ...{ signKey, origin: config.origins.edge, organisation: config.org, days: renewDays, now: systemClock() },
+    }),
+  );
+  loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
   await foundStandard(pool, signKey);
   loop('declarations', 300, async () =>
     stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),

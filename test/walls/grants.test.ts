@@ -17,6 +17,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
+      ...['adopt_certificate', 'crl', 'request_renewal'],
       ...[
         'asked',
         'authenticate',
@@ -43,6 +44,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
+      ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
@@ -75,6 +77,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -99,6 +102,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
