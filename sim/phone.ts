@@ -6,7 +6,7 @@ import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
 import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
-import type { PhoneState } from './phone-state.ts';
+import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { readEnrolmentProfile } from './profile.ts';
@@ -131,8 +131,14 @@ export class Phone {
       }),
       ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
     });
-    this.state.identity = { key, certificate: certificate.toString('base64') };
-    this.state.enrolment = profile.enrolment;
+    await this.present({ key, certificate: certificate.toString('base64') }, profile.enrolment);
+    this.state.profiles = [profile.installed];
+  }
+
+  /** Introduces itself to a server with an identity that it got somehow: Authenticate, TokenUpdate. */
+  async present(identity: NonNullable<PhoneState['identity']>, enrolment: Enrolment): Promise<void> {
+    this.state.identity = identity;
+    this.state.enrolment = enrolment;
     // What an earlier enrolment declared is gone.
     Object.assign(this.ddm.state, newDdmState());
     try {
@@ -144,7 +150,6 @@ export class Phone {
       this.state.identity = null;
       throw error;
     }
-    this.state.profiles = [profile.installed];
   }
 
   #who(): PlistDict {

@@ -33,6 +33,7 @@ import { openPool, type Pool, testDatabase, tx } from '#store';
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly keys: PublicKeys;
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
@@ -136,6 +137,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     );
   return {
     url: origin,
+    keys,
     core: pools.core,
     console: pools.console,
     owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
