@@ -2,6 +2,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
+import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
@@ -42,6 +44,8 @@ export interface PhoneOptions {
   readonly method?: 'PUT' | 'POST';
   /** Leaves Content-Type out of command requests. */
   readonly withoutType?: boolean;
+  /** Faults of its declarative management. */
+  readonly ddm?: DdmBehaviour;
 }
 
 /** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
@@ -68,6 +72,12 @@ export class Phone {
   readonly state: PhoneState;
   readonly options: PhoneOptions;
   readonly behaviour: Behaviour;
+  /** Its declarative management; asks the server when a DeclarativeManagement command says so. */
+  readonly ddm: DdmClient;
+  /** Status values beside what the phone's state says, by path. */
+  readonly facts: { [path: string]: unknown } = {};
+  /** Data of the last DeclarativeManagement command, until it was followed. */
+  #declared: Uint8Array | null | undefined;
   /** Whether it put off a command with NotNow in its last conversation. */
   putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
@@ -76,6 +86,20 @@ export class Phone {
     this.state = state;
     this.options = options;
     this.behaviour = options.behaviour ?? {};
+    state.ddm ??= newDdmState();
+    this.ddm = new DdmClient((endpoint, data) => this.sayDeclarative(endpoint, undefined, data), {
+      facts: () => factsOf(this.state, this.facts),
+      state: state.ddm,
+      ...(options.ddm === undefined ? {} : { behaviour: options.ddm }),
+    });
+  }
+
+  /** One DeclarativeManagement check-in; `url` is the enrolment's own if it is left out. */
+  sayDeclarative(endpoint: string, url?: string, data?: Uint8Array): Promise<Answer> {
+    if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
+    const message = { MessageType: 'DeclarativeManagement', UDID: this.state.udid, Endpoint: endpoint, Data: data };
+    const type = 'application/x-apple-aspen-mdm-checkin';
+    return this.#say(url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
   }
 
   get enrolled(): boolean {
@@ -89,7 +113,12 @@ export class Phone {
     if (!answer.type.startsWith('application/x-apple-aspen-config')) {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
-    const profile = readEnrolmentProfile(answer.body);
+    await this.install(answer.body);
+  }
+
+  /** Enrols with a profile, however it came. */
+  async install(bytes: Buffer): Promise<void> {
+    const profile = readEnrolmentProfile(bytes);
     const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
     const key = await pool.take();
     const certificate = await scepEnrol(this.options.send, {
@@ -104,6 +133,8 @@ export class Phone {
     });
     this.state.identity = { key, certificate: certificate.toString('base64') };
     this.state.enrolment = profile.enrolment;
+    // What an earlier enrolment declared is gone.
+    Object.assign(this.ddm.state, newDdmState());
     try {
       await this.#checkIn(this.#authenticate());
       await this.#checkIn(this.#tokenUpdate());
@@ -116,15 +147,21 @@ export class Phone {
     this.state.profiles = [profile.installed];
   }
 
+  #who(): PlistDict {
+    const { enrolment, udid } = this.state;
+    return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
+  }
+
   #authenticate(): PlistDict {
     const { state } = this;
     return {
       MessageType: 'Authenticate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
-      DeviceName: state.deviceName,
-      SerialNumber: state.serial,
-      IMEI: state.imei,
+      ...this.#who(),
+      // Under user enrolment nothing says which device it is.
+      ...(state.enrolment!.enrollmentId === undefined
+        ? { DeviceName: state.deviceName, SerialNumber: state.serial, IMEI: state.imei }
+        : {}),
       Model: state.model,
       ModelName: state.modelName,
       ProductName: state.productName,
@@ -138,11 +175,11 @@ export class Phone {
     return {
       MessageType: 'TokenUpdate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
+      ...this.#who(),
       PushMagic: state.pushMagic,
       Token: Buffer.from(state.pushToken, 'base64'),
       UnlockToken: Buffer.from(state.unlockToken, 'base64'),
-      AwaitingConfiguration: false,
+      AwaitingConfiguration: state.awaitingConfiguration ?? false,
       NotOnConsole: false,
     };
   }
@@ -179,7 +216,7 @@ export class Phone {
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
       const { topic } = this.state.enrolment;
-      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, UDID: this.state.udid });
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...this.#who() });
     }
     this.#unenrol();
   }
@@ -211,7 +248,7 @@ export class Phone {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, ...user, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ ...this.#who(), ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
@@ -225,6 +262,11 @@ export class Phone {
         return offered;
       }
       command = this.#readCommand(said);
+    }
+    if (this.#declared !== undefined) {
+      const data = this.#declared ?? undefined;
+      this.#declared = undefined;
+      await this.ddm.synchronise(data);
     }
     return offered;
   }
@@ -242,7 +284,7 @@ export class Phone {
 
   #answer(message: PlistDict, user: PlistDict): { result: PlistDict; after?: () => void } {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, ...user, CommandUUID: uuid };
+    const base = { ...this.#who(), ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };
@@ -264,6 +306,10 @@ export class Phone {
     const requestType = text(dict(message['Command']), 'RequestType');
     const before = this.state.executed[uuid];
     this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    if (requestType === 'DeclarativeManagement') {
+      const data = dict(message['Command'])['Data'];
+      this.#declared = data instanceof Uint8Array ? data : null;
+    }
     return carryOut(this.state, requestType, message['Command']);
   }
 

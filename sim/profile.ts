@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { readSigned } from './cms.ts';
 import type { Enrolment, InstalledProfile } from './phone-state.ts';
 import { decodePlist, dict, type PlistDict, type PlistValue, text } from './plist.ts';
@@ -80,9 +81,10 @@ export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
       checkInUrl: mdm[0]!['CheckInURL'] === undefined ? serverUrl : text(mdm[0]!, 'CheckInURL'),
       topic: text(mdm[0]!, 'Topic'),
       signMessage: mdm[0]!['SignMessage'] === true,
-      accessRights: Number(mdm[0]!['AccessRights'] ?? 0),
+      accessRights: mdm[0]!['EnrollmentMode'] === 'BYOD' ? USER_RIGHTS : Number(mdm[0]!['AccessRights'] ?? 0),
       checkOutWhenRemoved: mdm[0]!['CheckOutWhenRemoved'] === true,
       profile: text(profile, 'PayloadIdentifier'),
+      ...userEnrolment(mdm[0]!),
     },
     installed: describeProfile(profile, true),
     scep: {
@@ -94,4 +96,16 @@ export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
       ...(fingerprint instanceof Uint8Array ? { fingerprint } : {}),
     },
   };
+}
+
+/** What a server may do under user enrolment, as rights: inspect and change profiles, lock, facts; never erase. */
+const USER_RIGHTS = 1 | 2 | 4 | 16 | 1024;
+
+/** A profile for user enrolment names an account and no rights; the device refuses any other. */
+function userEnrolment(mdm: PlistDict): { enrollmentId?: string } {
+  if (mdm['EnrollmentMode'] === undefined) return {};
+  if (mdm['EnrollmentMode'] !== 'BYOD' || typeof mdm['AssignedManagedAppleID'] !== 'string' || 'AccessRights' in mdm) {
+    throw new SyntaxError('the profile is not one for user enrolment');
+  }
+  return { enrollmentId: randomUUID().toUpperCase() };
 }

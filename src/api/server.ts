@@ -10,6 +10,7 @@ import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
+import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -20,6 +21,8 @@ import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { pushRoutes } from './routes/push.ts';
+import { retirementRoutes } from './routes/retirements.ts';
+
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -29,7 +32,9 @@ export const ROUTES: readonly Route[] = [
   ...deviceRoutes,
   ...intentRoutes,
   ...groupRoutes,
+  ...retirementRoutes,
   ...enrolmentRoutes,
+  ...adeRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,

@@ -38,6 +38,16 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
     doors.refusals.count('link');
     return gone;
   }
+  return profileAnswer(doors, id, challenge);
+}
+
+/** The profile that enrols, with an identity by SCEP; `account`: the holder's own device, under a managed account. */
+export function profileAnswer(
+  doors: EnrolDoors,
+  id: string,
+  challenge: string,
+  account?: { readonly managedAppleId: string },
+): Answer {
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
@@ -50,6 +60,7 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
     serverUrl: `${doors.origin}/mdm`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,
+    ...(account === undefined ? {} : { account }),
   });
   return ok(profile, 'application/x-apple-aspen-config');
 }

@@ -1,3 +1,9 @@
+export type { Verb } from '#wire';
+export { AdeFiles } from './ade/files.ts';
+export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { releaseSetups } from './ade/setup.ts';
+export { adeState, askAde } from './ade/state.ts';
+export { Ade, type AdeDoors } from './ade/sync.ts';
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
 export {
   type ComplianceRule,
@@ -10,6 +16,7 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+export * from './ddm/index.ts';
 export {
   type CommandRow,
   countDevices,
@@ -71,7 +78,11 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
+export { advanceRetirements } from './retire/advance.ts';
+export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
+export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
+export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
-export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
+export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';

@@ -5,6 +5,7 @@ import {
   type CommandRisk,
   commandSpec,
   type TypedVerb,
+  VERBS,
   type Verb,
 } from '#wire';
 import { FleetError } from './error.ts';
@@ -18,6 +19,9 @@ export const RISK: Record<Verb, Risk> = {
   ...(Object.fromEntries(Object.entries(COMMANDS).map(([verb, { risk }]) => [verb, risk])) as Record<TypedVerb, Risk>),
   Raw: 'raw',
 };
+
+/** Every verb that an intent may have. */
+export const VERB_NAMES: readonly Verb[] = VERBS;
 
 /** Verbs of which one person may send a few an hour, all counted together; the rest needs two. */
 export const LOCKING: readonly string[] = (Object.keys(RISK) as Verb[]).filter((verb) => RISK[verb] === 'lock');
@@ -39,6 +43,8 @@ export interface CommandParams {
   readonly args?: CommandArgs;
   /** A user's channel of the one device that is named. */
   readonly channel?: number;
+  /** DeclarativeManagement: Apple's TokensResponse as JSON text. */
+  readonly tokens?: string;
 }
 
 /** The request that an intent's verb and parameters stand for; checks them. Throws FleetError or WireError. */
@@ -55,7 +61,7 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
     case 'RemoveProfile':
       return { verb, identifier: params.identifier ?? '' };
     case 'DeclarativeManagement':
-      return { verb };
+      return params.tokens === undefined ? { verb } : { verb, tokens: Buffer.from(params.tokens, 'utf8') };
     case 'Raw':
       return { verb, plist: Buffer.from(params.plist ?? '', 'utf8') };
     default:

@@ -3,18 +3,25 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
+  advanceRetirements,
   askInventory,
   dispatchReady,
   expireIntents,
   followFacts,
+  foundStandard,
   holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
+  nudgeAgain,
   PushKeeper,
   pruneHistory,
   READING,
+  releaseSetups,
+  stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
@@ -95,6 +102,11 @@ async function run(): Promise<void> {
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });
@@ -103,14 +115,25 @@ async function run(): Promise<void> {
   });
   loop('running-out', 10_000, () => expireIntents(pool));
   loop('facts', 500, () => followFacts(pool));
+  loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
     await judgeSilence(pool);
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  loop('releases', 60_000, async () => {
+    await pool.query('select fleet.drop_releases()');
+    return 0;
+  });
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);
@@ -131,7 +154,18 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      const woken = [
+        'ade',
+        'facts',
+        'retire',
+        'certificates',
+        'dispatch',
+        'declarations',
+        'approvals',
+        'locks',
+        'settle',
+      ];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

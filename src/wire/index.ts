@@ -1,3 +1,13 @@
+export { type AdeDevice, type AdePage, parseAdeDevice, parseAdePage } from './ade/device.ts';
+export {
+  compareVersions,
+  type MachineInfo,
+  parseMachineInfo,
+  unrecognisedDevice,
+  updateRequired,
+} from './ade/machine-info.ts';
+export { oauthHeader, percent } from './ade/oauth.ts';
+export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export { INVENTORY_KINDS, type InventoryKind } from './apple/answers.ts';
 export {
@@ -48,6 +58,7 @@ export {
   signCms,
   verifySigned,
 } from './cms/signed.ts';
+export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
 export { parsePlist } from './plist/read.ts';

@@ -159,7 +159,7 @@ function kept(dict: PlistDict, allowed: ReadonlySet<string>, depth: number): Fac
 }
 
 function toJson(value: Plist, allowed: ReadonlySet<string>, depth: number): Json | undefined {
-  if (typeof value === 'string') return value.slice(0, 256);
+  if (typeof value === 'string') return value.slice(0, 256).toWellFormed();
   if (typeof value === 'number' || typeof value === 'boolean') return value;
   if (typeof value === 'bigint') return String(value);
   if (value instanceof Date) return value.toISOString();

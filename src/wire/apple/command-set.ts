@@ -127,7 +127,7 @@ export const COMMANDS = {
   }),
   ValidateApplications: change(RIGHTS.manageApps, { args: { Identifiers: apps } }),
   Settings: change(RIGHTS.settings, { args: { Settings: settingArgs }, needed: ['Settings'] }),
-  DeclarativeManagement: change(0, { userChannel: true }),
+  DeclarativeManagement: read(0, { userChannel: true }),
   DeviceConfigured: change(0, { supervised: true }),
   ScheduleOSUpdate: change(RIGHTS.manageApps, {
     args: {
