@@ -4,6 +4,7 @@ import { RESULT_BYTES, WireError } from '#wire';
 import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
+import { CrlSource } from './crl.ts';
 import { declaredData } from './declarative.ts';
 import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
@@ -31,7 +32,7 @@ interface Request {
 export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared'> & EnrolDoors;
 
 /**
- * The device plane: six routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
+ * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
  * the answer to "no command" is 200 with Content-Length 0.
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
@@ -71,6 +72,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
     return then(doors, signer, request.body);
   };
+  const crl = new CrlSource(doors.pool, doors.clock);
   return new Map<string, Route>([
     ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
     [
@@ -108,6 +110,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       },
     ],
     ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
+    ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
     ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);

@@ -6,7 +6,16 @@ import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wi
 import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
 import { neverErasePersonal } from './ownership.ts';
-import { alwaysTwo, type CommandParams, commandRequest, LOCKING, oneByOne, RISK, type Risk } from './verbs.ts';
+import {
+  alwaysTwo,
+  type CommandParams,
+  commandRequest,
+  isDangerous,
+  LOCKING,
+  oneByOne,
+  RISK,
+  type Risk,
+} from './verbs.ts';
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
 const LOCKS_PER_HOUR = 5;
@@ -60,11 +69,12 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (purpose.length < 5 || purpose.length > 200) {
     throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
   }
-  const single = oneByOne(input.verb);
+  const dangerous = isDangerous(input.verb, input.params);
+  const single = oneByOne(input.verb) || dangerous;
   if (single && (devices === 'all' || devices.length > MOST_APPROVED)) {
     throw new FleetError(
       'too-many',
-      `Locking, locating, erasing and raw commands name their devices, at most ${MOST_APPROVED} at a time.`,
+      `What two people must agree to names its devices, at most ${MOST_APPROVED} at a time.`,
     );
   }
   if (devices !== 'all') await allEnrolled(t, devices);
@@ -75,7 +85,8 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
     devices === 'all' ? { all: true } : !single && devices.length > MOST_SINGLE ? { devices } : undefined;
   const targets =
     scope === undefined ? (devices as readonly string[]).map((device) => ({ device, uuid: uuidv7(input.now) })) : [];
-  const needsTwo = alwaysTwo(input.verb) || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
+  const needsTwo =
+    alwaysTwo(input.verb) || dangerous || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
   const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
   const count = devices === 'all' ? await countEnrolled(t) : devices.length;
   const held = needsTwo ? undefined : await heldByBrake(t, input, risk, count);

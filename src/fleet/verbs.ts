@@ -4,6 +4,7 @@ import {
   type CommandRequest,
   type CommandRisk,
   commandSpec,
+  dangersOf,
   type TypedVerb,
   VERBS,
   type Verb,
@@ -67,6 +68,11 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
     default:
       return { verb, ...(params.args === undefined ? {} : { args: params.args }) };
   }
+}
+
+/** Whether it could turn devices against their holders, so that two people must agree to these very bytes. */
+export function isDangerous(verb: Verb, params: CommandParams): boolean {
+  return verb === 'InstallProfile' && dangersOf(Buffer.from(params.profile ?? '', 'utf8')).length > 0;
 }
 
 /** What a command is about, for superseding (see supersede-rules.ts). */

@@ -74,5 +74,6 @@ export {
   toPem,
   verifyIssuedBy,
 } from './x509/certificate.ts';
+export { CRL_REASONS, type CrlReason, type CrlRequest, makeCrl, type RevokedCertificate } from './x509/crl.ts';
 export { type IssueRequest, issueCertificate, makeCa } from './x509/issue.ts';
 export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';
