@@ -11,6 +11,7 @@ export {
   type Verdict,
 } from './compliance/rule.ts';
 export * from './ddm/index.ts';
+export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
 export {
   type CommandRow,
   countDevices,
