@@ -139,6 +139,10 @@ end $$;
 create trigger declared_state_changed after insert or update or delete on fleet.declared_state
   for each row execute function fleet.touch_declared();
 
+-- The same list again can still be news: a command was done in between and the list should differ.
+create trigger inventory_repeated after update of facts on fleet.inventory
+  for each row when (new.kind = 'ProfileList' and old.facts is not distinct from new.facts) execute function fleet.touch_inventory();
+
 insert into log.kind (kind, class_uid, activity_id, severity_id, meaning, urgent) values
   ('device.drift', 2003, 99, 3, 'something that was installed is gone or changed on devices, or something is there that we did not install', false);
 

@@ -22,6 +22,7 @@ const NEEDS: Readonly<Record<string, number>> = {
   EraseDevice: RIGHTS.erase,
   DeviceInformation: RIGHTS.deviceInformation,
   SecurityInfo: RIGHTS.securityInformation,
+  DeviceConfigured: RIGHTS.inspectProfiles,
   // Any server that manages the device may ask it to look at its declarations.
   DeclarativeManagement: 0,
 };
@@ -173,6 +174,9 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
       return done();
     case 'DeviceLock':
       return lock(state, command);
+    case 'DeviceConfigured':
+      state.awaitingConfiguration = false;
+      return done();
     case 'EraseDevice':
       return done({}, () => blank(state));
     default:

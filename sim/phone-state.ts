@@ -19,6 +19,8 @@ export interface Enrolment {
   readonly accessRights: number;
   readonly checkOutWhenRemoved: boolean;
   readonly profile: string;
+  /** Set under user enrolment: what the device calls itself instead of its UDID, new at every enrolment. */
+  readonly enrollmentId?: string;
 }
 
 export interface Executed {
@@ -48,6 +50,8 @@ export interface PhoneState {
   readonly pushMagic: string;
   readonly unlockToken: string;
   profiles: InstalledProfile[];
+  /** Setup Assistant waits for DeviceConfigured. */
+  awaitingConfiguration?: boolean;
   lockedTimes: number;
   erasedTimes: number;
   lockMessage: string | null;

@@ -10,8 +10,10 @@ import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
+import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -29,10 +31,12 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...certificateRoutes,
   ...intentRoutes,
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,
+  ...adeRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,

@@ -13,6 +13,7 @@ export const RISK: Record<Verb, Risk> = {
   RemoveProfile: 'change',
   DeclarativeManagement: 'read',
   DeviceLock: 'lock',
+  DeviceConfigured: 'change',
   EraseDevice: 'destroy',
 };
 

@@ -3,6 +3,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
   advanceRetirements,
   askInventory,
   dispatchReady,
@@ -17,7 +19,10 @@ import {
   nudgeAgain,
   PushKeeper,
   pruneHistory,
+  publishCrl,
   READING,
+  releaseSetups,
+  renewCertificates,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -98,7 +103,15 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
-  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
+  const crlUrl = `${config.origins.edge}/crl`;
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
+  loop('renewals', 2_000, () =>
+    renewCertificates(pool, {
+      ...{ signKey, origin: config.origins.edge, organisation: config.org, days: renewDays, now: systemClock() },
+    }),
+  );
+  loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
   await foundStandard(pool, signKey);
   loop('declarations', 300, async () =>
     stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
@@ -119,6 +132,12 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
@@ -141,7 +160,17 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      const woken = ['facts', 'retire', 'certificates', 'dispatch', 'declarations', 'approvals', 'locks', 'settle'];
+      const woken = [
+        'ade',
+        'facts',
+        'retire',
+        'certificates',
+        'dispatch',
+        'declarations',
+        'approvals',
+        'locks',
+        'settle',
+      ];
       for (const name of woken) loops[name]?.wake();
     }),
   ];

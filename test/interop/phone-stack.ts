@@ -15,6 +15,7 @@ import {
   registerEdge,
 } from '#edge';
 import {
+  type DeviceCa,
   dispatchReady,
   foundStandard,
   type IntentInput,
@@ -33,6 +34,7 @@ import { openPool, type Pool, testDatabase, tx } from '#store';
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
@@ -136,6 +138,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     );
   return {
     url: origin,
+    ca,
     core: pools.core,
     console: pools.console,
     owner: async <T extends object>(sql: string, params: readonly unknown[]) =>

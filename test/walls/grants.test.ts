@@ -17,6 +17,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
+      ...['adopt_certificate', 'crl', 'request_renewal'],
       ...[
         'asked',
         'authenticate',
@@ -30,6 +31,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['identify', 'next_commands', 'release', 'released'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      // enrolment
+      ...['ade_enrol', 'ade_policy'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       'take_statuses',
@@ -41,6 +44,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
+      ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
@@ -55,6 +59,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
+      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -69,6 +74,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -78,7 +84,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.emit',
       ],
       // enrolment
-      ...['fleet.mark_personal', 'fleet.revoke_link'],
+      ...['fleet.ade_ask', 'fleet.mark_personal', 'fleet.revoke_link'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
       'fleet.set_scope',
@@ -93,6 +99,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
+      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',

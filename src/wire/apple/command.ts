@@ -12,12 +12,13 @@ export type CommandRequest =
   /** `tokens`: the JSON of Apple's TokensResponse, so that the device need not ask for it. */
   | { readonly verb: 'DeclarativeManagement'; readonly tokens?: Uint8Array }
   | { readonly verb: 'DeviceLock' }
+  | { readonly verb: 'DeviceConfigured' }
   | { readonly verb: 'EraseDevice' };
 
 export type Verb = CommandRequest['verb'];
 export const VERBS: readonly Verb[] = [
   ...(['DeviceInformation', 'SecurityInfo', 'ProfileList', 'InstallProfile'] as const),
-  ...(['RemoveProfile', 'DeclarativeManagement', 'DeviceLock', 'EraseDevice'] as const),
+  ...(['RemoveProfile', 'DeclarativeManagement', 'DeviceLock', 'DeviceConfigured', 'EraseDevice'] as const),
 ];
 
 /** Queries that need no network-information right and return nothing personal: no number, no device name. */
