@@ -69,6 +69,19 @@ export {
   releaseIntent,
 } from './pending.ts';
 export { checkProfile } from './profile.ts';
+export type { Consequence } from './profiles/consequences.ts';
+export type { KeyChange, PayloadChange } from './profiles/diff.ts';
+export {
+  assignProfile,
+  type DryRun,
+  diffVersions,
+  dryRun,
+  getProfile,
+  listProfiles,
+  type ProfileRow,
+  storeProfile,
+  unassignProfile,
+} from './profiles/library.ts';
 export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
@@ -97,8 +110,13 @@ export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
 export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
+export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
+export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
+export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';
+export { addWindow, listWindows, removeWindow, type WindowRow } from './windows/store.ts';
+export type { MaintenanceWindow } from './windows/window.ts';

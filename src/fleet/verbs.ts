@@ -1,4 +1,4 @@
-import type { CommandRequest, Verb } from '#wire';
+import { type CommandRequest, dangersOf, type Verb } from '#wire';
 import { checkProfile } from './profile.ts';
 import { commandKey } from './supersede-rules.ts';
 
@@ -37,6 +37,11 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
     return params.tokens === undefined ? { verb } : { verb, tokens: Buffer.from(params.tokens, 'utf8') };
   }
   return { verb };
+}
+
+/** Whether it could turn devices against their holders, so that two people must agree to these very bytes. */
+export function isDangerous(verb: Verb, params: CommandParams): boolean {
+  return verb === 'InstallProfile' && dangersOf(Buffer.from(params.profile ?? '', 'utf8')).length > 0;
 }
 
 /** What a command is about, for superseding (see supersede-rules.ts). */

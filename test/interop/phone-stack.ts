@@ -62,7 +62,7 @@ export interface DevicePlane {
   /** States an intent as the console would, and leaves it to `dispatch`. */
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
-  dispatch(options?: { laneOpen?: boolean; changePerHour?: number }): Promise<number>;
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
   /** Core's key, for what its loops sign. */
   readonly signKey: KeyObject;
   close(): Promise<void>;

@@ -46,6 +46,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
+      ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
+      ...{ 'fleet.maintenance_window': 'ISu' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -122,6 +125,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.device_group': 'ISU',
         'fleet.group_member': 'S',
       },
+      ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
+      ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
