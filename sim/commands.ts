@@ -22,6 +22,9 @@ const NEEDS: Readonly<Record<string, number>> = {
   EraseDevice: RIGHTS.erase,
   DeviceInformation: RIGHTS.deviceInformation,
   SecurityInfo: RIGHTS.securityInformation,
+  DeviceConfigured: RIGHTS.inspectProfiles,
+  // Any server that manages the device may ask it to look at its declarations.
+  DeclarativeManagement: 0,
 };
 
 export interface Outcome {
@@ -100,8 +103,17 @@ function installProfile(state: PhoneState, command: PlistDict): Outcome {
 function removeProfile(state: PhoneState, command: PlistDict): Outcome {
   const kept = state.profiles.filter((profile) => profile.identifier !== command['Identifier']);
   if (kept.length === state.profiles.length) return failed(12075, 'The profile is not installed.');
-  state.profiles = kept;
-  return done();
+  const management = state.profiles.some((one) => !kept.includes(one) && one.payloads.includes('com.apple.mdm'));
+  if (!management) {
+    state.profiles = kept;
+    return done();
+  }
+  // With the MDM payload goes all that is managed, once the server has the answer.
+  return done({}, () => {
+    state.profiles = kept.filter((one) => !one.managed);
+    state.enrolment = null;
+    state.identity = null;
+  });
 }
 
 function profileList(state: PhoneState, command: PlistDict): Outcome {
@@ -146,7 +158,7 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
   const rights = state.enrolment?.accessRights ?? 0;
   const needed = NEEDS[requestType];
   if (needed === undefined) return failed(12021, `Unknown command: ${requestType}`);
-  if ((rights & needed) === 0) return failed(12007, 'The server has no right to this command.');
+  if ((rights & needed) !== needed) return failed(12007, 'The server has no right to this command.');
   switch (requestType) {
     case 'DeviceInformation':
       return deviceInformation(state, rights, command);
@@ -158,8 +170,13 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
       return installProfile(state, command);
     case 'RemoveProfile':
       return removeProfile(state, command);
+    case 'DeclarativeManagement':
+      return done();
     case 'DeviceLock':
       return lock(state, command);
+    case 'DeviceConfigured':
+      state.awaitingConfiguration = false;
+      return done();
     case 'EraseDevice':
       return done({}, () => blank(state));
     default:

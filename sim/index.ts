@@ -2,6 +2,22 @@
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
+
+export {
+  DDM_KINDS,
+  type DdmBehaviour,
+  DdmClient,
+  type DdmKind,
+  type DdmState,
+  type DeclarationStatus,
+  type Facts,
+  type HeldDeclaration,
+  newDdmState,
+  type Transport,
+} from './ddm.ts';
+export { holds } from './ddm-predicate.ts';
+export { DdmError } from './ddm-wire.ts';
+export { type BoughtDevice, type DepFault, DepService } from './dep-service.ts';
 export { type Encoded, encodings } from './encodings.ts';
 export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';
@@ -48,3 +64,4 @@ export {
 } from './phone-state.ts';
 export { type Pushed, type PushFault, PushService } from './push-service.ts';
 export { ScepRefused } from './scep.ts';
+export { DeviceAuthority, type SetupOptions, setUp } from './setup-assistant.ts';

@@ -2,12 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
+import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
-import { readEnrolmentProfile } from './profile.ts';
+import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
 
 /** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
@@ -26,6 +28,8 @@ export interface Behaviour {
   duplicate?: number;
   /** Executes, then loses the connection before the result is sent. */
   loseResult?: number;
+  /** Fails to get a certificate when the enrolment profile comes again. */
+  scepFailure?: number;
   /** Waits before every answer, milliseconds. */
   slowMs?: number;
 }
@@ -42,6 +46,8 @@ export interface PhoneOptions {
   readonly method?: 'PUT' | 'POST';
   /** Leaves Content-Type out of command requests. */
   readonly withoutType?: boolean;
+  /** Faults of its declarative management. */
+  readonly ddm?: DdmBehaviour;
 }
 
 /** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
@@ -56,7 +62,7 @@ export class PhoneError extends Error {
 
 const spend = (
   behaviour: Behaviour,
-  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult',
+  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult' | 'scepFailure',
 ) => {
   const left = behaviour[what] ?? 0;
   if (left > 0) behaviour[what] = left - 1;
@@ -68,6 +74,12 @@ export class Phone {
   readonly state: PhoneState;
   readonly options: PhoneOptions;
   readonly behaviour: Behaviour;
+  /** Its declarative management; asks the server when a DeclarativeManagement command says so. */
+  readonly ddm: DdmClient;
+  /** Status values beside what the phone's state says, by path. */
+  readonly facts: { [path: string]: unknown } = {};
+  /** Data of the last DeclarativeManagement command, until it was followed. */
+  #declared: Uint8Array | null | undefined;
   /** Whether it put off a command with NotNow in its last conversation. */
   putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
@@ -76,6 +88,20 @@ export class Phone {
     this.state = state;
     this.options = options;
     this.behaviour = options.behaviour ?? {};
+    state.ddm ??= newDdmState();
+    this.ddm = new DdmClient((endpoint, data) => this.sayDeclarative(endpoint, undefined, data), {
+      facts: () => factsOf(this.state, this.facts),
+      state: state.ddm,
+      ...(options.ddm === undefined ? {} : { behaviour: options.ddm }),
+    });
+  }
+
+  /** One DeclarativeManagement check-in; `url` is the enrolment's own if it is left out. */
+  sayDeclarative(endpoint: string, url?: string, data?: Uint8Array): Promise<Answer> {
+    if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
+    const message = { MessageType: 'DeclarativeManagement', UDID: this.state.udid, Endpoint: endpoint, Data: data };
+    const type = 'application/x-apple-aspen-mdm-checkin';
+    return this.#say(url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
   }
 
   get enrolled(): boolean {
@@ -89,21 +115,16 @@ export class Phone {
     if (!answer.type.startsWith('application/x-apple-aspen-config')) {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
-    const profile = readEnrolmentProfile(answer.body);
-    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
-    const key = await pool.take();
-    const certificate = await scepEnrol(this.options.send, {
-      ...profile.scep,
-      key: readKey(key),
-      subject: fillSubject(profile.scep.subject, {
-        SerialNumber: this.state.serial,
-        HardwareUUID: this.state.udid,
-        ComputerName: this.state.deviceName,
-      }),
-      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
-    });
-    this.state.identity = { key, certificate: certificate.toString('base64') };
+    await this.install(answer.body);
+  }
+
+  /** Enrols with a profile, however it came. */
+  async install(bytes: Buffer): Promise<void> {
+    const profile = readEnrolmentProfile(bytes);
+    this.state.identity = await this.#identify(profile);
     this.state.enrolment = profile.enrolment;
+    // What an earlier enrolment declared is gone.
+    Object.assign(this.ddm.state, newDdmState());
     try {
       await this.#checkIn(this.#authenticate());
       await this.#checkIn(this.#tokenUpdate());
@@ -116,15 +137,38 @@ export class Phone {
     this.state.profiles = [profile.installed];
   }
 
+  /** Makes a key and has it certified as the profile says. */
+  async #identify(profile: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
+    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
+    const key = await pool.take();
+    const certificate = await scepEnrol(this.options.send, {
+      ...profile.scep,
+      key: readKey(key),
+      subject: fillSubject(profile.scep.subject, {
+        SerialNumber: this.state.serial,
+        HardwareUUID: this.state.udid,
+        ComputerName: this.state.deviceName,
+      }),
+      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
+    });
+    return { key, certificate: certificate.toString('base64') };
+  }
+
+  #who(): PlistDict {
+    const { enrolment, udid } = this.state;
+    return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
+  }
+
   #authenticate(): PlistDict {
     const { state } = this;
     return {
       MessageType: 'Authenticate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
-      DeviceName: state.deviceName,
-      SerialNumber: state.serial,
-      IMEI: state.imei,
+      ...this.#who(),
+      // Under user enrolment nothing says which device it is.
+      ...(state.enrolment!.enrollmentId === undefined
+        ? { DeviceName: state.deviceName, SerialNumber: state.serial, IMEI: state.imei }
+        : {}),
       Model: state.model,
       ModelName: state.modelName,
       ProductName: state.productName,
@@ -138,11 +182,11 @@ export class Phone {
     return {
       MessageType: 'TokenUpdate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
+      ...this.#who(),
       PushMagic: state.pushMagic,
       Token: Buffer.from(state.pushToken, 'base64'),
       UnlockToken: Buffer.from(state.unlockToken, 'base64'),
-      AwaitingConfiguration: false,
+      AwaitingConfiguration: state.awaitingConfiguration ?? false,
       NotOnConsole: false,
     };
   }
@@ -179,7 +223,7 @@ export class Phone {
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
       const { topic } = this.state.enrolment;
-      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, UDID: this.state.udid });
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...this.#who() });
     }
     this.#unenrol();
   }
@@ -211,12 +255,12 @@ export class Phone {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, ...user, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ ...this.#who(), ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
       if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
-      const { result, after } = this.#answer(command, user);
+      const { result, after } = await this.#answer(command, user);
       if (spend(this.behaviour, 'loseResult')) return offered;
       let said = await this.#report(result, spend(this.behaviour, 'garbage'));
       if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
@@ -225,6 +269,11 @@ export class Phone {
         return offered;
       }
       command = this.#readCommand(said);
+    }
+    if (this.#declared !== undefined) {
+      const data = this.#declared ?? undefined;
+      this.#declared = undefined;
+      await this.ddm.synchronise(data);
     }
     return offered;
   }
@@ -240,22 +289,22 @@ export class Phone {
     return dict(decodePlist(answer.body));
   }
 
-  #answer(message: PlistDict, user: PlistDict): { result: PlistDict; after?: () => void } {
+  async #answer(message: PlistDict, user: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, ...user, CommandUUID: uuid };
+    const base = { ...this.#who(), ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };
     }
     if (spend(this.behaviour, 'commandFormatError')) return { result: { ...base, Status: 'CommandFormatError' } };
-    const outcome = this.#execute(uuid, message);
+    const outcome = await this.#execute(uuid, message);
     return {
       result: { ...base, Status: outcome.status, ...outcome.answer },
       ...(outcome.after === undefined ? {} : { after: outcome.after }),
     };
   }
 
-  #execute(uuid: string, message: PlistDict): Outcome {
+  async #execute(uuid: string, message: PlistDict): Promise<Outcome> {
     const wanted = this.behaviour.error;
     if (wanted !== undefined && wanted.times > 0) {
       wanted.times -= 1;
@@ -264,7 +313,28 @@ export class Phone {
     const requestType = text(dict(message['Command']), 'RequestType');
     const before = this.state.executed[uuid];
     this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    if (requestType === 'DeclarativeManagement') {
+      const data = dict(message['Command'])['Data'];
+      this.#declared = data instanceof Uint8Array ? data : null;
+    }
+    const renewal = enrolmentAnew(this.state, message['Command']);
+    if (renewal !== undefined) return this.#renew(renewal);
     return carryOut(this.state, requestType, message['Command']);
+  }
+
+  /** The enrolment profile came again: a new key, a new identity by SCEP, and a TokenUpdate that is signed with it. */
+  async #renew(profile: EnrolmentProfile): Promise<Outcome> {
+    if (spend(this.behaviour, 'scepFailure'))
+      return failed(22013, 'The SCEP server did not answer.', 'MCSCEPErrorDomain');
+    try {
+      this.state.identity = await this.#identify(profile);
+    } catch {
+      return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
+    }
+    const { enrollmentId } = this.state.enrolment!;
+    this.state.enrolment = { ...profile.enrolment, ...(enrollmentId === undefined ? {} : { enrollmentId }) };
+    await this.#checkIn(this.#tokenUpdate());
+    return { status: 'Acknowledged', answer: {} };
   }
 
   #report(result: PlistDict, spoiled = false): Promise<Answer> {

@@ -10,6 +10,7 @@ import {
   tokenAnswer,
 } from '#wire';
 import { type Answer, gone, notFound, ok, refused } from './answer.ts';
+import { declarative } from './declarative.ts';
 import type { DeviceDoors } from './device.ts';
 import { openRelease, reportRelease } from './release.ts';
 import { channelKey } from './secrets.ts';
@@ -33,6 +34,9 @@ interface Identified {
 /** `/checkin`: every message of Apple's check-in protocol. */
 export async function checkIn(doors: DeviceDoors, signer: Certificate, body: Uint8Array): Promise<Answer> {
   const message = parseCheckIn(body);
+  await doors.turns.acquaint(signer.sha256, message.udid);
+  if (message.type === 'DeclarativeManagement' && message.channel === undefined)
+    return declarative(doors, signer, message);
   const { verdict, handle } = await record(doors, signer, message);
   if (verdict !== 'own' || handle === null) {
     doors.refusals.count('certificate');
@@ -98,6 +102,7 @@ async function answer(doors: DeviceDoors, handle: string, message: CheckIn): Pro
       await asked('return-to-service', 'noted');
       return ok();
     case 'DeclarativeManagement':
+      // Declarations are for devices; a user's channel has none.
       return notFound;
     default:
       return ok();

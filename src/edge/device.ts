@@ -4,6 +4,7 @@ import type { Pool } from '#store';
 import { type Certificate, parseCommandResult, verifyIssuedBy, verifyMdmSignature, WireError } from '#wire';
 import { type Answer, ok, refused } from './answer.ts';
 import { type DevicePolicy, seal } from './check-ins.ts';
+import type { Declared } from './declared.ts';
 import type { Deliveries } from './delivery.ts';
 import type { Refusals } from './refusals.ts';
 import { channelKey, type EdgeSecrets } from './secrets.ts';
@@ -21,6 +22,7 @@ export interface DeviceDoors {
   readonly refusals: Refusals;
   readonly turns: Turns;
   readonly deliveries: Deliveries;
+  readonly declared: Declared;
   /** Whether SHA-1 signatures of old clients are taken. */
   readonly allowLegacy: boolean;
 }

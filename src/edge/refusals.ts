@@ -13,6 +13,9 @@ export type Refusal =
   | 'message'
   | 'scep'
   | 'challenge'
+  | 'machine-info'
+  | 'serial'
+  | 'account'
   | 'probe';
 
 /** Counts refusals and reports them once a second as events, one per reason, however many requests. */

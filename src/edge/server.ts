@@ -1,8 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
+import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
+import { CrlSource } from './crl.ts';
+import { declaredData } from './declarative.ts';
+import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
 import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
@@ -25,17 +29,18 @@ interface Request {
 }
 
 /** What the device plane needs from outside. */
-export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared'> & EnrolDoors;
 
 /**
- * The device plane: five routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
+ * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
  * the answer to "no command" is 200 with Content-Length 0.
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
   const deliveries = new Deliveries(given);
+  const declared = new Declared(given.pool, given.keys);
   // Not spread: the origin of a test's server is known only after it listens.
-  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries });
+  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared });
   const routes = table(doors);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
@@ -67,6 +72,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
     return then(doors, signer, request.body);
   };
+  const crl = new CrlSource(doors.pool, doors.clock);
   return new Map<string, Route>([
     ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
     [
@@ -76,6 +82,19 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
         limit: 64 * 1024,
         handle: ({ url, body }) =>
           scep(doors, url.searchParams.get('operation'), url.searchParams.get('message'), body),
+      },
+    ],
+    [
+      '/ade',
+      {
+        methods: ['GET', 'POST'],
+        limit: 64 * 1024,
+        handle: ({ url, header, body }) =>
+          deviceEnrolment(
+            doors,
+            body,
+            url.searchParams.get('deviceinfo') ?? header('x-apple-aspen-deviceinfo') ?? null,
+          ),
       },
     ],
     // Some clients send both kinds to one URL; the content type tells them apart, as Apple's protocol has it.
@@ -91,6 +110,8 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       },
     ],
     ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
+    ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
+    ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -105,9 +126,8 @@ async function serve(
   let close = false;
   try {
     const url = new URL(request.url ?? '/', 'http://edge');
-    const route = routes.get(
-      /^\/enrol\/[A-Za-z0-9_-]{43}$/.test(url.pathname) ? '/enrol' : url.pathname === '/enrol' ? '' : url.pathname,
-    );
+    const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(url.pathname) ?? [];
+    const route = routes.get(linked ?? (url.pathname === '/enrol' || url.pathname === '/data' ? '' : url.pathname));
     const fault = routeFault(route, request, url);
     if (fault !== undefined || route === undefined) {
       doors.refusals.count(fault ?? 'unknown-route');
@@ -149,6 +169,7 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
       cms: 'signature',
       certificate: 'certificate',
       scep: 'scep',
+      'machine-info': 'machine-info',
     };
     doors.refusals.count(reasons[error.code] ?? 'message');
     return refused;

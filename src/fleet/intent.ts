@@ -6,7 +6,7 @@ import { buildCommand, type CommandRequest, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
 import { neverErasePersonal } from './ownership.ts';
-import { type CommandParams, commandRequest, RISK, type Risk } from './verbs.ts';
+import { type CommandParams, commandRequest, isDangerous, RISK, type Risk } from './verbs.ts';
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
 const LOCKS_PER_HOUR = 5;
@@ -60,9 +60,13 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (purpose.length < 5 || purpose.length > 200) {
     throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
   }
-  const single = risk === 'lock' || risk === 'destroy';
+  const dangerous = isDangerous(input.verb, input.params);
+  const single = risk === 'lock' || risk === 'destroy' || dangerous;
   if (single && (devices === 'all' || devices.length > MOST_APPROVED)) {
-    throw new FleetError('too-many', `Locking and erasing name their devices, at most ${MOST_APPROVED} at a time.`);
+    throw new FleetError(
+      'too-many',
+      `What two people must agree to names its devices, at most ${MOST_APPROVED} at a time.`,
+    );
   }
   if (devices !== 'all') await allEnrolled(t, devices);
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
@@ -72,7 +76,8 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
     devices === 'all' ? { all: true } : !single && devices.length > MOST_SINGLE ? { devices } : undefined;
   const targets =
     scope === undefined ? (devices as readonly string[]).map((device) => ({ device, uuid: uuidv7(input.now) })) : [];
-  const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
+  const needsTwo =
+    risk === 'destroy' || dangerous || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
   const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
   const count = devices === 'all' ? await countEnrolled(t) : devices.length;
   const held = needsTwo ? undefined : await heldByBrake(t, input, risk, count);

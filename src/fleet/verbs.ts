@@ -1,4 +1,4 @@
-import type { CommandRequest, Verb } from '#wire';
+import { type CommandRequest, dangersOf, type Verb } from '#wire';
 import { checkProfile } from './profile.ts';
 import { commandKey } from './supersede-rules.ts';
 
@@ -11,7 +11,9 @@ export const RISK: Record<Verb, Risk> = {
   ProfileList: 'read',
   InstallProfile: 'change',
   RemoveProfile: 'change',
+  DeclarativeManagement: 'read',
   DeviceLock: 'lock',
+  DeviceConfigured: 'change',
   EraseDevice: 'destroy',
 };
 
@@ -19,6 +21,8 @@ export const RISK: Record<Verb, Risk> = {
 export interface CommandParams {
   readonly profile?: string;
   readonly identifier?: string;
+  /** DeclarativeManagement: Apple's TokensResponse as JSON text. */
+  readonly tokens?: string;
 }
 
 /** The request that an intent's verb and parameters stand for; checks them. Throws FleetError or WireError. */
@@ -29,7 +33,15 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
     return { verb, payload };
   }
   if (verb === 'RemoveProfile') return { verb, identifier: params.identifier ?? '' };
+  if (verb === 'DeclarativeManagement') {
+    return params.tokens === undefined ? { verb } : { verb, tokens: Buffer.from(params.tokens, 'utf8') };
+  }
   return { verb };
+}
+
+/** Whether it could turn devices against their holders, so that two people must agree to these very bytes. */
+export function isDangerous(verb: Verb, params: CommandParams): boolean {
+  return verb === 'InstallProfile' && dangersOf(Buffer.from(params.profile ?? '', 'utf8')).length > 0;
 }
 
 /** What a command is about, for superseding (see supersede-rules.ts). */

@@ -3,23 +3,42 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
+  advanceRetirements,
+  advanceRollouts,
   askInventory,
   dispatchReady,
   expireIntents,
   followFacts,
+  foundStandard,
   holdLane,
   issuePending,
   judgeSilence,
   loadCa,
   makeCa,
+  nudgeAgain,
   PushKeeper,
   pruneHistory,
+  publishCrl,
   READING,
+  releaseSetups,
+  renewCertificates,
+  settleProfiles,
+  stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
-import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
+import {
+  contain,
+  executeCommands,
+  expireApprovals,
+  isLocked,
+  lockByHand,
+  mirrorGuards,
+  requestApproval,
+} from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
@@ -94,7 +113,20 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
-  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
+  const crlUrl = `${config.origins.edge}/crl`;
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
+  loop('renewals', 2_000, () =>
+    renewCertificates(pool, {
+      ...{ signKey, origin: config.origins.edge, organisation: config.org, days: renewDays, now: systemClock() },
+    }),
+  );
+  loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });
@@ -102,13 +134,23 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
+  const rollouts = { requestApproval, now: systemClock };
+  loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
+  loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
     await judgeSilence(pool);
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
@@ -131,7 +173,18 @@ async function run(): Promise<void> {
     listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      const woken = [
+        'ade',
+        'facts',
+        'retire',
+        'certificates',
+        'dispatch',
+        'declarations',
+        'approvals',
+        'locks',
+        'settle',
+      ];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

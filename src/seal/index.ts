@@ -1,5 +1,6 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
+export { type DeclaredStatement, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export {
   ADMIN,
   parseApprovable,

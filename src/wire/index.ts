@@ -1,3 +1,13 @@
+export { type AdeDevice, type AdePage, parseAdeDevice, parseAdePage } from './ade/device.ts';
+export {
+  compareVersions,
+  type MachineInfo,
+  parseMachineInfo,
+  unrecognisedDevice,
+  updateRequired,
+} from './ade/machine-info.ts';
+export { oauthHeader, percent } from './ade/oauth.ts';
+export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export {
   type Authenticate,
@@ -31,6 +41,7 @@ export {
   signCms,
   verifySigned,
 } from './cms/signed.ts';
+export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
 export { parsePlist } from './plist/read.ts';
@@ -46,5 +57,6 @@ export {
   toPem,
   verifyIssuedBy,
 } from './x509/certificate.ts';
+export { CRL_REASONS, type CrlReason, type CrlRequest, makeCrl, type RevokedCertificate } from './x509/crl.ts';
 export { type IssueRequest, issueCertificate, makeCa } from './x509/issue.ts';
 export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';

@@ -15,21 +15,26 @@ import {
   registerEdge,
 } from '#edge';
 import {
+  type DeviceCa,
   dispatchReady,
+  foundStandard,
   type IntentInput,
   issuePending,
   makeCa,
   offerEnrolments,
   type StatedIntent,
   stateIntent,
+  stepDeclarations,
 } from '#fleet';
 import type { PublicKeys } from '#seal';
+import type { Phone } from '#sim';
 import { openPool, type Pool, testDatabase, tx } from '#store';
 
 /** The device plane with a true database and core's work, in one process; each part with its own role's rights. */
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
@@ -45,10 +50,19 @@ export interface DevicePlane {
     devices: readonly string[] | 'all',
     params?: IntentInput['params'],
   ): Promise<Map<string, string>>;
+  /** Core's work on declarations, until there is none left. */
+  declare(): Promise<void>;
+  /** As the database's owner, for what other parts of core do through functions of their own. */
+  asOwner(sql: string, params: readonly unknown[]): Promise<void>;
+  /** A second edge that has seen nothing yet; asks it in a phone's name. */
+  anotherEdge(): Promise<{
+    ask(phone: Phone, endpoint: string): Promise<{ status: number; body: Buffer }>;
+    close(): Promise<void>;
+  }>;
   /** States an intent as the console would, and leaves it to `dispatch`. */
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
-  dispatch(options?: { laneOpen?: boolean; changePerHour?: number }): Promise<number>;
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
   /** Core's key, for what its loops sign. */
   readonly signKey: KeyObject;
   close(): Promise<void>;
@@ -79,6 +93,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     console: openPool(database.as('console')),
     owner: openPool(database.admin, { max: 2 }),
   };
+  const owner = openPool(database.admin, { max: 1 });
   const signKey = generateKeyPairSync('ed25519').privateKey;
   const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
@@ -101,14 +116,15 @@ export async function devicePlane(): Promise<DevicePlane> {
   const identity = await registerEdge(pools.edge, dir);
   const refusals = new Refusals(pools.edge, log);
   let origin = '';
-  const edge = edgeServer({
+  const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
     ...{ secrets, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
     },
-  });
+  };
+  const edge = edgeServer(edgeDoors);
   const { server } = edge;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
@@ -122,6 +138,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     );
   return {
     url: origin,
+    ca,
     core: pools.core,
     console: pools.console,
     owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
@@ -142,12 +159,29 @@ export async function devicePlane(): Promise<DevicePlane> {
       await dispatchReady(pools.core, { signKey, laneOpen: true });
       return new Map(stated.targets.map(({ device, uuid }) => [device, uuid]));
     },
+    declare: async () => {
+      await foundStandard(pools.core, signKey);
+      while ((await stepDeclarations(pools.core, { signKey, laneOpen: true })) > 0);
+    },
+    asOwner: async (sql, params) => {
+      await owner.query(sql, params);
+    },
+    anotherEdge: async () => {
+      const { server, close } = edgeServer(edgeDoors);
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      return {
+        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `http://127.0.0.1:${port}/checkin`),
+        close,
+      };
+    },
     close: async () => {
       stopped = true;
       await signing;
       await refusals.close();
       await edge.close();
-      await Promise.all(Object.values(pools).map((pool) => pool.end()));
+      await Promise.all([owner, ...Object.values(pools)].map((pool) => pool.end()));
       await database.close();
       rmSync(dir, { recursive: true, force: true });
     },

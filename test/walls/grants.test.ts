@@ -17,6 +17,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
+      ...['adopt_certificate', 'crl', 'request_renewal'],
       ...[
         'asked',
         'authenticate',
@@ -30,6 +31,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['identify', 'next_commands', 'release', 'released'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      // enrolment
+      ...['ade_enrol', 'ade_policy'],
+      // declarations
+      ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
+      'take_statuses',
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -38,7 +44,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
+      ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
+      ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
+      ...{ 'fleet.maintenance_window': 'ISu' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -49,8 +59,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
-      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
+      'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
+      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -58,11 +70,27 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
+      // declarations: written by the console as far as columns allow, signed by core alone
+      ...{ 'fleet.declaration': 'Si', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'is' },
+      ...{ 'fleet.declared_data': 'Is', 'fleet.declared_device': 'S', 'fleet.declared_list': 's' },
+      ...{ 'fleet.declared_state': 'S', 'fleet.declared_status': 'S', 'fleet.set_declaration': 'S' },
+      ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
-      ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'fleet.set_inventory_plan', 'log.emit'],
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
+      ...[
+        'fleet.cancel_intent',
+        'fleet.offer',
+        'fleet.version_key',
+        'fleet.set_inventory_plan',
+        ...['fleet.cancel_retirement', 'fleet.request_retirement', 'fleet.desired_of'],
+        'log.emit',
+      ],
       // enrolment
-      ...['fleet.mark_personal', 'fleet.revoke_link'],
+      ...['fleet.ade_ask', 'fleet.mark_personal', 'fleet.revoke_link'],
+      // declarations
+      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
+      'fleet.set_scope',
       // what waits
       ...['fleet.cancel_all', 'fleet.hold_intent', 'fleet.recover', 'fleet.release_intent'],
     ],
@@ -74,6 +102,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
+      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -83,12 +113,20 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{
         ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'SU', 'fleet.silence': 'S', 'fleet.silence_rule': 'S' },
-        ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+        ...{
+          'fleet.inventory_change': 'S',
+          'fleet.inventory_plan': 'S',
+          'fleet.push_sent': 'S',
+          'fleet.drift': 'S',
+          'fleet.retirement': 'S',
+        },
         'fleet.push': 'ISU',
         'fleet.push_certificate': 'ISU',
         'fleet.device_group': 'ISU',
         'fleet.group_member': 'S',
       },
+      ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
+      ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
@@ -97,6 +135,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'respond.signature': 'ISU',
       'fleet.channel': 'S',
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
+      // declarations
+      ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
+      ...{ 'fleet.declared_device': 'ISU', 'fleet.declared_list': 'ISU', 'fleet.declared_state': 'S' },
+      ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
+      ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
     },
     functions: [
       ...[
@@ -109,6 +152,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.judge_silence',
           'fleet.take_inventory_turns',
           'fleet.prune_history',
+          'fleet.retire_step',
+          'fleet.judge_drift',
         ],
         'fleet.set_group_members',
         'fleet.take_touched',
@@ -120,6 +165,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       'fleet.drop_releases',
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
+      // declarations
+      ...[
+        'fleet.change_set',
+        'fleet.remove_set',
+        'fleet.set_scope',
+        'fleet.take_stale_devices',
+        'fleet.take_stale_sets',
+      ],
     ],
   },
 };

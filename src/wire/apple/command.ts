@@ -9,13 +9,16 @@ export type CommandRequest =
   | { readonly verb: 'ProfileList' }
   | { readonly verb: 'InstallProfile'; readonly payload: Uint8Array }
   | { readonly verb: 'RemoveProfile'; readonly identifier: string }
+  /** `tokens`: the JSON of Apple's TokensResponse, so that the device need not ask for it. */
+  | { readonly verb: 'DeclarativeManagement'; readonly tokens?: Uint8Array }
   | { readonly verb: 'DeviceLock' }
+  | { readonly verb: 'DeviceConfigured' }
   | { readonly verb: 'EraseDevice' };
 
 export type Verb = CommandRequest['verb'];
 export const VERBS: readonly Verb[] = [
   ...(['DeviceInformation', 'SecurityInfo', 'ProfileList', 'InstallProfile'] as const),
-  ...(['RemoveProfile', 'DeviceLock', 'EraseDevice'] as const),
+  ...(['RemoveProfile', 'DeclarativeManagement', 'DeviceLock', 'DeviceConfigured', 'EraseDevice'] as const),
 ];
 
 /** Queries that need no network-information right and return nothing personal: no number, no device name. */
@@ -49,6 +52,8 @@ function parameters(request: CommandRequest): Record<string, PlistInput> {
         throw new WireError('command', 'A profile identifier has letters, digits, dots and hyphens.');
       }
       return { Identifier: request.identifier };
+    case 'DeclarativeManagement':
+      return request.tokens === undefined ? {} : { Data: request.tokens };
     default:
       return {};
   }
