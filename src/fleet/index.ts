@@ -20,6 +20,7 @@ export {
 export { publishCrl } from './crl.ts';
 
 export * from './ddm/index.ts';
+export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
 
 export {
   type CommandRow,
