@@ -9,7 +9,7 @@ import { KeyPool, readKey } from './keys.ts';
 import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
-import { readEnrolmentProfile } from './profile.ts';
+import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
 
 /** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
@@ -28,6 +28,8 @@ export interface Behaviour {
   duplicate?: number;
   /** Executes, then loses the connection before the result is sent. */
   loseResult?: number;
+  /** Fails to get a certificate when the enrolment profile comes again. */
+  scepFailure?: number;
   /** Waits before every answer, milliseconds. */
   slowMs?: number;
 }
@@ -60,7 +62,7 @@ export class PhoneError extends Error {
 
 const spend = (
   behaviour: Behaviour,
-  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult',
+  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult' | 'scepFailure',
 ) => {
   const left = behaviour[what] ?? 0;
   if (left > 0) behaviour[what] = left - 1;
@@ -119,19 +121,7 @@ export class Phone {
   /** Enrols with a profile, however it came. */
   async install(bytes: Buffer): Promise<void> {
     const profile = readEnrolmentProfile(bytes);
-    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
-    const key = await pool.take();
-    const certificate = await scepEnrol(this.options.send, {
-      ...profile.scep,
-      key: readKey(key),
-      subject: fillSubject(profile.scep.subject, {
-        SerialNumber: this.state.serial,
-        HardwareUUID: this.state.udid,
-        ComputerName: this.state.deviceName,
-      }),
-      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
-    });
-    await this.present({ key, certificate: certificate.toString('base64') }, profile.enrolment);
+    await this.present(await this.#identify(profile), profile.enrolment);
     this.state.profiles = [profile.installed];
   }
 
@@ -150,6 +140,23 @@ export class Phone {
       this.state.identity = null;
       throw error;
     }
+  }
+
+  /** Makes a key and has it certified as the profile says. */
+  async #identify(profile: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
+    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
+    const key = await pool.take();
+    const certificate = await scepEnrol(this.options.send, {
+      ...profile.scep,
+      key: readKey(key),
+      subject: fillSubject(profile.scep.subject, {
+        SerialNumber: this.state.serial,
+        HardwareUUID: this.state.udid,
+        ComputerName: this.state.deviceName,
+      }),
+      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
+    });
+    return { key, certificate: certificate.toString('base64') };
   }
 
   #who(): PlistDict {
@@ -258,7 +265,7 @@ export class Phone {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
       if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
-      const { result, after } = this.#answer(command, user);
+      const { result, after } = await this.#answer(command, user);
       if (spend(this.behaviour, 'loseResult')) return offered;
       let said = await this.#report(result, spend(this.behaviour, 'garbage'));
       if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
@@ -287,7 +294,7 @@ export class Phone {
     return dict(decodePlist(answer.body));
   }
 
-  #answer(message: PlistDict, user: PlistDict): { result: PlistDict; after?: () => void } {
+  async #answer(message: PlistDict, user: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
     const base = { ...this.#who(), ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
@@ -295,14 +302,14 @@ export class Phone {
       return { result: { ...base, Status: 'NotNow' } };
     }
     if (spend(this.behaviour, 'commandFormatError')) return { result: { ...base, Status: 'CommandFormatError' } };
-    const outcome = this.#execute(uuid, message);
+    const outcome = await this.#execute(uuid, message);
     return {
       result: { ...base, Status: outcome.status, ...outcome.answer },
       ...(outcome.after === undefined ? {} : { after: outcome.after }),
     };
   }
 
-  #execute(uuid: string, message: PlistDict): Outcome {
+  async #execute(uuid: string, message: PlistDict): Promise<Outcome> {
     const wanted = this.behaviour.error;
     if (wanted !== undefined && wanted.times > 0) {
       wanted.times -= 1;
@@ -315,7 +322,24 @@ export class Phone {
       const data = dict(message['Command'])['Data'];
       this.#declared = data instanceof Uint8Array ? data : null;
     }
+    const renewal = enrolmentAnew(this.state, message['Command']);
+    if (renewal !== undefined) return this.#renew(renewal);
     return carryOut(this.state, requestType, message['Command']);
+  }
+
+  /** The enrolment profile came again: a new key, a new identity by SCEP, and a TokenUpdate that is signed with it. */
+  async #renew(profile: EnrolmentProfile): Promise<Outcome> {
+    if (spend(this.behaviour, 'scepFailure'))
+      return failed(22013, 'The SCEP server did not answer.', 'MCSCEPErrorDomain');
+    try {
+      this.state.identity = await this.#identify(profile);
+    } catch {
+      return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
+    }
+    const { enrollmentId } = this.state.enrolment!;
+    this.state.enrolment = { ...profile.enrolment, ...(enrollmentId === undefined ? {} : { enrollmentId }) };
+    await this.#checkIn(this.#tokenUpdate());
+    return { status: 'Acknowledged', answer: {} };
   }
 
   #report(result: PlistDict, spoiled = false): Promise<Answer> {

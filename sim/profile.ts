@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readSigned } from './cms.ts';
-import type { Enrolment, InstalledProfile } from './phone-state.ts';
+import type { Enrolment, InstalledProfile, PhoneState } from './phone-state.ts';
 import { decodePlist, dict, type PlistDict, type PlistValue, text } from './plist.ts';
 import type { SubjectParts } from './scep.ts';
 
@@ -96,6 +96,27 @@ export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
       ...(fingerprint instanceof Uint8Array ? { fingerprint } : {}),
     },
   };
+}
+
+/**
+ * The enrolment profile in an InstallProfile command, if it is the phone's own once more: the same identifier and the same
+ * address and topic. Anything else that manages is left to be refused.
+ */
+export function enrolmentAnew(state: PhoneState, command: PlistValue | undefined): EnrolmentProfile | undefined {
+  const given = dict(command);
+  if (given['RequestType'] !== 'InstallProfile' || !(given['Payload'] instanceof Uint8Array)) return undefined;
+  let profile: EnrolmentProfile;
+  try {
+    profile = readEnrolmentProfile(Buffer.from(given['Payload']));
+  } catch {
+    return undefined;
+  }
+  const { enrolment } = state;
+  const same =
+    enrolment?.profile === profile.enrolment.profile &&
+    enrolment.serverUrl === profile.enrolment.serverUrl &&
+    enrolment.topic === profile.enrolment.topic;
+  return same ? profile : undefined;
 }
 
 /** What a server may do under user enrolment, as rights: inspect and change profiles, lock, facts; never erase. */

@@ -13,6 +13,7 @@ import { check, type Route } from './route.ts';
 import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -20,9 +21,9 @@ import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
-
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -30,7 +31,9 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...certificateRoutes,
   ...intentRoutes,
+  ...profileRoutes,
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,

@@ -34,6 +34,7 @@ interface Identified {
 /** `/checkin`: every message of Apple's check-in protocol. */
 export async function checkIn(doors: DeviceDoors, signer: Certificate, body: Uint8Array): Promise<Answer> {
   const message = parseCheckIn(body);
+  await doors.turns.acquaint(signer.sha256, message.udid);
   if (message.type === 'DeclarativeManagement' && message.channel === undefined)
     return declarative(doors, signer, message);
   const { verdict, handle } = await record(doors, signer, message);

@@ -106,12 +106,15 @@ async function pkiOperation(doors: EnrolDoors, message: Uint8Array): Promise<Ans
     return answer(certRepFailure(request, registration, 'badMessageCheck'));
   }
   const id = uuidv7();
-  const { rows } = await doors.pool.query<{ id: string | null }>('select edge.request_certificate($1, $2, $3) as id', [
-    id,
-    sha256(challenge ?? ''),
-    request.csr,
-  ]);
-  if (rows[0]?.id !== id) {
+  const ask = async (procedure: 'request_certificate' | 'request_renewal') => {
+    const params = [id, sha256(challenge ?? ''), request.csr];
+    const { rows } = await doors.pool.query<{ id: string | null }>(
+      `select edge.${procedure}($1, $2, $3) as id`,
+      params,
+    );
+    return rows[0]?.id === id;
+  };
+  if (!(await ask('request_certificate')) && !(await ask('request_renewal'))) {
     doors.refusals.count('challenge');
     return answer(certRepFailure(request, registration, 'badRequest'));
   }

@@ -1,9 +1,10 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
-import { WireError } from '#wire';
+import { RESULT_BYTES, WireError } from '#wire';
 import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
+import { CrlSource } from './crl.ts';
 import { declaredData } from './declarative.ts';
 import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
@@ -32,7 +33,7 @@ interface Request {
 export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 'issuers'> & EnrolDoors;
 
 /**
- * The device plane: six routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
+ * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
  * the answer to "no command" is 200 with Content-Length 0.
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
@@ -74,6 +75,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
     return then(doors, signer, request.body);
   };
+  const crl = new CrlSource(doors.pool, doors.clock);
   return new Map<string, Route>([
     ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
     [
@@ -103,7 +105,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       '/mdm',
       {
         methods: ['PUT', 'POST'],
-        limit: MIB,
+        limit: RESULT_BYTES,
         handle: (request) =>
           request.header('content-type')?.startsWith('application/x-apple-aspen-mdm-checkin')
             ? signed(checkIn)(request)
@@ -111,6 +113,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       },
     ],
     ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
+    ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
     ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);

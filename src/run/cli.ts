@@ -10,6 +10,7 @@ import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { startProduct } from './supervisor.ts';
 
@@ -79,6 +80,8 @@ program
   .action(async (options) => {
     process.exitCode = await demo(options);
   });
+
+addSim(program, say);
 
 const drill = program.command('drill').description('attack the real stack and judge it from outside');
 drill

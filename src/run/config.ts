@@ -37,6 +37,8 @@ export interface ProcessConfig {
   readonly topic: string;
   /** Where core reaches APNs; Apple's own if it is left out. `ca`: PEM of its authority if not one of the system's. */
   readonly push?: { readonly url: string; readonly ca?: string };
+  /** Days that a device certificate counts (365), and how many before its end it is renewed (90). */
+  readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
@@ -47,7 +49,7 @@ export interface ProcessConfig {
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

@@ -6,6 +6,7 @@ import {
   Ade,
   AdeFiles,
   advanceRetirements,
+  advanceRollouts,
   askInventory,
   dispatchReady,
   expireIntents,
@@ -19,14 +20,25 @@ import {
   nudgeAgain,
   PushKeeper,
   pruneHistory,
+  publishCrl,
   READING,
   releaseSetups,
+  renewCertificates,
+  settleProfiles,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
-import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
+import {
+  contain,
+  executeCommands,
+  expireApprovals,
+  isLocked,
+  lockByHand,
+  mirrorGuards,
+  requestApproval,
+} from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
@@ -101,7 +113,15 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
-  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
+  const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
+  const crlUrl = `${config.origins.edge}/crl`;
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
+  loop('renewals', 2_000, () =>
+    renewCertificates(pool, {
+      ...{ signKey, origin: config.origins.edge, organisation: config.org, days: renewDays, now: systemClock() },
+    }),
+  );
+  loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
   await foundStandard(pool, signKey);
   loop('declarations', 300, async () =>
     stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
@@ -114,6 +134,9 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
+  const rollouts = { requestApproval, now: systemClock };
+  loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
@@ -130,6 +153,10 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  loop('releases', 60_000, async () => {
+    await pool.query('select fleet.drop_releases()');
+    return 0;
+  });
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);

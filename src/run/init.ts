@@ -23,6 +23,8 @@ export interface InstanceOptions {
   readonly demo: boolean;
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
+  /** Days of device certificates, and before their end to renew. */
+  readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
 }
@@ -81,6 +83,7 @@ export function writeConfigs(
       topic: options.topic,
       demo: options.demo,
       ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
+      ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
     };
     const file = home.config(name);

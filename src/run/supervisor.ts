@@ -156,9 +156,9 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push } = options;
+  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates } = options;
   return Object.fromEntries(
-    Object.entries({ org, portBase, founders, caps, topic, demo, edgeWorkers, push }).filter(
+    Object.entries({ org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates }).filter(
       ([, value]) => value !== undefined,
     ),
   );

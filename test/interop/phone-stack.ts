@@ -15,6 +15,7 @@ import {
   registerEdge,
 } from '#edge';
 import {
+  type DeviceCa,
   dispatchReady,
   foundStandard,
   type IntentInput,
@@ -34,6 +35,7 @@ export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
   readonly keys: PublicKeys;
+  readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
@@ -61,7 +63,7 @@ export interface DevicePlane {
   /** States an intent as the console would, and leaves it to `dispatch`. */
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
-  dispatch(options?: { laneOpen?: boolean; changePerHour?: number }): Promise<number>;
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
   /** Core's key, for what its loops sign. */
   readonly signKey: KeyObject;
   close(): Promise<void>;
@@ -138,6 +140,7 @@ export async function devicePlane(): Promise<DevicePlane> {
   return {
     url: origin,
     keys,
+    ca,
     core: pools.core,
     console: pools.console,
     owner: async <T extends object>(sql: string, params: readonly unknown[]) =>

@@ -17,6 +17,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   edge: {
     tables: {},
     functions: [
+      ...['adopt_certificate', 'crl', 'request_renewal'],
       ...[
         'asked',
         'authenticate',
@@ -43,7 +44,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
+      ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
+      ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
+      ...{ 'fleet.maintenance_window': 'ISu' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -54,7 +59,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
-      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
@@ -72,12 +77,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
         'fleet.version_key',
         'fleet.set_inventory_plan',
-        ...['fleet.cancel_retirement', 'fleet.request_retirement'],
+        ...['fleet.cancel_retirement', 'fleet.request_retirement', 'fleet.desired_of'],
         'log.emit',
       ],
       // enrolment
@@ -96,6 +102,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
@@ -110,6 +117,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.inventory_change': 'S',
           'fleet.inventory_plan': 'S',
           'fleet.push_sent': 'S',
+          'fleet.drift': 'S',
           'fleet.retirement': 'S',
         },
         'fleet.push': 'ISU',
@@ -117,6 +125,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.device_group': 'ISU',
         'fleet.group_member': 'S',
       },
+      ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
+      ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
@@ -143,6 +153,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.take_inventory_turns',
           'fleet.prune_history',
           'fleet.retire_step',
+          'fleet.judge_drift',
         ],
         'fleet.set_group_members',
         'fleet.take_touched',

@@ -36,7 +36,7 @@ export async function importNano(pool: Pool, rows: Iterable<NanoRow>, options: I
     const read = readNanoRow(row, options.issuers, options.now);
     const outcome = typeof read === 'string' ? read : await tx(pool, (t) => take(t, read, options));
     if (outcome !== 'taken') {
-      (leftOut[outcome] ??= []).push(row.id);
+      leftOut[outcome] = [...(leftOut[outcome] ?? []), row.id];
       continue;
     }
     const { topic } = (read as Incoming).tokenUpdate;
