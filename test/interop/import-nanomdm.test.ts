@@ -128,6 +128,9 @@ test('phones of a true NanoMDM are taken over and go on with the certificates th
   }
   await moved[1]!.updateToken();
 
+  const pins = await plane.owner('select from fleet.certificate where revoked_at is null and not_after > now()', []);
+  assert.equal(pins.length, 3, 'the register knows when each ends');
+
   // One certificate speaks for one device, whoever issued it; and a new one of the old authority speaks for none.
   const thief = new Phone({ ...moved[0]!.state, udid: moved[1]!.state.udid }, moved[0]!.options);
   await assert.rejects(thief.poll(), { status: 400 });

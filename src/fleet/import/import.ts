@@ -63,10 +63,10 @@ async function trustIssuers(t: Tx, { issuers, by }: ImportOptions): Promise<void
 
 async function take(t: Tx, one: Incoming, options: ImportOptions): Promise<'taken' | 'known-already'> {
   const { authenticate: said, tokenUpdate: token } = one;
-  const known = await t.query(`select from fleet.device where udid = $1 or certificate_sha256 = $2`, [
-    said.udid,
-    one.pin,
-  ]);
+  const known = await t.query(
+    `select from fleet.device where udid = $1 union all select from fleet.certificate where sha256 = $2`,
+    [said.udid, one.pin],
+  );
   if (known.rows.length > 0) return 'known-already';
   const handle = await place(t, one);
   for (const [field, value] of one.personal) {
@@ -99,10 +99,9 @@ async function place(t: Tx, one: Incoming): Promise<string> {
   for (;;) {
     const handle = newDeviceHandle();
     const { rowCount } = await t.query(
-      `insert into fleet.device (handle, state, ownership, udid, serial, model, product_name, os_version, build_version, topic,
-         push_token, push_magic, certificate_sha256, certificate_not_after, enrolled_at, token_at)
-       values ($1, 'enrolled', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, to_timestamp($13::double precision / 1000), now(), now())
-       on conflict (handle) do nothing`,
+      `insert into fleet.device (handle, ownership, udid, serial, model, product_name, os_version, build_version, topic,
+         push_token, push_magic, enrolled_at, token_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, now(), now()) on conflict (handle) do nothing`,
       [
         ...[
           handle,
@@ -114,9 +113,16 @@ async function place(t: Tx, one: Incoming): Promise<string> {
           said.osVersion,
           said.buildVersion,
         ],
-        ...[token.topic, Buffer.from(token.token), token.pushMagic, one.pin, one.notAfter ?? null],
+        ...[token.topic, Buffer.from(token.token), token.pushMagic],
       ],
     );
-    if (rowCount) return handle;
+    if (!rowCount) continue;
+    // The register of certificates follows the pin.
+    await t.query(
+      `update fleet.device set state = 'enrolled', certificate_sha256 = $2,
+         certificate_not_after = to_timestamp($3::double precision / 1000) where handle = $1`,
+      [handle, one.pin, one.notAfter ?? null],
+    );
+    return handle;
   }
 }
