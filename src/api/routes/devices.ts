@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { cancelIntent, deviceIntents, deviceTimeline, getDevice, listDevices, stateIntent } from '#fleet';
 import { requestApproval } from '#respond';
 import { tx } from '#store';
+import { ApiError } from '../error.ts';
 import { handle, page, paged, purpose, route, search, uuid } from '../route.ts';
 
 const STATES = ['offered', 'certified', 'authenticated', 'enrolled', 'checked_out', 'retired'] as const;
@@ -10,18 +11,34 @@ const VERBS = [
   'EraseDevice',
 ] as const;
 
+function readFilter(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError('bad-filter', 'The filter is not JSON.');
+  }
+}
+
 export const deviceRoutes = [
   route({
     method: 'GET',
     path: '/devices',
     summary: 'Devices by handle.',
     for: 'all',
-    query: z.strictObject({ ...page, q: search, state: z.enum(STATES).optional() }),
-    handle: async ({ doors, query: { q, state, after, limit } }) => {
+    query: z.strictObject({
+      ...{ ...page, q: search, state: z.enum(STATES).optional(), group: uuid.optional() },
+      silent: z.enum(['true', 'false']).optional(),
+      // a filter as JSON; see /fields
+      filter: z.string().max(4_000).optional(),
+    }),
+    handle: async ({ doors, query: { q, state, after, limit, group, silent, filter } }) => {
       const { devices, total } = await listDevices(doors.pool, {
         ...(q === undefined ? {} : { text: q }),
         ...(state === undefined ? {} : { state }),
         ...(after === undefined ? {} : { after }),
+        ...(group === undefined ? {} : { group }),
+        ...(filter === undefined ? {} : { filter: readFilter(filter) }),
+        silent: silent === 'true',
         limit: limit + 1,
       });
       return paged(devices, limit, total, (device) => device.handle);
