@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
-import { WireError } from '#wire';
+import { RESULT_BYTES, WireError } from '#wire';
 import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
@@ -102,7 +102,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       '/mdm',
       {
         methods: ['PUT', 'POST'],
-        limit: MIB,
+        limit: RESULT_BYTES,
         handle: (request) =>
           request.header('content-type')?.startsWith('application/x-apple-aspen-mdm-checkin')
             ? signed(checkIn)(request)

@@ -1,3 +1,4 @@
+export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
 export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
@@ -115,7 +116,7 @@ export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
-export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
+export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';
 export { addWindow, listWindows, removeWindow, type WindowRow } from './windows/store.ts';

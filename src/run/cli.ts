@@ -9,6 +9,7 @@ import { january } from './drill/january.ts';
 import { defaultHome, openHome } from './home.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { startProduct } from './supervisor.ts';
 
@@ -78,6 +79,8 @@ program
   .action(async (options) => {
     process.exitCode = await demo(options);
   });
+
+addSim(program, say);
 
 const drill = program.command('drill').description('attack the real stack and judge it from outside');
 drill

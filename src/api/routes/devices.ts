@@ -1,15 +1,22 @@
 import * as z from 'zod';
-import { cancelIntent, deviceIntents, deviceTimeline, getDevice, listDevices, stateIntent } from '#fleet';
+import {
+  type CommandParams,
+  cancelIntent,
+  deviceIntents,
+  deviceTimeline,
+  getDevice,
+  listDevices,
+  stateIntent,
+  VERB_NAMES,
+  type Verb,
+} from '#fleet';
 import { requestApproval } from '#respond';
 import { tx } from '#store';
 import { ApiError } from '../error.ts';
 import { handle, page, paged, purpose, route, search, uuid } from '../route.ts';
 
 const STATES = ['offered', 'certified', 'authenticated', 'enrolled', 'checked_out', 'retired'] as const;
-const VERBS = [
-  ...['DeviceInformation', 'SecurityInfo', 'ProfileList', 'InstallProfile', 'RemoveProfile', 'DeviceLock'],
-  'EraseDevice',
-] as const;
+const VERBS = VERB_NAMES as readonly [Verb, ...Verb[]];
 
 function readFilter(text: string): unknown {
   try {
@@ -62,7 +69,7 @@ export const deviceRoutes = [
   route({
     method: 'POST',
     path: '/intents',
-    summary: 'States what should be done with devices. What destroys waits for two people.',
+    summary: 'States what should be done with devices. What destroys, locates or is raw waits for two people.',
     for: ['administrator'],
     body: z.strictObject({
       verb: z.enum(VERBS),
@@ -73,6 +80,12 @@ export const deviceRoutes = [
           .max(512 * 1024)
           .optional(),
         identifier: z.string().min(1).max(255).optional(),
+        plist: z
+          .string()
+          .max(64 * 1024)
+          .optional(),
+        args: z.record(z.string().max(64), z.json()).optional(),
+        channel: z.number().int().positive().optional(),
       }),
       purpose,
       emergency: purpose.optional(),
@@ -80,9 +93,9 @@ export const deviceRoutes = [
     handle: async ({ doors, session, body: { verb, devices, params, purpose: why, emergency } }) =>
       tx(doors.pool, async (t) => {
         const stated = await stateIntent(t, {
-          verb: verb as Parameters<typeof stateIntent>[1]['verb'],
+          verb,
           devices,
-          params: params as { profile?: string; identifier?: string },
+          params: params as CommandParams,
           requester: session.admin,
           purpose: why,
           now: doors.now(),
