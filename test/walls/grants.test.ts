@@ -32,7 +32,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       // enrolment
-      ...['ade_enrol', 'ade_policy'],
+      ...['ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       'take_statuses',
@@ -59,10 +59,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
-      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S' },
+      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -83,7 +83,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.offer',
         'fleet.version_key',
         'fleet.set_inventory_plan',
-        ...['fleet.cancel_retirement', 'fleet.request_retirement'],
+        ...['fleet.cancel_retirement', 'fleet.request_retirement', 'fleet.desired_of'],
         'log.emit',
       ],
       // enrolment
@@ -103,7 +103,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       'api.session': 'su',
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
-      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
+      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -117,6 +117,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.inventory_change': 'S',
           'fleet.inventory_plan': 'S',
           'fleet.push_sent': 'S',
+          'fleet.drift': 'S',
           'fleet.retirement': 'S',
         },
         'fleet.push': 'ISU',
@@ -152,6 +153,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.take_inventory_turns',
           'fleet.prune_history',
           'fleet.retire_step',
+          'fleet.judge_drift',
         ],
         'fleet.set_group_members',
         'fleet.take_touched',
@@ -162,6 +164,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.prepare_days',
       ],
       'fleet.drop_releases',
+      ...['fleet.import_sealed', 'fleet.import_version'],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
       // declarations
       ...[
