@@ -9,7 +9,7 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['t', '/retirements', 'Retirements'],
   ['e', '/enrolment', 'Enrolment'],
   ['f', '/profiles', 'Profiles'],
-  ['r', '/rollouts', 'Rollouts'],
+  ['u', '/rollouts', 'Rollouts'],
   ['q', '/queue', 'Queue'],
   ['p', '/people', 'People'],
   ['a', '/alerts', 'Alerts'],
