@@ -24,6 +24,19 @@ export { type Answer, type Line, openLine, type Send } from './http.ts';
 export { type Hit, Hunter, type Searched } from './hunt.ts';
 export { KeyPool } from './keys.ts';
 export {
+  type Misbehaviour,
+  mayAim,
+  newAuthority,
+  profileOf,
+  type RawServer,
+  readMisbehaviour,
+  SimError,
+  type SimOptions,
+  type SimSummary,
+  signsIdentities,
+  simulate,
+} from './load/index.ts';
+export {
   type AssertionOptions,
   assert,
   assertion,

@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
-import { WireError } from '#wire';
+import { RESULT_BYTES, WireError } from '#wire';
 import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
@@ -10,6 +10,7 @@ import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
 import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
+import { Issuers } from './issuers.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
 
@@ -29,7 +30,7 @@ interface Request {
 }
 
 /** What the device plane needs from outside. */
-export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared'> & EnrolDoors;
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 'issuers'> & EnrolDoors;
 
 /**
  * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
@@ -39,8 +40,9 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   const turns = new Turns(given.pool, given.log);
   const deliveries = new Deliveries(given);
   const declared = new Declared(given.pool, given.keys);
+  const issuers = new Issuers(given.pool, given.log);
   // Not spread: the origin of a test's server is known only after it listens.
-  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared });
+  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
   const routes = table(doors);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
@@ -61,6 +63,7 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
     close: async () => {
       server.close();
       server.closeAllConnections();
+      issuers.close();
       await turns.close();
     },
   };
@@ -102,7 +105,7 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       '/mdm',
       {
         methods: ['PUT', 'POST'],
-        limit: MIB,
+        limit: RESULT_BYTES,
         handle: (request) =>
           request.header('content-type')?.startsWith('application/x-apple-aspen-mdm-checkin')
             ? signed(checkIn)(request)

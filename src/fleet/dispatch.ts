@@ -3,7 +3,7 @@ import { fromBase64url, sha256, toBase64url } from '#base';
 import { emit } from '#log';
 import { type Permit, signDelivery } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
-import { buildCommand, type Verb } from '#wire';
+import { buildCommand, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
 import { fanOut } from './fan-out.ts';
@@ -12,7 +12,7 @@ import { personalDevices } from './ownership.ts';
 import { wantPush } from './push/push.ts';
 import { placeFirst, type Queued, supersede } from './supersede.ts';
 import { CONTAINING } from './supersede-rules.ts';
-import { type CommandParams, commandRequest, isDangerous, keyOf, RISK } from './verbs.ts';
+import { alwaysTwo, type CommandParams, commandRequest, isDangerous, keyOf, LOCKING, RISK } from './verbs.ts';
 import { splitByWindow } from './windows/split.ts';
 
 interface IntentRow {
@@ -136,14 +136,14 @@ async function dropRecovered(t: Tx, { id, verb, requester }: Queued): Promise<vo
 
 /** Why an intent that claims to need nobody's approval must not run, or undefined. */
 async function unfit(t: Tx, intent: IntentRow): Promise<string | undefined> {
-  if (intent.verb === 'EraseDevice' || isDangerous(intent.verb, intent.params)) return 'approval-missing';
-  if (intent.verb !== 'DeviceLock') return undefined;
+  if (alwaysTwo(intent.verb) || isDangerous(intent.verb, intent.params)) return 'approval-missing';
+  if (!LOCKING.includes(intent.verb)) return undefined;
   if (intent.scope !== null) return 'approval-missing';
   const { rows } = await t.query<{ used: number }>(
     `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
-     where requester = $1 and verb = 'DeviceLock' and approval_id is null and state = 'dispatched'
+     where requester = $1 and verb = any($2) and approval_id is null and state = 'dispatched'
        and dispatched_at > now() - interval '1 hour'`,
-    [intent.requester],
+    [intent.requester, LOCKING],
   );
   return rows[0]!.used + intent.targets.length > 5 ? 'approval-missing' : undefined;
 }
@@ -197,25 +197,27 @@ async function queue(
   permits: ReadonlyMap<string, Permit>,
 ): Promise<number> {
   const request = commandRequest(intent.verb, intent.params);
+  const verb = requestTypeOf(request);
   const key = keyOf(intent.verb, intent.params);
   let queued = 0;
   for (const { device, uuid } of intent.targets) {
     const body = buildCommand(uuid, request);
-    const delivery = { device, uuid, verb: intent.verb, body: toBase64url(sha256(body)) };
+    const delivery = { device, uuid, verb, body: toBase64url(sha256(body)) };
     const signature = Buffer.from(fromBase64url(signDelivery(signKey, delivery)));
     // The fixed uuid makes a repeated dispatch harmless.
     const { rowCount } = await t.query(
-      `insert into fleet.command (uuid, device_id, intent_id, request_type, body, signature, permit, key)
-       select $1, id, $2, $3, $4, $5, $6, $8 from fleet.device where handle = $7 and state = 'enrolled'
+      `insert into fleet.command (uuid, device_id, intent_id, request_type, body, signature, permit, key, channel_id)
+       select $1, id, $2, $3, $4, $5, $6, $8, $9 from fleet.device d where handle = $7 and state = 'enrolled'
+         and ($9::bigint is null or exists (select from fleet.channel h where h.id = $9 and h.device_id = d.id and h.state = 'enabled'))
        on conflict (uuid) do nothing`,
       [
         uuid,
         intent.id,
-        intent.verb,
+        verb,
         body,
         signature,
         permits.has(uuid) ? JSON.stringify(permits.get(uuid)) : null,
-        ...[device, key],
+        ...[device, key, intent.params.channel ?? null],
       ],
     );
     if (!rowCount) continue;
@@ -224,7 +226,7 @@ async function queue(
       kind: 'command.queued',
       actor: intent.requester,
       device,
-      detail: { intent: intent.id, command: uuid, verb: intent.verb },
+      detail: { intent: intent.id, command: uuid, verb },
     });
   }
   await afterwards(t, intent);

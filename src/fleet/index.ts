@@ -1,5 +1,6 @@
+export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
-export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
@@ -43,6 +44,8 @@ export {
   previewFilter,
   saveGroup,
 } from './groups/group.ts';
+export { type ImportOptions, type ImportReport, importNano } from './import/import.ts';
+export type { LeftOut, NanoRow } from './import/nanomdm.ts';
 export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,
@@ -115,7 +118,7 @@ export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
-export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
+export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';
 export { addWindow, listWindows, removeWindow, type WindowRow } from './windows/store.ts';

@@ -153,6 +153,10 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  loop('releases', 60_000, async () => {
+    await pool.query('select fleet.drop_releases()');
+    return 0;
+  });
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);

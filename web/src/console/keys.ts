@@ -4,6 +4,9 @@ import { go } from './router.ts';
 export const JUMPS: readonly (readonly [key: string, path: string, label: string])[] = [
   ['o', '/', 'Overview'],
   ['d', '/devices', 'Devices'],
+  ['r', '/groups', 'Groups'],
+  ['c', '/compliance', 'Compliance'],
+  ['t', '/retirements', 'Retirements'],
   ['e', '/enrolment', 'Enrolment'],
   ['p', '/people', 'People'],
   ['a', '/alerts', 'Alerts'],
