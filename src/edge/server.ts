@@ -10,6 +10,7 @@ import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
 import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
+import { Issuers } from './issuers.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
 
@@ -29,7 +30,7 @@ interface Request {
 }
 
 /** What the device plane needs from outside. */
-export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared'> & EnrolDoors;
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 'issuers'> & EnrolDoors;
 
 /**
  * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
@@ -39,28 +40,37 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   const turns = new Turns(given.pool, given.log);
   const deliveries = new Deliveries(given);
   const declared = new Declared(given.pool, given.keys);
+  const issuers = new Issuers(given.pool, given.log);
   // Not spread: the origin of a test's server is known only after it listens.
-  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared });
+  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
   const routes = table(doors);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
     requestTimeout: 30_000,
     headersTimeout: 10_000,
     keepAliveTimeout: 75_000,
+    // Node looks for slow requests every 30 s unless told otherwise: that long a slow one would keep its place.
+    connectionsCheckingInterval: 2_000,
   });
   server.maxConnections = 4_000;
   server.on('request', (request, response) => {
     void serve(doors, routes, request, response);
   });
-  server.on('clientError', (_error, socket) => {
-    doors.refusals.count('message');
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  // One connection more than there may be: closed at once, and counted with those that keep the places.
+  server.on('drop', () => doors.refusals.count('too-slow'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    doors.refusals.count(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'too-slow' : 'message');
+    const bad = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+    // Destroyed, not only ended: whoever never closes its side would keep its place.
+    if (socket.writable) socket.end(bad, () => socket.destroy());
+    else socket.destroy();
   });
   return {
     server,
     close: async () => {
       server.close();
       server.closeAllConnections();
+      issuers.close();
       await turns.close();
     },
   };

@@ -7,6 +7,7 @@ import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { january } from './drill/january.ts';
 import { defaultHome, openHome } from './home.ts';
+import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
 import { addSim } from './sim-command.ts';
@@ -116,6 +117,20 @@ for (const [name, args] of [
         : runDrill(first as string, second as Parameters<typeof runDrill>[1]);
     });
 }
+
+program
+  .command('import-fleet')
+  .description('take devices over from NanoMDM, so that none enrols anew')
+  .argument('<source...>', 'its PostgreSQL (postgres://…), or files with one JSON object a line')
+  .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
+  .option('--json', 'one JSON object', false)
+  .option('--home <dir>', 'instance directory')
+  .action(async (sources: string[], options: { ca: string; json: boolean; home?: string }) => {
+    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca);
+    if (options.json) say(JSON.stringify(report));
+    else for (const line of importLines(report)) say(line);
+    if (report.imported === 0) process.exitCode = 1;
+  });
 
 program
   .command('import')

@@ -34,6 +34,7 @@ import { openPool, type Pool, testDatabase, tx } from '#store';
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly keys: PublicKeys;
   readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
@@ -138,6 +139,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     );
   return {
     url: origin,
+    keys,
     ca,
     core: pools.core,
     console: pools.console,

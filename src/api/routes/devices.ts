@@ -12,10 +12,19 @@ import {
 } from '#fleet';
 import { requestApproval } from '#respond';
 import { tx } from '#store';
+import { ApiError } from '../error.ts';
 import { handle, page, paged, purpose, route, search, uuid } from '../route.ts';
 
 const STATES = ['offered', 'certified', 'authenticated', 'enrolled', 'checked_out', 'retired'] as const;
 const VERBS = VERB_NAMES as readonly [Verb, ...Verb[]];
+
+function readFilter(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError('bad-filter', 'The filter is not JSON.');
+  }
+}
 
 export const deviceRoutes = [
   route({
@@ -23,12 +32,20 @@ export const deviceRoutes = [
     path: '/devices',
     summary: 'Devices by handle.',
     for: 'all',
-    query: z.strictObject({ ...page, q: search, state: z.enum(STATES).optional() }),
-    handle: async ({ doors, query: { q, state, after, limit } }) => {
+    query: z.strictObject({
+      ...{ ...page, q: search, state: z.enum(STATES).optional(), group: uuid.optional() },
+      silent: z.enum(['true', 'false']).optional(),
+      // a filter as JSON; see /fields
+      filter: z.string().max(4_000).optional(),
+    }),
+    handle: async ({ doors, query: { q, state, after, limit, group, silent, filter } }) => {
       const { devices, total } = await listDevices(doors.pool, {
         ...(q === undefined ? {} : { text: q }),
         ...(state === undefined ? {} : { state }),
         ...(after === undefined ? {} : { after }),
+        ...(group === undefined ? {} : { group }),
+        ...(filter === undefined ? {} : { filter: readFilter(filter) }),
+        silent: silent === 'true',
         limit: limit + 1,
       });
       return paged(devices, limit, total, (device) => device.handle);
