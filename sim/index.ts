@@ -3,6 +3,7 @@
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
 
+export { newExtras, type PhoneExtras } from './commands-more.ts';
 export {
   DDM_KINDS,
   type DdmBehaviour,
