@@ -5,6 +5,7 @@ export { IdentityProvider, type IdpFault, type IdpUser } from './identity-provid
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
 
+export { newExtras, type PhoneExtras } from './commands-more.ts';
 export {
   DDM_KINDS,
   type DdmBehaviour,

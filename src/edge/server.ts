@@ -56,14 +56,21 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
     requestTimeout: 30_000,
     headersTimeout: 10_000,
     keepAliveTimeout: 75_000,
+    // Node looks for slow requests every 30 s unless told otherwise: that long a slow one would keep its place.
+    connectionsCheckingInterval: 2_000,
   });
   server.maxConnections = 4_000;
   server.on('request', (request, response) => {
     void serve(doors, routes, request, response);
   });
-  server.on('clientError', (_error, socket) => {
-    doors.refusals.count('message');
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  // One connection more than there may be: closed at once, and counted with those that keep the places.
+  server.on('drop', () => doors.refusals.count('too-slow'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    doors.refusals.count(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'too-slow' : 'message');
+    const bad = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+    // Destroyed, not only ended: whoever never closes its side would keep its place.
+    if (socket.writable) socket.end(bad, () => socket.destroy());
+    else socket.destroy();
   });
   return {
     server,
