@@ -1,6 +1,6 @@
 export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
-export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
@@ -44,6 +44,8 @@ export {
   previewFilter,
   saveGroup,
 } from './groups/group.ts';
+export { type ImportOptions, type ImportReport, importNano } from './import/import.ts';
+export type { LeftOut, NanoRow } from './import/nanomdm.ts';
 export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
 import {
+  type AccountSettings,
   DEFAULT_POLICY,
   edgeServer,
   makeEdgeSecrets,
@@ -34,6 +35,7 @@ import { openPool, type Pool, testDatabase, tx } from '#store';
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly keys: PublicKeys;
   readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
@@ -84,7 +86,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject, release: string): Public
   };
 }
 
-export async function devicePlane(): Promise<DevicePlane> {
+export async function devicePlane(options: { account?: AccountSettings } = {}): Promise<DevicePlane> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'btz-edge-'));
   const pools = {
@@ -119,6 +121,7 @@ export async function devicePlane(): Promise<DevicePlane> {
   const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
     ...{ secrets, policy: DEFAULT_POLICY },
+    ...(options.account === undefined ? {} : { account: options.account }),
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
@@ -138,6 +141,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     );
   return {
     url: origin,
+    keys,
     ca,
     core: pools.core,
     console: pools.console,

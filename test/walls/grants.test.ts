@@ -32,7 +32,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       // enrolment
-      ...['ade_enrol', 'ade_policy'],
+      ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       'take_statuses',
@@ -62,7 +62,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S' },
+      'fleet.account': 's',
+      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -103,7 +104,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       'api.session': 'su',
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
-      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
+      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -164,6 +165,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.prepare_days',
       ],
       'fleet.drop_releases',
+      ...['fleet.import_sealed', 'fleet.import_version'],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
       // declarations
       ...[
