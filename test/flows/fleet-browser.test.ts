@@ -50,7 +50,7 @@ test('an administrator filters, saves a group, makes a rule and retires a device
   await page.getByText('the rule asks for: at least 19').first().waitFor();
   findings.push(...(await ada.inspect(page, 'fleet-compliance')));
 
-  const device = await page.locator('.command a').first().innerText();
+  const device = (await page.locator('.command a').first().textContent()) ?? '';
   await page.getByRole('link', { name: device }).click();
   await page.getByRole('heading', { level: 1, name: device }).waitFor();
   await page.getByText('the rule asks for: at least 19').waitFor();
