@@ -3,7 +3,8 @@ export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
-export { type DeviceCa, loadCa, makeCa } from './ca.ts';
+export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
+export type { Pkcs11Key } from './ca-token.ts';
 export {
   type ComplianceRule,
   complianceOf,

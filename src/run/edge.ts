@@ -41,7 +41,12 @@ async function run(): Promise<void> {
   const edge = edgeServer({
     ...{ pool, keys, identity, ca: identity.ca, clock: systemClock, log: logger, refusals, allowLegacy: true },
     ...{ secrets, policy: { ...DEFAULT_POLICY, ...config.devicePolicy } },
-    ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
+    ...{
+      origin: config.origins.edge,
+      organisation: config.org,
+      topic: config.topic,
+      signProfiles: config.signProfiles ?? true,
+    },
   });
   edge.server.listen(http.port, http.host);
   await once(edge.server, 'listening');

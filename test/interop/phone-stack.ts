@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
 import {
   DEFAULT_POLICY,
+  type EdgeDoors,
   edgeServer,
   makeEdgeSecrets,
   makeRegistrationKey,
@@ -84,7 +85,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject, release: string): Public
   };
 }
 
-export async function devicePlane(): Promise<DevicePlane> {
+export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<DevicePlane> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'btz-edge-'));
   const pools = {
@@ -120,6 +121,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
     ...{ secrets, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
+    ...given,
     get origin() {
       return origin;
     },
