@@ -1,8 +1,11 @@
+export { type AccountEnrolment, enrolAccount, plainWebView } from './account.ts';
+export { IdentityProvider, type IdpFault, type IdpUser } from './identity-provider.ts';
 /**
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
 
+export { newExtras, type PhoneExtras } from './commands-more.ts';
 export {
   DDM_KINDS,
   type DdmBehaviour,
@@ -23,6 +26,19 @@ export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';
 export { type Hit, Hunter, type Searched } from './hunt.ts';
 export { KeyPool } from './keys.ts';
+export {
+  type Misbehaviour,
+  mayAim,
+  newAuthority,
+  profileOf,
+  type RawServer,
+  readMisbehaviour,
+  SimError,
+  type SimOptions,
+  type SimSummary,
+  signsIdentities,
+  simulate,
+} from './load/index.ts';
 export {
   type AssertionOptions,
   assert,

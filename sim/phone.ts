@@ -1,12 +1,13 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
-import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { carryOut, garbage } from './commands.ts';
 import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
 import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
-import type { PhoneState } from './phone-state.ts';
+import { failed, type Outcome } from './outcome.ts';
+import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
@@ -121,8 +122,14 @@ export class Phone {
   /** Enrols with a profile, however it came. */
   async install(bytes: Buffer): Promise<void> {
     const profile = readEnrolmentProfile(bytes);
-    this.state.identity = await this.#identify(profile);
-    this.state.enrolment = profile.enrolment;
+    await this.present(await this.#identify(profile), profile.enrolment);
+    this.state.profiles = [profile.installed];
+  }
+
+  /** Introduces itself to a server with an identity that it got somehow: Authenticate, TokenUpdate. */
+  async present(identity: NonNullable<PhoneState['identity']>, enrolment: Enrolment): Promise<void> {
+    this.state.identity = identity;
+    this.state.enrolment = enrolment;
     // What an earlier enrolment declared is gone.
     Object.assign(this.ddm.state, newDdmState());
     try {
@@ -134,7 +141,6 @@ export class Phone {
       this.state.identity = null;
       throw error;
     }
-    this.state.profiles = [profile.installed];
   }
 
   /** Makes a key and has it certified as the profile says. */

@@ -21,9 +21,9 @@ import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
-
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -33,6 +33,7 @@ export const ROUTES: readonly Route[] = [
   ...deviceRoutes,
   ...certificateRoutes,
   ...intentRoutes,
+  ...profileRoutes,
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,

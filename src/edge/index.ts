@@ -1,3 +1,4 @@
+export { type AccountSettings, checkAccountSettings, readAccountSettings } from './account/settings.ts';
 export { DEFAULT_POLICY, type DevicePolicy } from './check-ins.ts';
 export { EdgeError } from './error.ts';
 export { type Refusal, Refusals } from './refusals.ts';

@@ -1,5 +1,6 @@
+export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
-export { type AdePolicy, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
@@ -20,6 +21,7 @@ export {
 export { publishCrl } from './crl.ts';
 
 export * from './ddm/index.ts';
+export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
 
 export {
   type CommandRow,
@@ -43,6 +45,8 @@ export {
   previewFilter,
   saveGroup,
 } from './groups/group.ts';
+export { type ImportOptions, type ImportReport, importNano } from './import/import.ts';
+export type { LeftOut, NanoRow } from './import/nanomdm.ts';
 export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,
@@ -69,6 +73,19 @@ export {
   releaseIntent,
 } from './pending.ts';
 export { checkProfile } from './profile.ts';
+export type { Consequence } from './profiles/consequences.ts';
+export type { KeyChange, PayloadChange } from './profiles/diff.ts';
+export {
+  assignProfile,
+  type DryRun,
+  diffVersions,
+  dryRun,
+  getProfile,
+  listProfiles,
+  type ProfileRow,
+  storeProfile,
+  unassignProfile,
+} from './profiles/library.ts';
 export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
@@ -97,8 +114,13 @@ export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
 export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
+export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
+export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
+export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
-export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
+export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';
+export { addWindow, listWindows, removeWindow, type WindowRow } from './windows/store.ts';
+export type { MaintenanceWindow } from './windows/window.ts';

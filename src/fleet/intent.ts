@@ -2,11 +2,21 @@ import { HANDLE, type Json, sha256, toBase64url, uuidv7 } from '#base';
 import { emit } from '#log';
 import type { CommandSet } from '#seal';
 import type { Tx } from '#store';
-import { buildCommand, type CommandRequest, type Verb } from '#wire';
+import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
+import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
-import { type CommandParams, commandRequest, RISK, type Risk } from './verbs.ts';
+import {
+  alwaysTwo,
+  type CommandParams,
+  commandRequest,
+  isDangerous,
+  LOCKING,
+  oneByOne,
+  RISK,
+  type Risk,
+} from './verbs.ts';
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
 const LOCKS_PER_HOUR = 5;
@@ -18,7 +28,7 @@ const MOST_APPROVED = 1_000;
 const APPROVAL_TTL_MS = 24 * 3_600_000;
 const DAY_MS = 86_400_000;
 /** How long something waits for a device that does not come, in days. A lost phone may turn up late. */
-const WAITS_DAYS: Readonly<Record<Risk, number>> = { read: 7, change: 30, lock: 90, destroy: 90 };
+const WAITS_DAYS: Readonly<Record<Risk, number>> = { read: 7, change: 30, lock: 90, locate: 7, destroy: 90, raw: 7 };
 
 /** Which devices a command to many is for: all that are enrolled when it is dispatched, or those that are named. */
 export type Scope = { readonly all: true } | { readonly devices: readonly string[] };
@@ -60,19 +70,25 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (purpose.length < 5 || purpose.length > 200) {
     throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
   }
-  const single = risk === 'lock' || risk === 'destroy';
+  const dangerous = isDangerous(input.verb, input.params);
+  const single = oneByOne(input.verb) || dangerous;
   if (single && (devices === 'all' || devices.length > MOST_APPROVED)) {
-    throw new FleetError('too-many', `Locking and erasing name their devices, at most ${MOST_APPROVED} at a time.`);
+    throw new FleetError(
+      'too-many',
+      `What two people must agree to names its devices, at most ${MOST_APPROVED} at a time.`,
+    );
   }
   if (devices !== 'all') await allEnrolled(t, devices);
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
+  if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =
     devices === 'all' ? { all: true } : !single && devices.length > MOST_SINGLE ? { devices } : undefined;
   const targets =
     scope === undefined ? (devices as readonly string[]).map((device) => ({ device, uuid: uuidv7(input.now) })) : [];
-  const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
+  const needsTwo =
+    alwaysTwo(input.verb) || dangerous || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
   const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
   const count = devices === 'all' ? await countEnrolled(t) : devices.length;
   const held = needsTwo ? undefined : await heldByBrake(t, input, risk, count);
@@ -142,9 +158,9 @@ async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<b
   await t.query('select pg_advisory_xact_lock(hashtext($1))', [`lock ${input.requester}`]);
   const { rows } = await t.query<{ used: number }>(
     `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
-     where requester = $1 and verb = 'DeviceLock' and approval_id is null and created_at > now() - interval '1 hour'
+     where requester = $1 and verb = any($2) and approval_id is null and created_at > now() - interval '1 hour'
        and state in ('ready', 'dispatched')`,
-    [input.requester],
+    [input.requester, LOCKING],
   );
   return rows[0]!.used + count <= LOCKS_PER_HOUR;
 }
@@ -159,7 +175,7 @@ function approvalFor(
     v: 1,
     op: 'command',
     id: uuidv7(input.now),
-    verb: input.verb,
+    verb: requestTypeOf(request),
     commands: targets.map(({ device, uuid }) => ({
       device,
       uuid,

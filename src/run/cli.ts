@@ -2,13 +2,16 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { BartizanError } from '#base';
+import { type AccountOptions, setAccount } from './account.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { january } from './drill/january.ts';
 import { defaultHome, openHome } from './home.ts';
+import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { startProduct } from './supervisor.ts';
 
@@ -79,6 +82,8 @@ program
     process.exitCode = await demo(options);
   });
 
+addSim(program, say);
+
 const drill = program.command('drill').description('attack the real stack and judge it from outside');
 drill
   .command('list')
@@ -113,6 +118,35 @@ for (const [name, args] of [
         : runDrill(first as string, second as Parameters<typeof runDrill>[1]);
     });
 }
+
+program
+  .command('account')
+  .description('let holders enrol their own devices by signing in at your identity provider (OpenID Connect)')
+  .requiredOption('--issuer <url>', 'issuer, exactly as its discovery document says')
+  .requiredOption('--client-id <id>', 'our client there; its redirect address is <edge>/account/signed-in')
+  .option('--client-secret-file <file>', 'file with the client’s secret')
+  .option('--account-claim <name>', 'claim with the Managed Apple Account', 'email')
+  .option('--handle-claim <name>', 'claim with the person’s handle, if your provider knows it')
+  .option('--home <dir>', 'instance directory')
+  .action((options: AccountOptions & { home?: string }) => {
+    const home = openHome(options.home ?? defaultHome());
+    setAccount(home, options);
+    say('Written. Restart Bartizan, then let your domain’s /.well-known/com.apple.remotemanagement lead to the edge.');
+  });
+
+program
+  .command('import-fleet')
+  .description('take devices over from NanoMDM, so that none enrols anew')
+  .argument('<source...>', 'its PostgreSQL (postgres://…), or files with one JSON object a line')
+  .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
+  .option('--json', 'one JSON object', false)
+  .option('--home <dir>', 'instance directory')
+  .action(async (sources: string[], options: { ca: string; json: boolean; home?: string }) => {
+    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca);
+    if (options.json) say(JSON.stringify(report));
+    else for (const line of importLines(report)) say(line);
+    if (report.imported === 0) process.exitCode = 1;
+  });
 
 program
   .command('import')

@@ -6,6 +6,7 @@ import {
   Ade,
   AdeFiles,
   advanceRetirements,
+  advanceRollouts,
   askInventory,
   dispatchReady,
   expireIntents,
@@ -25,12 +26,21 @@ import {
   READING,
   releaseSetups,
   renewCertificates,
+  settleProfiles,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
-import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
+import {
+  contain,
+  executeCommands,
+  expireApprovals,
+  isLocked,
+  lockByHand,
+  mirrorGuards,
+  requestApproval,
+} from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
@@ -127,6 +137,9 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
+  const rollouts = { requestApproval, now: systemClock };
+  loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
@@ -143,6 +156,10 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  loop('releases', 60_000, async () => {
+    await pool.query('select fleet.drop_releases()');
+    return 0;
+  });
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);

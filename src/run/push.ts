@@ -36,7 +36,8 @@ function coreConfig(home: Home): ProcessConfig & { readonly database: NonNullabl
   throw new RunError('not-founded', 'This installation was never started. Start it first.');
 }
 
-async function withDatabase<T>(home: Home, work: (pool: Pool, config: ProcessConfig) => Promise<T>): Promise<T> {
+/** Works on a running installation's database with core's rights, from the command line. */
+export async function withDatabase<T>(home: Home, work: (pool: Pool, config: ProcessConfig) => Promise<T>): Promise<T> {
   const config = coreConfig(home);
   const pool = openPool(config.database, { max: 1, name: 'bartizan push' });
   try {

@@ -9,6 +9,7 @@ export {
 export { oauthHeader, percent } from './ade/oauth.ts';
 export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
+export { INVENTORY_KINDS, type InventoryKind } from './apple/answers.ts';
 export {
   type Authenticate,
   CHECK_IN_BYTES,
@@ -19,7 +20,23 @@ export {
   type TokenUpdate,
 } from './apple/check-in.ts';
 export { bootstrapTokenAnswer, digestChallengeAnswer, tokenAnswer } from './apple/check-in-answers.ts';
-export { buildCommand, type CommandRequest, VERBS, type Verb } from './apple/command.ts';
+export {
+  buildCommand,
+  type CommandArgs,
+  type CommandRequest,
+  permitReason,
+  requestTypeOf,
+  VERBS,
+  type Verb,
+} from './apple/command.ts';
+export {
+  COMMANDS,
+  type CommandRisk,
+  type CommandSpec,
+  commandSpec,
+  RIGHTS,
+  type TypedVerb,
+} from './apple/command-set.ts';
 export {
   ACCESS_RIGHTS,
   type EnrolmentProfile,
@@ -28,7 +45,7 @@ export {
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
-export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
+export { type CommandResult, parseCommandResult, RESULT_BYTES, STATUSES, type Status } from './apple/result.ts';
 export type { Speaker, UserChannel } from './apple/speaker.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';

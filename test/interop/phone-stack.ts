@@ -35,6 +35,7 @@ import { openPool, type Pool, testDatabase, tx } from '#store';
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly keys: PublicKeys;
   readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
@@ -63,7 +64,7 @@ export interface DevicePlane {
   /** States an intent as the console would, and leaves it to `dispatch`. */
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
-  dispatch(options?: { laneOpen?: boolean; changePerHour?: number }): Promise<number>;
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
   /** Core's key, for what its loops sign. */
   readonly signKey: KeyObject;
   close(): Promise<void>;
@@ -140,6 +141,7 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<Devic
     );
   return {
     url: origin,
+    keys,
     ca,
     core: pools.core,
     console: pools.console,

@@ -32,7 +32,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       // enrolment
-      ...['ade_enrol', 'ade_policy'],
+      ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       'take_statuses',
@@ -46,6 +46,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
+      ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
+      ...{ 'fleet.maintenance_window': 'ISu' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -56,10 +59,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
-      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
+      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S' },
+      'fleet.account': 's',
+      ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -80,7 +84,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.offer',
         'fleet.version_key',
         'fleet.set_inventory_plan',
-        ...['fleet.cancel_retirement', 'fleet.request_retirement'],
+        ...['fleet.cancel_retirement', 'fleet.request_retirement', 'fleet.desired_of'],
         'log.emit',
       ],
       // enrolment
@@ -100,7 +104,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       'api.session': 'su',
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
-      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU' },
+      ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -114,6 +118,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.inventory_change': 'S',
           'fleet.inventory_plan': 'S',
           'fleet.push_sent': 'S',
+          'fleet.drift': 'S',
           'fleet.retirement': 'S',
         },
         'fleet.push': 'ISU',
@@ -121,6 +126,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.device_group': 'ISU',
         'fleet.group_member': 'S',
       },
+      ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
+      ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
@@ -147,6 +154,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.take_inventory_turns',
           'fleet.prune_history',
           'fleet.retire_step',
+          'fleet.judge_drift',
         ],
         'fleet.set_group_members',
         'fleet.take_touched',
@@ -157,6 +165,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.prepare_days',
       ],
       'fleet.drop_releases',
+      ...['fleet.import_sealed', 'fleet.import_version'],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
       // declarations
       ...[

@@ -2,7 +2,7 @@ import { Sealed } from '#base';
 import type { Plist, PlistDict } from '../plist/value.ts';
 
 /** What a message may say of a person, or the secrets of a device. They leave the parser sealed or not at all. */
-export const PERSONAL_FIELDS = ['device-name', 'unlock-token', 'bootstrap-token'] as const;
+export const PERSONAL_FIELDS = ['device-name', 'location', 'unlock-token', 'bootstrap-token'] as const;
 export type PersonalField = (typeof PERSONAL_FIELDS)[number];
 export type Personal = ReadonlyMap<PersonalField, Sealed<string>>;
 
@@ -15,6 +15,7 @@ const PERSONAL: Readonly<Record<string, PersonalField>> = {
 /** Most UTF-8 bytes of each that a sealed row holds. Tokens are kept in base64. */
 const MOST: Readonly<Record<PersonalField, number>> = {
   'device-name': 126,
+  location: 126,
   'unlock-token': 6142,
   'bootstrap-token': 6142,
 };
