@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { carryOutMore } from './commands-more.ts';
+import { done, failed, type Outcome } from './outcome.ts';
 import { blank, type PhoneState } from './phone-state.ts';
 import { dict, type PlistDict, type PlistValue } from './plist.ts';
 import { describeProfile, openProfile } from './profile.ts';
@@ -26,30 +28,6 @@ const NEEDS: Readonly<Record<string, number>> = {
   // Any server that manages the device may ask it to look at its declarations.
   DeclarativeManagement: 0,
 };
-
-export interface Outcome {
-  readonly status: 'Acknowledged' | 'Error';
-  readonly answer: PlistDict;
-  /** Runs after the server has the answer: a phone confirms an erase before it forgets everything. */
-  readonly after?: () => void;
-}
-
-export function failed(code: number, description: string, domain = 'MCMDMErrorDomain'): Outcome {
-  return {
-    status: 'Error',
-    answer: {
-      ErrorChain: [
-        { ErrorCode: code, ErrorDomain: domain, LocalizedDescription: description, USEnglishDescription: description },
-      ],
-    },
-  };
-}
-
-const done = (answer: PlistDict = {}, after?: () => void): Outcome => ({
-  status: 'Acknowledged',
-  answer,
-  ...(after === undefined ? {} : { after }),
-});
 
 function information(state: PhoneState, rights: number): Readonly<Record<string, PlistValue>> {
   const network: Record<string, PlistValue> =
@@ -157,7 +135,9 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
   const command = dict(raw);
   const rights = state.enrolment?.accessRights ?? 0;
   const needed = NEEDS[requestType];
-  if (needed === undefined) return failed(12021, `Unknown command: ${requestType}`);
+  if (needed === undefined) {
+    return carryOutMore(state, requestType, command, rights) ?? failed(12021, `Unknown command: ${requestType}`);
+  }
   if ((rights & needed) !== needed) return failed(12007, 'The server has no right to this command.');
   switch (requestType) {
     case 'DeviceInformation':

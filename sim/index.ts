@@ -1,8 +1,11 @@
+export { type AccountEnrolment, enrolAccount, plainWebView } from './account.ts';
+export { IdentityProvider, type IdpFault, type IdpUser } from './identity-provider.ts';
 /**
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
 
+export { newExtras, type PhoneExtras } from './commands-more.ts';
 export {
   DDM_KINDS,
   type DdmBehaviour,

@@ -1,4 +1,5 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import type { PhoneExtras } from './commands-more.ts';
 import type { DdmState } from './ddm.ts';
 
 export interface InstalledProfile {
@@ -55,6 +56,8 @@ export interface PhoneState {
   lockedTimes: number;
   erasedTimes: number;
   lockMessage: string | null;
+  /** Apps, lost mode, settings; made when they are first needed. */
+  extras?: PhoneExtras;
   /** Commands carried out, by uuid. More than once is a double. */
   executed: Record<string, Executed>;
   /** Declarative management; made when the phone first runs. */

@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, signCms } from './cms.ts';
-import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { carryOut, garbage } from './commands.ts';
 import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
 import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
+import { failed, type Outcome } from './outcome.ts';
 import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';

@@ -1,6 +1,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
 import { RESULT_BYTES, WireError } from '#wire';
+import { AccountFlow, accountRoutes } from './account/flow.ts';
+import type { AccountSettings } from './account/settings.ts';
 import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
@@ -30,7 +32,11 @@ interface Request {
 }
 
 /** What the device plane needs from outside. */
-export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 'issuers'> & EnrolDoors;
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 'issuers'> &
+  EnrolDoors & {
+    /** The organisation's identity provider, for holders' own devices. */
+    readonly account?: AccountSettings;
+  };
 
 /**
  * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
@@ -43,7 +49,8 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   const issuers = new Issuers(given.pool, given.log);
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
-  const routes = table(doors);
+  const flow = given.account === undefined ? undefined : new AccountFlow(doors, given.account, given.secrets.channels);
+  const routes = table(doors, flow);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
     requestTimeout: 30_000,
@@ -76,12 +83,13 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   };
 }
 
-function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
+function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): ReadonlyMap<string, Route> {
   const signed = (then: typeof checkIn) => async (request: Request) => {
     // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
     return then(doors, signer, request.body);
   };
+  const account = accountRoutes(flow);
   const crl = new CrlSource(doors.pool, doors.clock);
   return new Map<string, Route>([
     ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
@@ -106,6 +114,24 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
             url.searchParams.get('deviceinfo') ?? header('x-apple-aspen-deviceinfo') ?? null,
           ),
       },
+    ],
+    // Their queries hold names of accounts: no address is ever logged, and none is stored.
+    ['/.well-known/com.apple.remotemanagement', { methods: ['GET'], limit: 0, handle: () => account.discover() }],
+    [
+      '/account',
+      {
+        methods: ['POST'],
+        limit: 64 * 1024,
+        handle: ({ body, header }) => account.enrol(body, header('authorization')),
+      },
+    ],
+    [
+      '/account/sign-in',
+      { methods: ['GET'], limit: 0, handle: ({ url }) => account.signIn(url.searchParams.get('user-identifier')) },
+    ],
+    [
+      '/account/signed-in',
+      { methods: ['GET'], limit: 0, handle: ({ url, header }) => account.signedIn(url.searchParams, header('cookie')) },
     ],
     // Some clients send both kinds to one URL; the content type tells them apart, as Apple's protocol has it.
     [
@@ -207,7 +233,9 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Uint8A
 function write(response: ServerResponse, answer: Answer, close: boolean): void {
   response.statusCode = answer.status;
   if (answer.type !== undefined) response.setHeader('Content-Type', answer.type);
+  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Referrer-Policy', 'no-referrer');
   response.setHeader('X-Content-Type-Options', 'nosniff');
   if (close) response.setHeader('Connection', 'close');
   // end() without writeHead() lets Node set Content-Length, 0 included; chunked would break clients that test for it.

@@ -5,6 +5,7 @@ import type { Tx } from '#store';
 import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
+import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
 import {
   alwaysTwo,
@@ -79,6 +80,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   }
   if (devices !== 'all') await allEnrolled(t, devices);
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
+  if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =

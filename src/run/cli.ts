@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { BartizanError } from '#base';
+import { type AccountOptions, setAccount } from './account.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -117,6 +118,21 @@ for (const [name, args] of [
         : runDrill(first as string, second as Parameters<typeof runDrill>[1]);
     });
 }
+
+program
+  .command('account')
+  .description('let holders enrol their own devices by signing in at your identity provider (OpenID Connect)')
+  .requiredOption('--issuer <url>', 'issuer, exactly as its discovery document says')
+  .requiredOption('--client-id <id>', 'our client there; its redirect address is <edge>/account/signed-in')
+  .option('--client-secret-file <file>', 'file with the client’s secret')
+  .option('--account-claim <name>', 'claim with the Managed Apple Account', 'email')
+  .option('--handle-claim <name>', 'claim with the person’s handle, if your provider knows it')
+  .option('--home <dir>', 'instance directory')
+  .action((options: AccountOptions & { home?: string }) => {
+    const home = openHome(options.home ?? defaultHome());
+    setAccount(home, options);
+    say('Written. Restart Bartizan, then let your domain’s /.well-known/com.apple.remotemanagement lead to the edge.');
+  });
 
 program
   .command('import-fleet')

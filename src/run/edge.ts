@@ -7,6 +7,7 @@ import {
   makeEdgeSecrets,
   makeRegistrationKey,
   Refusals,
+  readAccountSettings,
   readEdgeSecrets,
   registerEdge,
 } from '#edge';
@@ -38,10 +39,13 @@ async function run(): Promise<void> {
   const secrets = readEdgeSecrets(config.state, keys.release);
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
+  const account = readAccountSettings(config.state);
   const edge = edgeServer({
     ...{ pool, keys, identity, ca: identity.ca, clock: systemClock, log: logger, refusals, allowLegacy: true },
     ...{ secrets, policy: { ...DEFAULT_POLICY, ...config.devicePolicy } },
+    ...(account === undefined ? {} : { account }),
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
+    signProfiles: config.signProfiles ?? true,
   });
   edge.server.listen(http.port, http.host);
   await once(edge.server, 'listening');

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
 import {
   DEFAULT_POLICY,
+  type EdgeDoors,
   edgeServer,
   makeEdgeSecrets,
   makeRegistrationKey,
@@ -85,7 +86,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject, release: string): Public
   };
 }
 
-export async function devicePlane(): Promise<DevicePlane> {
+export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<DevicePlane> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'btz-edge-'));
   const pools = {
@@ -121,6 +122,7 @@ export async function devicePlane(): Promise<DevicePlane> {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
     ...{ secrets, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
+    ...given,
     get origin() {
       return origin;
     },

@@ -32,7 +32,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       // enrolment
-      ...['ade_enrol', 'ade_policy', 'trusted_issuers'],
+      ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       'take_statuses',
@@ -62,6 +62,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
+      'fleet.account': 's',
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's' },

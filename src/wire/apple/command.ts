@@ -81,6 +81,9 @@ function defaults(verb: TypedVerb, args: Readonly<Record<string, PlistInput>>): 
   switch (verb) {
     case 'DeviceInformation':
       return { Queries: QUERIES };
+    // Whoever holds the phone is told what lost mode means for them.
+    case 'EnableLostMode':
+      return { Footnote: 'The place of this device may be read.' };
     case 'InstalledApplicationList':
       return { ManagedAppsOnly: true };
     case 'InstallApplication':

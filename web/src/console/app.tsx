@@ -19,7 +19,11 @@ import { Incidents } from './pages/incidents.tsx';
 import { Locks } from './pages/locks.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
+import { ProfilePage } from './pages/profile.tsx';
+import { Profiles } from './pages/profiles.tsx';
 import { PushBanner, PushPage } from './pages/push.tsx';
+import { Queue } from './pages/queue.tsx';
+import { Rollouts } from './pages/rollouts.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Chip, Dialog, Frame, Refused } from './parts.tsx';
 import { followLinks, usePlace } from './router.ts';
@@ -30,6 +34,7 @@ function page(path: string): ReactNode {
   if (rest.length > 0) return undefined;
   if (id !== undefined && id !== '') {
     if (room === 'devices') return <DevicePage key={id} handle={id} />;
+    if (room === 'profiles') return <ProfilePage key={id} id={id} />;
     if (room === 'alerts') return <AlertPage key={id} id={id} />;
     if (room === 'incidents') return <IncidentPage key={id} id={id} />;
     return undefined;
@@ -45,6 +50,9 @@ function page(path: string): ReactNode {
   if (room === 'incidents') return <Incidents />;
   if (room === 'approvals') return <Approvals />;
   if (room === 'locks') return <Locks />;
+  if (room === 'profiles') return <Profiles />;
+  if (room === 'rollouts') return <Rollouts />;
+  if (room === 'queue') return <Queue />;
   if (room === 'push') return <PushPage />;
   if (room === 'admins') return <Admins />;
   return undefined;
