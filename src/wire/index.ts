@@ -1,3 +1,29 @@
+export {
+  APPLE_OIDS,
+  type Attestation,
+  type AttestedFacts,
+  freshnessFor,
+  parseAttestationObject,
+  verifyAttestation,
+} from './acme/attestation.ts';
+export { type AccountKey, type Jwk, keyAuthorization, readJwk } from './acme/jwk.ts';
+export { type Jws, parseJws, readObject, signedBy } from './acme/jws.ts';
+export { makeNonce, NONCE_TTL_MS, nonceKey, readNonce } from './acme/nonce.ts';
+export {
+  type AcmeOrder,
+  type AcmeUrls,
+  acmeUrls,
+  authorizationObject,
+  challengeObject,
+  directory,
+  type OrderState,
+  orderObject,
+  readChallengeAnswer,
+  readFinalize,
+  readNewOrder,
+  readRevocation,
+} from './acme/objects.ts';
+export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export {
   type Authenticate,
@@ -16,6 +42,7 @@ export {
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
+export { type Cbor, type CborLimits, type CborMap, readCbor } from './cbor/read.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';
 export {

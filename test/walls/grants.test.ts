@@ -20,6 +20,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['authenticate', 'certificate', 'check_out', 'count_refused', 'deliver', 'fan_out', 'next_commands'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
+      ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
     ].map((name) => `edge.${name}`),
   },
   intake: {
