@@ -26,6 +26,7 @@ const TOOLS: readonly Tool[] = [
   { name: 'PostgreSQL 15 or later', packages: ['postgresql'], found: postgres },
   { name: 'Chromium', packages: ['chromium'], found: () => onPath('chromium', ['/usr/bin']) },
   { name: 'strongSwan pki', packages: ['strongswan-pki'], found: () => onPath('pki', ['/usr/bin']) },
+  { name: 'zbar', packages: ['zbar-tools'], found: () => onPath('zbarimg', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
   {
     name: 'Go',

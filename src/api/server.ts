@@ -13,6 +13,8 @@ import { check, type Route } from './route.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { deviceRoutes } from './routes/devices.ts';
+import { enrolmentRoutes } from './routes/enrolment.ts';
+import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
@@ -23,6 +25,8 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...groupRoutes,
+  ...enrolmentRoutes,
   ...peopleRoutes,
   ...alertRoutes,
   ...incidentRoutes,

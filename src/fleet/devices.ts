@@ -8,6 +8,7 @@ export interface DeviceRow {
   readonly handle: string;
   readonly holder: string | null;
   readonly state: string;
+  readonly ownership: string;
   readonly serial: string | null;
   readonly model: string | null;
   readonly productName: string | null;
@@ -20,7 +21,7 @@ export interface DeviceRow {
   readonly pending: number;
 }
 
-const COLUMNS = `d.handle, d.holder, d.state, d.serial, d.model, d.product_name as "productName", d.os_version as "osVersion",
+const COLUMNS = `d.handle, d.holder, d.state, d.ownership, d.serial, d.model, d.product_name as "productName", d.os_version as "osVersion",
   d.supervised, d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
   (select count(*)::int from fleet.command c where c.device_id = d.id and c.done_at is null) as pending`;
 

@@ -7,6 +7,7 @@ import { buildCommand, type Verb } from '#wire';
 import { FleetError } from './error.ts';
 import { fanOut } from './fan-out.ts';
 import type { Scope } from './intent.ts';
+import { personalDevices } from './ownership.ts';
 import { wantPush } from './push/push.ts';
 import { type CommandParams, commandRequest } from './verbs.ts';
 
@@ -77,6 +78,12 @@ export async function executeApproved(
   const permits = new Map(options.permits.map((permit) => [permit.uuid, permit]));
   if (intent.targets.some(({ uuid }) => !permits.has(uuid))) {
     throw new FleetError('bad-request', 'A permit is missing for one of the commands.');
+  }
+  // Judged again here: the device may have become its holder's own while two people signed.
+  const erased = intent.verb === 'EraseDevice' ? intent.targets.map(({ device }) => device) : [];
+  if ((await personalDevices(t, erased)).length > 0) {
+    await refuse(t, intent, 'personal-device');
+    return 0;
   }
   return queue(t, intent, options.signKey, permits);
 }

@@ -4,6 +4,7 @@ import type { CommandSet } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type CommandRequest, type Verb } from '#wire';
 import { FleetError } from './error.ts';
+import { neverErasePersonal } from './ownership.ts';
 import { type CommandParams, commandRequest, RISK, type Risk } from './verbs.ts';
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
@@ -54,6 +55,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
     throw new FleetError('too-many', `Locking and erasing name their devices, at most ${MOST_APPROVED} at a time.`);
   }
   if (devices !== 'all') await allEnrolled(t, devices);
+  if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =
@@ -133,7 +135,7 @@ function approvalFor(
     v: 1,
     op: 'command',
     id: uuidv7(input.now),
-    verb: input.verb as CommandSet['verb'],
+    verb: input.verb,
     commands: targets.map(({ device, uuid }) => ({
       device,
       uuid,

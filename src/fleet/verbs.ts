@@ -30,3 +30,19 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
   if (verb === 'RemoveProfile') return { verb, identifier: params.identifier ?? '' };
   return { verb };
 }
+
+const HEADINGS: Readonly<Record<string, string>> = {
+  EraseDevice: 'Erase',
+  DeleteUser: 'Delete a user’s data from',
+  DeviceLock: 'Lock',
+  EnableLostMode: 'Switch on lost mode for',
+  DisableLostMode: 'Switch off lost mode for',
+  DeviceLocation: 'Locate',
+  ClearPasscode: 'Clear the passcode of',
+  InstallProfile: 'Install a dangerous profile on',
+};
+
+/** What a command set does, for lists of approvals; what is signed is the document on glass. */
+export function headingOf(verb: string, count: number): string {
+  return `${HEADINGS[verb] ?? `Send ${verb} to`} ${count} ${count === 1 ? 'device' : 'devices'}`;
+}

@@ -5,6 +5,7 @@ import {
   type Caps,
   type CommandSet,
   challengeOf,
+  DESTROYING,
   type EnrolKey,
   type Grant,
   GuardError,
@@ -95,11 +96,11 @@ export class Gate {
     };
   }
 
-  /** An approved command set within the destructive caps. Erasing is what the caps count. Throws Refusal. */
+  /** An approved command set within the destructive caps, which count what takes data (`DESTROYING`). Throws Refusal. */
   command(document: CommandSet, assertions: readonly Assertion[]): { signers: readonly string[]; effects: Effect[] } {
     if (this.state.locked('commands')) throw new Refusal('locked', 'Destructive commands are locked.');
     const approved = this.approve(document, assertions);
-    if (document.verb !== 'EraseDevice') return approved;
+    if (!DESTROYING.has(document.verb)) return approved;
     const at = this.time.now();
     const count = document.commands.length;
     const cap = this.state.meters.destroyRefusal(count, at, this.caps);

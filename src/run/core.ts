@@ -2,7 +2,16 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-import { dispatchReady, issuePending, loadCa, makeCa } from '#fleet';
+import {
+  askInventory,
+  dispatchReady,
+  followFacts,
+  issuePending,
+  judgeSilence,
+  loadCa,
+  makeCa,
+  pruneHistory,
+} from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
@@ -82,17 +91,23 @@ async function run(): Promise<void> {
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
   loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
+  loop('facts', 500, () => followFacts(pool));
+  loop('inventory', 30_000, () => askInventory(pool, systemClock()));
+  loop('silence', 300_000, async () => {
+    await judgeSilence(pool);
+    return 0;
+  });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
-    return 0;
+    return pruneHistory(pool);
   });
   const hints = [
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

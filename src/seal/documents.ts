@@ -14,6 +14,7 @@ import {
   type Signable,
   type SignIn,
   type Unlock,
+  VERB,
 } from './messages.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 
@@ -62,7 +63,7 @@ const commandSet = object({
   v: v1,
   op: oneOf('command'),
   id: uuid,
-  verb: oneOf('EraseDevice', 'DeviceLock'),
+  verb: text(64, { pattern: VERB }),
   commands: list(object({ device: handle, uuid, body: base64url(32) }), MOST_COMMANDS, 1),
   requester: admin,
   purpose,

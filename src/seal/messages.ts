@@ -24,12 +24,22 @@ export interface Grant {
   readonly browserKey: string;
 }
 
-/** A set of device commands that destroys or disrupts: runs only with two signatures over exactly this set. */
+/** An Apple RequestType: the only name a command has between the console and the device. */
+export const VERB = /^[A-Z][A-Za-z]{2,63}$/;
+
+/** What takes data that nothing gives back; the destructive caps count these, whoever signs. */
+export const DESTROYING: ReadonlySet<string> = new Set(['EraseDevice', 'DeleteUser']);
+
+/**
+ * A set of device commands that destroys, locates or could turn devices over: runs only with two signatures over exactly
+ * this set. Any verb may be put to two people; edge checks that each body is what the verb says.
+ */
 export interface CommandSet {
   readonly v: 1;
   readonly op: 'command';
   readonly id: string;
-  readonly verb: 'EraseDevice' | 'DeviceLock';
+  /** The RequestType of every command in the set (`VERB`). */
+  readonly verb: string;
   /** Sorted by device handle; `body` is SHA-256 of the exact bytes the device will receive. */
   readonly commands: readonly { readonly device: string; readonly uuid: string; readonly body: string }[];
   readonly requester: string;

@@ -41,6 +41,7 @@ export {
   type ProfileIdentity,
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
+export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
 export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
 export { type Cbor, type CborLimits, type CborMap, readCbor } from './cbor/read.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';

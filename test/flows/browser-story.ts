@@ -39,6 +39,7 @@ export async function signIn(person: Person, place: Place): Promise<{ page: Page
 
 const JUMPS = [
   ['d', 'Devices'],
+  ['e', 'Enrolment'],
   ['p', 'People'],
   ['a', 'Alerts'],
   ['i', 'Incidents'],
@@ -195,7 +196,7 @@ export async function refuseForeignConsole(person: Person, place: Place): Promis
 /** 320 px wide, as at 400 % zoom: nothing scrolls sideways but tables inside their own frame. */
 export async function narrow(page: Page, place: Place): Promise<void> {
   await page.setViewportSize({ width: 320, height: 640 });
-  for (const path of ['/', '/devices', '/people', '/approvals']) {
+  for (const path of ['/', '/devices', '/enrolment', '/people', '/approvals']) {
     await page.goto(place.console + path);
     await page.getByRole('heading', { level: 1 }).waitFor();
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, `${path} fits 320 px`);

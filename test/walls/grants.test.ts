@@ -34,6 +34,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'IS' },
       ...{ 'fleet.inventory': 'S', 'fleet.fan_out': 's', 'fleet.push': 'S', 'fleet.push_certificate': 'S' },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
+      ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
+      ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       'log.event': 's',
       // Never the row itself: the console cannot even read ciphertext.
@@ -42,7 +44,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
     },
-    functions: ['fleet.cancel_intent', 'fleet.offer', 'log.emit'],
+    functions: [
+      ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'fleet.set_inventory_plan', 'log.emit'],
+      // enrolment
+      ...['fleet.mark_personal', 'fleet.revoke_link'],
+    ],
   },
   glass: {
     tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
@@ -59,6 +65,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out': 'IS',
       },
       ...{
+        ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'SU', 'fleet.silence': 'S', 'fleet.silence_rule': 'S' },
+        ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
         'fleet.push': 'ISU',
         'fleet.push_certificate': 'ISU',
         'fleet.device_group': 'ISU',
@@ -76,6 +84,16 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...[
         'fleet.fan_out_uuid',
         'fleet.push_again',
+        ...[
+          'fleet.end_grace',
+          'fleet.judge',
+          'fleet.judge_silence',
+          'fleet.take_inventory_turns',
+          'fleet.prune_history',
+        ],
+        'fleet.set_group_members',
+        'fleet.take_touched',
+        'fleet.version_key',
         'fleet.want_push',
         'log.copy_guard_entry',
         'log.emit',

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { headingOf } from '#fleet';
 import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks } from '#respond';
 import { LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
 import { tx } from '#store';
@@ -10,7 +11,7 @@ const STATES = ['open', 'executing', 'executed', 'refused', 'expired', 'cancelle
 function summary({ document }: Approval): string {
   switch (document.op) {
     case 'command':
-      return `${document.verb === 'EraseDevice' ? 'Erase' : 'Lock'} ${document.commands.length} ${document.commands.length === 1 ? 'device' : 'devices'}`;
+      return headingOf(document.verb, document.commands.length);
     case 'unlock':
       return document.scope === 'admin'
         ? `Unlock ${document.target}`

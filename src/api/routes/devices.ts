@@ -1,13 +1,5 @@
 import * as z from 'zod';
-import {
-  cancelIntent,
-  deviceIntents,
-  deviceTimeline,
-  getDevice,
-  listDevices,
-  offerEnrolments,
-  stateIntent,
-} from '#fleet';
+import { cancelIntent, deviceIntents, deviceTimeline, getDevice, listDevices, stateIntent } from '#fleet';
 import { requestApproval } from '#respond';
 import { tx } from '#store';
 import { handle, page, paged, purpose, route, search, uuid } from '../route.ts';
@@ -17,7 +9,6 @@ const VERBS = [
   ...['DeviceInformation', 'SecurityInfo', 'ProfileList', 'InstallProfile', 'RemoveProfile', 'DeviceLock'],
   'EraseDevice',
 ] as const;
-const OFFER_TTL_MS = 7 * 24 * 3_600_000;
 
 export const deviceRoutes = [
   route({
@@ -91,25 +82,6 @@ export const deviceRoutes = [
     handle: async ({ doors, session, param }) => {
       const id = uuid.parse(param('id'));
       return { cancelled: await tx(doors.pool, (t) => cancelIntent(t, { intent: id, by: session.admin })) };
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/enrolments',
-    summary: 'Makes enrolment links, one a device; each is shown once and works once.',
-    for: ['administrator'],
-    body: z.strictObject({ holders: z.array(handle.nullable()).min(1).max(1000) }),
-    handle: async ({ doors, session, body: { holders } }) => {
-      const offers = await tx(doors.pool, (t) =>
-        offerEnrolments(t, { createdBy: session.admin, holders, ttlMs: OFFER_TTL_MS }),
-      );
-      return {
-        items: offers.map(({ device, holder, token }) => ({
-          device,
-          holder,
-          link: `${doors.origins.edge}/enrol/${token}`,
-        })),
-      };
     },
   }),
 ];

@@ -10,6 +10,7 @@ import { Alerts } from './pages/alerts.tsx';
 import { Approvals } from './pages/approvals.tsx';
 import { DevicePage } from './pages/device.tsx';
 import { Devices } from './pages/devices.tsx';
+import { Enrolment } from './pages/enrolment.tsx';
 import { IncidentPage } from './pages/incident.tsx';
 import { Incidents } from './pages/incidents.tsx';
 import { Locks } from './pages/locks.tsx';
@@ -31,6 +32,7 @@ function page(path: string): ReactNode {
   }
   if (room === '') return <OverviewPage />;
   if (room === 'devices') return <Devices />;
+  if (room === 'enrolment') return <Enrolment />;
   if (room === 'people') return <People />;
   if (room === 'alerts') return <Alerts />;
   if (room === 'incidents') return <Incidents />;

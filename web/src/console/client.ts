@@ -23,7 +23,7 @@ export function whenExpired(listener: () => void): void {
   onExpired = listener;
 }
 
-async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
+export async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
   try {
     return await exchange<T>(`/api${path}`, init);
   } catch (error) {
@@ -32,7 +32,7 @@ async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
   }
 }
 
-function send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
+export function send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
   return call<T>(path, {
     method,
     headers: { 'x-bartizan': '1', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
@@ -40,7 +40,7 @@ function send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promi
   });
 }
 
-function query(path: string, options: Readonly<Record<string, string | number | null | undefined>>): string {
+export function query(path: string, options: Readonly<Record<string, string | number | null | undefined>>): string {
   const search = new URLSearchParams();
   for (const [key, value] of Object.entries(options)) {
     if (value !== null && value !== undefined && value !== '') search.set(key, String(value));

@@ -4,6 +4,7 @@ import { go } from './router.ts';
 export const JUMPS: readonly (readonly [key: string, path: string, label: string])[] = [
   ['o', '/', 'Overview'],
   ['d', '/devices', 'Devices'],
+  ['e', '/enrolment', 'Enrolment'],
   ['p', '/people', 'People'],
   ['a', '/alerts', 'Alerts'],
   ['i', '/incidents', 'Incidents'],

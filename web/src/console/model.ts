@@ -26,6 +26,7 @@ export interface Device {
   readonly handle: string;
   readonly holder: string | null;
   readonly state: DeviceState;
+  readonly ownership: 'organisation' | 'personal';
   readonly model: string | null;
   readonly productName: string | null;
   readonly osVersion: string | null;

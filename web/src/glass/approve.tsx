@@ -1,11 +1,11 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import type { Approvable } from '../../../src/seal/messages.ts';
+import { type Approvable, DESTROYING } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
+import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
-const VERB = { EraseDevice: 'Erase', DeviceLock: 'Lock' } as const;
 const SCOPE = {
   directory: 'the directory of names and numbers',
   admin: 'one admin',
@@ -14,8 +14,7 @@ const SCOPE = {
 
 function heading(document: Approvable): string {
   if (document.op === 'command') {
-    const count = document.commands.length;
-    return `${VERB[document.verb]} ${count} ${count === 1 ? 'device' : 'devices'}`;
+    return verbHeading(document.verb, document.commands.length);
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
   return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
@@ -23,9 +22,7 @@ function heading(document: Approvable): string {
 
 function effect(document: Approvable): ReactNode {
   if (document.op === 'command') {
-    return document.verb === 'EraseDevice'
-      ? 'Everything on these devices is erased. This cannot be undone.'
-      : 'These devices lock at once. Their holders can unlock them with their own code.';
+    return verbEffect(document.verb);
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
@@ -127,7 +124,7 @@ export function Approve({ id }: { id: string }) {
   const open = view.state === 'open' && document.notAfter > Date.now();
   return (
     <Card title={heading(document)}>
-      <p className={document.op === 'command' && document.verb === 'EraseDevice' ? 'note bad' : 'note warn'}>
+      <p className={document.op === 'command' && DESTROYING.has(document.verb) ? 'note bad' : 'note warn'}>
         {effect(document)}
       </p>
       <Particulars document={document} />

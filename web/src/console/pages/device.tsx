@@ -38,6 +38,8 @@ function Facts({ data }: { data: DeviceDetail }) {
           <dd>
             <PersonLink handle={device.holder} />
           </dd>
+          <dt>Owner</dt>
+          <dd>{device.ownership === 'personal' ? 'the holder (never erased)' : 'the organisation'}</dd>
           <dt>Model</dt>
           <dd>{or(device.productName ?? device.model)}</dd>
           <dt>System</dt>
@@ -174,7 +176,7 @@ export function DevicePage({ handle }: { handle: string }) {
         <button
           key={name}
           type="button"
-          disabled={!enrolled}
+          disabled={!enrolled || (name === 'erase' && answer.data?.device.ownership === 'personal')}
           className={name === 'erase' ? 'danger' : undefined}
           onClick={() => setAct(name)}
         >

@@ -104,7 +104,7 @@ export function Devices() {
             <Empty title={filtered ? 'No device matches' : 'No devices yet'}>
               {filtered
                 ? 'Change the search or choose every state.'
-                : 'Make enrolment links with “bartizan enrol”, and open one on a phone.'}
+                : 'Make links on the Enrolment page, and open one on a phone.'}
             </Empty>
           ) : (
             <>

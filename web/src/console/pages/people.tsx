@@ -119,6 +119,9 @@ export function People() {
               </GlassLink>
             </>
           )}
+          <a className="button" href={`/enrolment?for=${handles.join(',')}`}>
+            Make enrolment links
+          </a>
           <button type="button" className="plain" onClick={pick.clear}>
             Clear
           </button>
