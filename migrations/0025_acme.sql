@@ -16,22 +16,20 @@ create table fleet.identity_policy (
   set_at timestamptz not null default now()
 );
 
+alter table fleet.enrolment add column if not exists identity text not null default 'scep';
+alter table fleet.enrolment drop constraint if exists enrolment_identity_check;
 alter table fleet.enrolment
-  add column identity text check (identity in ('scep', 'acme', 'acme-attested')),
+  add constraint enrolment_identity_check check (identity in ('scep', 'acme', 'acme-attested')),
   -- the device that the link is meant for, if that is known before it enrols
   add column expected_serial text check (length(expected_serial) between 1 and 64);
-update fleet.enrolment set identity = 'scep';
-alter table fleet.enrolment alter column identity set not null;
 
+-- Whoever makes an enrolment may ask for more than the policy, never for less.
 create function fleet.settle_identity() returns trigger
 language plpgsql security definer set search_path = pg_catalog as $$
 declare
   wanted text := coalesce((select p.identity from fleet.identity_policy p), 'scep');
 begin
-  new.identity := coalesce(new.identity, wanted);
-  if fleet.identity_rank(new.identity) < fleet.identity_rank(wanted) then
-    raise exception 'weaker than the policy of this installation' using errcode = '23514';
-  end if;
+  if fleet.identity_rank(new.identity) < fleet.identity_rank(wanted) then new.identity := wanted; end if;
   return new;
 end $$;
 create trigger settle_identity before insert or update of identity on fleet.enrolment
@@ -165,15 +163,12 @@ end $$;
 create trigger check_attested before update of udid, serial on fleet.device for each row
   when (new.attestation_id is not null and new.state = 'authenticated') execute function fleet.check_attested();
 
--- The console chooses for offers of its own that nobody has opened. False: unknown, opened, or it cannot be kept.
-create function fleet.choose_identity(a_device text, a_identity text, a_serial text) returns boolean
+-- The console says which device an offer is meant for, as long as nobody has opened its link.
+create function fleet.expect_serial(a_device text, a_serial text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog as $$
 begin
-  if a_identity = 'acme-attested' and not exists (select from fleet.identity_policy p where jsonb_array_length(p.roots) > 0) then
-    return false;
-  end if;
-  update fleet.enrolment e set identity = coalesce(a_identity, e.identity), expected_serial = a_serial
-  from fleet.device d where d.id = e.device_id and d.handle = a_device and d.state = 'offered'
+  update fleet.enrolment e set expected_serial = a_serial from fleet.device d
+  where d.id = e.device_id and d.handle = a_device and d.state = 'offered'
     and e.fetched_at is null and e.used_at is null and e.revoked_at is null;
   return found;
 end $$;

@@ -135,17 +135,17 @@ revoke all on function edge.enrolment_identity(uuid), edge.acme_spend(bytea), ed
   edge.acme_enter(uuid, bytea, jsonb, boolean), edge.acme_deactivate(uuid), edge.acme_order(uuid, uuid), edge.acme_orders(uuid),
   edge.acme_new_order(uuid, uuid, text), edge.acme_answer(uuid, uuid, bytea),
   edge.acme_finalize(uuid, uuid, uuid, bytea, bytea), edge.acme_certificate(uuid, uuid), edge.attestation_mismatch(bytea),
-  fleet.identity_rank(text), fleet.choose_identity(text, text, text), fleet.set_identity_policy(text, jsonb)
+  fleet.identity_rank(text), fleet.expect_serial(text, text), fleet.set_identity_policy(text, jsonb)
 from public;
 grant execute on function edge.enrolment_identity(uuid), edge.acme_spend(bytea), edge.acme_account(uuid),
   edge.acme_enter(uuid, bytea, jsonb, boolean), edge.acme_deactivate(uuid), edge.acme_order(uuid, uuid), edge.acme_orders(uuid),
   edge.acme_new_order(uuid, uuid, text), edge.acme_answer(uuid, uuid, bytea),
   edge.acme_finalize(uuid, uuid, uuid, bytea, bytea), edge.acme_certificate(uuid, uuid), edge.attestation_mismatch(bytea)
 to bartizan_edge;
-grant execute on function fleet.choose_identity(text, text, text) to bartizan_console;
+grant execute on function fleet.expect_serial(text, text) to bartizan_console;
 grant execute on function fleet.set_identity_policy(text, jsonb) to bartizan_core;
 grant select, update on fleet.acme_order to bartizan_core;
 grant select, insert on fleet.attestation to bartizan_core;
 grant select on fleet.identity_policy, fleet.attestation to bartizan_console;
 grant select on fleet.identity_policy to bartizan_core;
-grant select (id, device_id, created_by, created_at, expires_at, fetched_at, used_at, revoked_at, identity) on fleet.enrolment to bartizan_console;
+grant select (identity, expected_serial) on fleet.enrolment to bartizan_console;

@@ -2,6 +2,16 @@
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
+export {
+  AcmeClient,
+  type AcmeEnrolment,
+  AcmeRefused,
+  acmeEnrol,
+  ecRequest,
+  type Hardware,
+  type IdentityFault,
+} from './acme.ts';
+export { type AttestationClaims, AttestationServer, attestationObject, encodeCbor } from './attestation.ts';
 export { type Encoded, encodings } from './encodings.ts';
 export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';
@@ -33,5 +43,6 @@ export {
   newPhone,
   type PhoneState,
 } from './phone-state.ts';
+export { type EnrolmentProfile, readEnrolmentProfile } from './profile.ts';
 export { type Pushed, type PushFault, PushService } from './push-service.ts';
 export { ScepRefused } from './scep.ts';

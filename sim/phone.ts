@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { acmeEnrol } from './acme.ts';
+import type { AttestationServer } from './attestation.ts';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, failed, garbage, type Outcome } from './commands.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneState } from './phone-state.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
-import { readEnrolmentProfile } from './profile.ts';
+import { type EnrolmentProfile, readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
 
 /** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
@@ -32,6 +34,8 @@ export interface PhoneOptions {
   readonly send: Send;
   readonly keyPool?: KeyPool;
   readonly behaviour?: Behaviour;
+  /** Who vouches for the phone's keys when a profile asks for it; without one the phone has software keys only. */
+  readonly attestationServer?: AttestationServer;
   /** Digest of Mdm-Signature and SCEP; old clients use SHA-1. Default sha256. */
   readonly digest?: Digest;
   /** Puts the body into Mdm-Signature too. */
@@ -78,7 +82,7 @@ export class Phone {
     return this.state.enrolment !== null;
   }
 
-  /** Opens an enrolment link: profile, SCEP, Authenticate, TokenUpdate. Throws PhoneError, ScepRefused or SyntaxError. */
+  /** Opens an enrolment link: profile, identity by SCEP or ACME, Authenticate, TokenUpdate. Throws PhoneError, ScepRefused, AcmeRefused or SyntaxError. */
   async enrol(url: string): Promise<void> {
     const answer = await this.options.send('GET', url);
     if (answer.status !== 200) throw new PhoneError('the enrolment link did not answer a profile', answer.status);
@@ -86,19 +90,7 @@ export class Phone {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
     const profile = readEnrolmentProfile(answer.body);
-    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
-    const key = await pool.take();
-    const certificate = await scepEnrol(this.options.send, {
-      ...profile.scep,
-      key: readKey(key),
-      subject: fillSubject(profile.scep.subject, {
-        SerialNumber: this.state.serial,
-        HardwareUUID: this.state.udid,
-        ComputerName: this.state.deviceName,
-      }),
-      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
-    });
-    this.state.identity = { key, certificate: certificate.toString('base64') };
+    this.state.identity = await this.#identify(profile);
     this.state.enrolment = profile.enrolment;
     try {
       await this.#checkIn(this.#authenticate());
@@ -110,6 +102,31 @@ export class Phone {
       throw error;
     }
     this.state.profiles = [profile.installed];
+  }
+
+  async #identify({ identity }: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
+    const { send, keyPool, digest, attestationServer } = this.options;
+    const { serial, udid, osVersion, deviceName } = this.state;
+    const subject = fillSubject(identity.subject, {
+      SerialNumber: serial,
+      HardwareUUID: udid,
+      ComputerName: deviceName,
+    });
+    if (identity.kind === 'acme') {
+      const hardware = attestationServer === undefined ? undefined : { serial, udid, osVersion, attestationServer };
+      const got = await acmeEnrol(send, { ...identity, subject }, hardware);
+      const der = got.key.export({ type: 'pkcs8', format: 'der' });
+      return { key: der.toString('base64'), certificate: got.certificate.toString('base64') };
+    }
+    const pool = keyPool ?? new KeyPool([], { bits: identity.keySize });
+    const key = await pool.take();
+    const certificate = await scepEnrol(send, {
+      ...identity,
+      key: readKey(key),
+      subject,
+      ...(digest === undefined ? {} : { digest }),
+    });
+    return { key, certificate: certificate.toString('base64') };
   }
 
   #authenticate(): PlistDict {

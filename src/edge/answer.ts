@@ -3,6 +3,7 @@ export interface Answer {
   readonly status: number;
   readonly type?: string;
   readonly body?: Uint8Array;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export const ok = (body?: Uint8Array, type = 'application/xml'): Answer =>

@@ -75,13 +75,10 @@ async function record(
     case 'Authenticate': {
       const { serial, model, productName, osVersion, buildVersion } = message;
       const facts = JSON.stringify({ serial, model, productName, osVersion, buildVersion });
-      return first(pool, 'select * from edge.authenticate($1, $2, $3, $4, $5)', [
-        signer.sha256,
-        message.udid,
-        message.topic,
-        facts,
-        findings,
-      ]);
+      const params = [signer.sha256, message.udid, message.topic, facts, findings];
+      return first(pool, 'select * from edge.authenticate($1, $2, $3, $4, $5)', params).catch((error: unknown) =>
+        refuseMismatch(pool, signer, error),
+      );
     }
     case 'TokenUpdate':
       return first(pool, 'select * from edge.token_update($1, $2, $3, $4, $5, $6)', [
@@ -90,6 +87,13 @@ async function record(
     case 'CheckOut':
       return first(pool, 'select * from edge.check_out($1, $2)', [signer.sha256, message.udid]);
   }
+}
+
+/** A device that was attested as another one: Authenticate was undone as a whole (migrations/0025_acme.sql), this is kept. */
+async function refuseMismatch(pool: Pool, signer: Certificate, error: unknown): Promise<never> {
+  if (!(error instanceof Error && 'code' in error && error.code === 'BZ001')) throw error;
+  await pool.query('select edge.attestation_mismatch($1)', [signer.sha256]);
+  throw new WireError('attestation', 'The device is not the one that its key was attested for.', { cause: error });
 }
 
 async function first(

@@ -13,6 +13,7 @@ import {
   WireError,
 } from '#wire';
 import { type Answer, busy, gone, ok, refused } from './answer.ts';
+import { identityFor } from './identity.ts';
 import type { Refusals } from './refusals.ts';
 import type { EdgeIdentity } from './registration.ts';
 
@@ -41,12 +42,7 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
-    identity: {
-      kind: 'scep',
-      url: `${doors.origin}/scep`,
-      challenge,
-      caFingerprint: doors.identity.registration.certificate.sha256,
-    },
+    identity: await identityFor(doors, id, challenge),
     serverUrl: `${doors.origin}/mdm`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,

@@ -13,6 +13,8 @@ export type Refusal =
   | 'message'
   | 'scep'
   | 'challenge'
+  | 'acme'
+  | 'attestation'
   | 'probe';
 
 /** Counts refusals and reports them once a second as events, one per reason, however many requests. */

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
 import { WireError } from '#wire';
+import { ACME_LIMIT, acme, acmeTooLarge, isAcme } from './acme.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { Deliveries } from './delivery.ts';
 import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
@@ -18,6 +19,7 @@ interface Route {
 }
 
 interface Request {
+  readonly method: string;
   readonly url: URL;
   readonly header: (name: string) => string | undefined;
   readonly body: Uint8Array;
@@ -90,6 +92,15 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
       },
     ],
     ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
+    [
+      '/acme',
+      {
+        methods: ['GET', 'HEAD', 'POST'],
+        limit: ACME_LIMIT,
+        handle: ({ method, url, header, body }) =>
+          acme(doors, { method, path: url.pathname, contentType: header('content-type'), body }),
+      },
+    ],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -104,28 +115,40 @@ async function serve(
   let close = false;
   try {
     const url = new URL(request.url ?? '/', 'http://edge');
-    const route = routes.get(
-      /^\/enrol\/[A-Za-z0-9_-]{43}$/.test(url.pathname) ? '/enrol' : url.pathname === '/enrol' ? '' : url.pathname,
-    );
+    const route = routes.get(routeName(url.pathname));
     const fault = routeFault(route, request, url);
     if (fault !== undefined || route === undefined) {
       doors.refusals.count(fault ?? 'unknown-route');
-      answer = fault === 'too-large' || fault === 'method' ? refused : notFound;
+      answer = fault === 'too-large' ? tooLarge(url) : fault === 'method' ? refused : notFound;
       close = true;
     } else {
       const body = await readBody(request, route.limit);
       if (body === undefined) {
         doors.refusals.count('too-large');
-        answer = refused;
+        answer = tooLarge(url);
         close = true;
       } else {
-        answer = await route.handle({ url, body, header: (name) => single(request.headers[name]) });
+        answer = await route.handle({
+          method: request.method ?? '',
+          url,
+          body,
+          header: (name) => single(request.headers[name]),
+        });
       }
     }
   } catch (error) {
     answer = explain(doors, error);
   }
   write(response, answer, close);
+}
+
+const tooLarge = (url: URL): Answer => (isAcme(url.pathname) ? acmeTooLarge : refused);
+
+/** The name of the route that a path belongs to; the bare names of those with a part behind them lead nowhere. */
+function routeName(path: string): string {
+  if (/^\/enrol\/[A-Za-z0-9_-]{43}$/.test(path)) return '/enrol';
+  if (isAcme(path)) return '/acme';
+  return path === '/enrol' || path === '/acme' ? '' : path;
 }
 
 function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
@@ -148,6 +171,7 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
       cms: 'signature',
       certificate: 'certificate',
       scep: 'scep',
+      attestation: 'attestation',
     };
     doors.refusals.count(reasons[error.code] ?? 'message');
     return refused;
@@ -175,6 +199,7 @@ async function readBody(request: IncomingMessage, limit: number): Promise<Uint8A
 function write(response: ServerResponse, answer: Answer, close: boolean): void {
   response.statusCode = answer.status;
   if (answer.type !== undefined) response.setHeader('Content-Type', answer.type);
+  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   response.setHeader('Cache-Control', 'no-store');
   response.setHeader('X-Content-Type-Options', 'nosniff');
   if (close) response.setHeader('Connection', 'close');

@@ -1,3 +1,13 @@
+export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
+export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export {
+  IDENTITY_KINDS,
+  type IdentityKind,
+  type IdentityPolicy,
+  identityPolicy,
+  readAttestationRoots,
+  setIdentityPolicy,
+} from './attestation/policy.ts';
 export { type DeviceCa, loadCa, makeCa } from './ca.ts';
 export {
   type ComplianceRule,
@@ -44,7 +54,7 @@ export {
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { issuePending } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
-export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
+export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
 export { checkProfile } from './profile.ts';
 export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';

@@ -21,7 +21,6 @@ export {
   readChallengeAnswer,
   readFinalize,
   readNewOrder,
-  readRevocation,
 } from './acme/objects.ts';
 export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';

@@ -33,6 +33,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'IS' },
       ...{ 'fleet.inventory': 'S', 'fleet.fan_out': 's', 'fleet.push': 'S', 'fleet.push_certificate': 'S' },
+      ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S' },
@@ -47,7 +48,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     functions: [
       ...['fleet.cancel_intent', 'fleet.offer', 'fleet.version_key', 'fleet.set_inventory_plan', 'log.emit'],
       // enrolment
-      ...['fleet.mark_personal', 'fleet.revoke_link'],
+      ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
     ],
   },
   glass: {
@@ -57,6 +58,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -92,6 +94,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.prune_history',
         ],
         'fleet.set_group_members',
+        'fleet.set_identity_policy',
         'fleet.take_touched',
         'fleet.version_key',
         'fleet.want_push',

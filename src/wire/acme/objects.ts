@@ -32,13 +32,14 @@ export const acmeUrls = (base: string) => ({
 
 export type AcmeUrls = ReturnType<typeof acmeUrls>;
 
-/** RFC 8555 section 7.1.1. No terms of service, no external account: an order's identifier is the secret. */
+/**
+ * RFC 8555 section 7.1.1. No terms of service and no external account, because an order's identifier is the secret; no
+ * revocation by the client, because a device that leaves management says so to the device plane.
+ */
 export const directory = (base: string) => ({
   newNonce: `${base}/new-nonce`,
   newAccount: `${base}/new-account`,
   newOrder: `${base}/new-order`,
-  revokeCert: `${base}/revoke-cert`,
-  keyChange: `${base}/key-change`,
   meta: { externalAccountRequired: false },
 });
 
@@ -111,15 +112,6 @@ export function readChallengeAnswer(payload: Payload): Uint8Array | undefined {
 /** The certificate request of a finalize message, DER. Throws AcmeRefusal. */
 export function readFinalize(payload: Payload): Uint8Array {
   return base64url(payload?.['csr'], 'certificate request', 16 * 1024);
-}
-
-/** The certificate and reason of a revoke message. Throws AcmeRefusal. */
-export function readRevocation(payload: Payload): { certificate: Uint8Array; reason: number } {
-  const reason = payload?.['reason'] ?? 0;
-  if (typeof reason !== 'number' || !Number.isInteger(reason) || reason < 0 || reason > 10 || reason === 7) {
-    throw new AcmeRefusal('malformed', 'The reason of a revocation is a number of RFC 5280.');
-  }
-  return { certificate: base64url(payload?.['certificate'], 'certificate', 16 * 1024), reason };
 }
 
 function base64url(value: unknown, what: string, most: number): Uint8Array {
