@@ -11,7 +11,8 @@ import type { BenchDevice } from './devices.ts';
 /** The version that is built; its module's hash is checked against Go's checksum database. */
 const MODULE = 'github.com/micromdm/nanomdm';
 const VERSION = 'v0.9.0';
-const KEY = 'bench';
+/** Key of its API. */
+export const KEY = 'bench';
 /** PostgreSQL takes 65 535 parameters a statement and NanoMDM two a device; a URL of ids has at most about 1 MB. */
 const IDS_A_CALL = 20_000;
 

@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { carryOutMore } from './commands-more.ts';
+import { done, failed, type Outcome } from './outcome.ts';
 import { blank, type PhoneState } from './phone-state.ts';
 import { dict, type PlistDict, type PlistValue } from './plist.ts';
 import { describeProfile, openProfile } from './profile.ts';
@@ -22,31 +24,10 @@ const NEEDS: Readonly<Record<string, number>> = {
   EraseDevice: RIGHTS.erase,
   DeviceInformation: RIGHTS.deviceInformation,
   SecurityInfo: RIGHTS.securityInformation,
+  DeviceConfigured: RIGHTS.inspectProfiles,
+  // Any server that manages the device may ask it to look at its declarations.
+  DeclarativeManagement: 0,
 };
-
-export interface Outcome {
-  readonly status: 'Acknowledged' | 'Error';
-  readonly answer: PlistDict;
-  /** Runs after the server has the answer: a phone confirms an erase before it forgets everything. */
-  readonly after?: () => void;
-}
-
-export function failed(code: number, description: string, domain = 'MCMDMErrorDomain'): Outcome {
-  return {
-    status: 'Error',
-    answer: {
-      ErrorChain: [
-        { ErrorCode: code, ErrorDomain: domain, LocalizedDescription: description, USEnglishDescription: description },
-      ],
-    },
-  };
-}
-
-const done = (answer: PlistDict = {}, after?: () => void): Outcome => ({
-  status: 'Acknowledged',
-  answer,
-  ...(after === undefined ? {} : { after }),
-});
 
 function information(state: PhoneState, rights: number): Readonly<Record<string, PlistValue>> {
   const network: Record<string, PlistValue> =
@@ -100,8 +81,17 @@ function installProfile(state: PhoneState, command: PlistDict): Outcome {
 function removeProfile(state: PhoneState, command: PlistDict): Outcome {
   const kept = state.profiles.filter((profile) => profile.identifier !== command['Identifier']);
   if (kept.length === state.profiles.length) return failed(12075, 'The profile is not installed.');
-  state.profiles = kept;
-  return done();
+  const management = state.profiles.some((one) => !kept.includes(one) && one.payloads.includes('com.apple.mdm'));
+  if (!management) {
+    state.profiles = kept;
+    return done();
+  }
+  // With the MDM payload goes all that is managed, once the server has the answer.
+  return done({}, () => {
+    state.profiles = kept.filter((one) => !one.managed);
+    state.enrolment = null;
+    state.identity = null;
+  });
 }
 
 function profileList(state: PhoneState, command: PlistDict): Outcome {
@@ -145,8 +135,10 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
   const command = dict(raw);
   const rights = state.enrolment?.accessRights ?? 0;
   const needed = NEEDS[requestType];
-  if (needed === undefined) return failed(12021, `Unknown command: ${requestType}`);
-  if ((rights & needed) === 0) return failed(12007, 'The server has no right to this command.');
+  if (needed === undefined) {
+    return carryOutMore(state, requestType, command, rights) ?? failed(12021, `Unknown command: ${requestType}`);
+  }
+  if ((rights & needed) !== needed) return failed(12007, 'The server has no right to this command.');
   switch (requestType) {
     case 'DeviceInformation':
       return deviceInformation(state, rights, command);
@@ -158,8 +150,13 @@ export function carryOut(state: PhoneState, requestType: string, raw: PlistValue
       return installProfile(state, command);
     case 'RemoveProfile':
       return removeProfile(state, command);
+    case 'DeclarativeManagement':
+      return done();
     case 'DeviceLock':
       return lock(state, command);
+    case 'DeviceConfigured':
+      state.awaitingConfiguration = false;
+      return done();
     case 'EraseDevice':
       return done({}, () => blank(state));
     default:

@@ -17,6 +17,8 @@ export interface FleetNumbers {
   readonly phones: number;
   readonly enrolled: number;
   readonly polls: number;
+  /** Polls that a push caused. */
+  readonly woken: number;
   readonly commands: number;
   readonly errors: number;
   /** Times executed over all phones, by command uuid. */
@@ -35,6 +37,9 @@ export class PhoneFleet {
   #stopped = true;
   #loops: Promise<void>[] = [];
   #polls = 0;
+  #woken = 0;
+  readonly #awake = new Set<Phone>();
+  readonly #talks = new Set<Promise<void>>();
   #commands = 0;
   #errors = 0;
 
@@ -84,12 +89,42 @@ export class PhoneFleet {
   }
 
   #poll(phone: Phone): Promise<void> {
-    return this.#inTurn(() =>
-      this.#attempt(phone, async () => {
-        this.#polls += 1;
-        this.#commands += await phone.poll();
-      }),
+    return this.#inTurn(() => this.#conversation(phone));
+  }
+
+  #conversation(phone: Phone): Promise<void> {
+    return this.#attempt(phone, async () => {
+      this.#polls += 1;
+      this.#commands += await phone.poll();
+    });
+  }
+
+  /**
+   * A push arrived: the phone that it is for checks in at once, if the magic is its own. Pushes that arrive while it is about
+   * to do so are one.
+   */
+  wake(pushed: { readonly token: string; readonly magic: string }): void {
+    const phone = this.phones.find(
+      (one) => Buffer.from(one.state.pushToken, 'base64').toString('hex') === pushed.token,
     );
+    if (this.#stopped || phone === undefined || phone.state.pushMagic !== pushed.magic || this.#awake.has(phone))
+      return;
+    this.#awake.add(phone);
+    const talk = this.#inTurn(async () => {
+      this.#awake.delete(phone);
+      this.#woken += 1;
+      await this.#conversation(phone);
+    }).then(() => this.#unlockSoon(phone));
+    this.#talks.add(talk);
+    void talk.then(() => this.#talks.delete(talk));
+  }
+
+  /** Somebody picks up a phone that said NotNow: it checks in again by itself. */
+  async #unlockSoon(phone: Phone): Promise<void> {
+    while (phone.putOff && !this.#stopped) {
+      await this.#pause(1_000 + 1_000 * Math.random());
+      if (!this.#stopped) await this.#poll(phone);
+    }
   }
 
   /** Starts polling; the first polls are spread over one interval. */
@@ -111,6 +146,7 @@ export class PhoneFleet {
     await this.#pause(interval * Math.random());
     while (!this.#stopped) {
       await this.#poll(phone);
+      await this.#unlockSoon(phone);
       await this.#pause(interval * (1 - jitter / 2 + jitter * Math.random()));
     }
   }
@@ -134,7 +170,7 @@ export class PhoneFleet {
       wake();
     }
     this.#timers.clear();
-    await Promise.all(this.#loops);
+    await Promise.all([...this.#loops, ...this.#talks]);
     this.#loops = [];
   }
 
@@ -149,6 +185,7 @@ export class PhoneFleet {
       phones: this.phones.length,
       enrolled: this.phones.filter((phone) => phone.enrolled).length,
       polls: this.#polls,
+      woken: this.#woken,
       commands: this.#commands,
       errors: this.#errors,
       executed,

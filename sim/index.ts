@@ -1,3 +1,4 @@
+export { type AccountEnrolment, enrolAccount, plainWebView } from './account.ts';
 /**
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
@@ -12,11 +13,41 @@ export {
   type IdentityFault,
 } from './acme.ts';
 export { type AttestationClaims, AttestationServer, attestationObject, encodeCbor } from './attestation.ts';
+export { newExtras, type PhoneExtras } from './commands-more.ts';
+export {
+  DDM_KINDS,
+  type DdmBehaviour,
+  DdmClient,
+  type DdmKind,
+  type DdmState,
+  type DeclarationStatus,
+  type Facts,
+  type HeldDeclaration,
+  newDdmState,
+  type Transport,
+} from './ddm.ts';
+export { holds } from './ddm-predicate.ts';
+export { DdmError } from './ddm-wire.ts';
+export { type BoughtDevice, type DepFault, DepService } from './dep-service.ts';
 export { type Encoded, encodings } from './encodings.ts';
 export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';
 export { type Hit, Hunter, type Searched } from './hunt.ts';
+export { IdentityProvider, type IdpFault, type IdpUser } from './identity-provider.ts';
 export { KeyPool } from './keys.ts';
+export {
+  type Misbehaviour,
+  mayAim,
+  newAuthority,
+  profileOf,
+  type RawServer,
+  readMisbehaviour,
+  SimError,
+  type SimOptions,
+  type SimSummary,
+  signsIdentities,
+  simulate,
+} from './load/index.ts';
 export {
   type AssertionOptions,
   assert,
@@ -46,3 +77,4 @@ export {
 export { type EnrolmentProfile, readEnrolmentProfile } from './profile.ts';
 export { type Pushed, type PushFault, PushService } from './push-service.ts';
 export { ScepRefused } from './scep.ts';
+export { DeviceAuthority, type SetupOptions, setUp } from './setup-assistant.ts';

@@ -1,4 +1,6 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
+import type { PhoneExtras } from './commands-more.ts';
+import type { DdmState } from './ddm.ts';
 
 export interface InstalledProfile {
   readonly identifier: string;
@@ -18,6 +20,8 @@ export interface Enrolment {
   readonly accessRights: number;
   readonly checkOutWhenRemoved: boolean;
   readonly profile: string;
+  /** Set under user enrolment: what the device calls itself instead of its UDID, new at every enrolment. */
+  readonly enrollmentId?: string;
 }
 
 export interface Executed {
@@ -47,11 +51,17 @@ export interface PhoneState {
   readonly pushMagic: string;
   readonly unlockToken: string;
   profiles: InstalledProfile[];
+  /** Setup Assistant waits for DeviceConfigured. */
+  awaitingConfiguration?: boolean;
   lockedTimes: number;
   erasedTimes: number;
   lockMessage: string | null;
+  /** Apps, lost mode, settings; made when they are first needed. */
+  extras?: PhoneExtras;
   /** Commands carried out, by uuid. More than once is a double. */
   executed: Record<string, Executed>;
+  /** Declarative management; made when the phone first runs. */
+  ddm?: DdmState;
 }
 
 const MODELS = [

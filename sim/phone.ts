@@ -1,13 +1,18 @@
+import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { acmeEnrol } from './acme.ts';
 import type { AttestationServer } from './attestation.ts';
 import { type Digest, signCms } from './cms.ts';
-import { carryOut, failed, garbage, type Outcome } from './commands.ts';
+import { carryOut, garbage } from './commands.ts';
+import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
+import { factsOf } from './ddm-phone.ts';
 import type { Answer, Send } from './http.ts';
 import { KeyPool, readKey } from './keys.ts';
-import type { PhoneState } from './phone-state.ts';
+import { failed, type Outcome } from './outcome.ts';
+import type { Enrolment, PhoneState } from './phone-state.ts';
+import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
-import { type EnrolmentProfile, readEnrolmentProfile } from './profile.ts';
+import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
 import { fillSubject, scepEnrol } from './scep.ts';
 
 /** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
@@ -26,6 +31,8 @@ export interface Behaviour {
   duplicate?: number;
   /** Executes, then loses the connection before the result is sent. */
   loseResult?: number;
+  /** Fails to get a certificate when the enrolment profile comes again. */
+  scepFailure?: number;
   /** Waits before every answer, milliseconds. */
   slowMs?: number;
 }
@@ -44,6 +51,8 @@ export interface PhoneOptions {
   readonly method?: 'PUT' | 'POST';
   /** Leaves Content-Type out of command requests. */
   readonly withoutType?: boolean;
+  /** Faults of its declarative management. */
+  readonly ddm?: DdmBehaviour;
 }
 
 /** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
@@ -58,7 +67,7 @@ export class PhoneError extends Error {
 
 const spend = (
   behaviour: Behaviour,
-  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult',
+  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult' | 'scepFailure',
 ) => {
   const left = behaviour[what] ?? 0;
   if (left > 0) behaviour[what] = left - 1;
@@ -70,12 +79,34 @@ export class Phone {
   readonly state: PhoneState;
   readonly options: PhoneOptions;
   readonly behaviour: Behaviour;
+  /** Its declarative management; asks the server when a DeclarativeManagement command says so. */
+  readonly ddm: DdmClient;
+  /** Status values beside what the phone's state says, by path. */
+  readonly facts: { [path: string]: unknown } = {};
+  /** Data of the last DeclarativeManagement command, until it was followed. */
+  #declared: Uint8Array | null | undefined;
+  /** Whether it put off a command with NotNow in its last conversation. */
+  putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
 
   constructor(state: PhoneState, options: PhoneOptions) {
     this.state = state;
     this.options = options;
     this.behaviour = options.behaviour ?? {};
+    state.ddm ??= newDdmState();
+    this.ddm = new DdmClient((endpoint, data) => this.sayDeclarative(endpoint, undefined, data), {
+      facts: () => factsOf(this.state, this.facts),
+      state: state.ddm,
+      ...(options.ddm === undefined ? {} : { behaviour: options.ddm }),
+    });
+  }
+
+  /** One DeclarativeManagement check-in; `url` is the enrolment's own if it is left out. */
+  sayDeclarative(endpoint: string, url?: string, data?: Uint8Array): Promise<Answer> {
+    if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
+    const message = { MessageType: 'DeclarativeManagement', UDID: this.state.udid, Endpoint: endpoint, Data: data };
+    const type = 'application/x-apple-aspen-mdm-checkin';
+    return this.#say(url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
   }
 
   get enrolled(): boolean {
@@ -89,9 +120,22 @@ export class Phone {
     if (!answer.type.startsWith('application/x-apple-aspen-config')) {
       throw new PhoneError('the enrolment link did not answer a profile', answer.status);
     }
-    const profile = readEnrolmentProfile(answer.body);
-    this.state.identity = await this.#identify(profile);
-    this.state.enrolment = profile.enrolment;
+    await this.install(answer.body);
+  }
+
+  /** Enrols with a profile, however it came. */
+  async install(bytes: Buffer): Promise<void> {
+    const profile = readEnrolmentProfile(bytes);
+    await this.present(await this.#identify(profile), profile.enrolment);
+    this.state.profiles = [profile.installed];
+  }
+
+  /** Introduces itself to a server with an identity that it got somehow: Authenticate, TokenUpdate. */
+  async present(identity: NonNullable<PhoneState['identity']>, enrolment: Enrolment): Promise<void> {
+    this.state.identity = identity;
+    this.state.enrolment = enrolment;
+    // What an earlier enrolment declared is gone.
+    Object.assign(this.ddm.state, newDdmState());
     try {
       await this.#checkIn(this.#authenticate());
       await this.#checkIn(this.#tokenUpdate());
@@ -101,9 +145,14 @@ export class Phone {
       this.state.identity = null;
       throw error;
     }
-    this.state.profiles = [profile.installed];
   }
 
+  #who(): PlistDict {
+    const { enrolment, udid } = this.state;
+    return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
+  }
+
+  /** Makes a key and has it certified as the profile says. */
   async #identify({ identity }: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
     const { send, keyPool, digest, attestationServer } = this.options;
     const { serial, udid, osVersion, deviceName } = this.state;
@@ -134,10 +183,11 @@ export class Phone {
     return {
       MessageType: 'Authenticate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
-      DeviceName: state.deviceName,
-      SerialNumber: state.serial,
-      IMEI: state.imei,
+      ...this.#who(),
+      // Under user enrolment nothing says which device it is.
+      ...(state.enrolment!.enrollmentId === undefined
+        ? { DeviceName: state.deviceName, SerialNumber: state.serial, IMEI: state.imei }
+        : {}),
       Model: state.model,
       ModelName: state.modelName,
       ProductName: state.productName,
@@ -151,11 +201,11 @@ export class Phone {
     return {
       MessageType: 'TokenUpdate',
       Topic: state.enrolment!.topic,
-      UDID: state.udid,
+      ...this.#who(),
       PushMagic: state.pushMagic,
       Token: Buffer.from(state.pushToken, 'base64'),
       UnlockToken: Buffer.from(state.unlockToken, 'base64'),
-      AwaitingConfiguration: false,
+      AwaitingConfiguration: state.awaitingConfiguration ?? false,
       NotOnConsole: false,
     };
   }
@@ -165,11 +215,34 @@ export class Phone {
     await this.#checkIn(this.#tokenUpdate());
   }
 
+  /** A user of a shared iPad, or of a device with users, opens a channel of its own. */
+  async updateUserToken(user: PhoneUser): Promise<void> {
+    const { UnlockToken: _, ...update } = this.#tokenUpdate();
+    await this.#checkIn({ ...update, ...userKeys(user), Token: randomBytes(32), PushMagic: randomUUID() });
+  }
+
+  async checkOutUser(user: PhoneUser): Promise<void> {
+    await this.#checkIn({ MessageType: 'CheckOut', UDID: this.state.udid, ...userKeys(user) });
+  }
+
+  /** Sends any check-in as this device and gives the server's answer as it is. */
+  checkInWith(message: PlistDict): Promise<Answer> {
+    const body = encodePlist({ UDID: this.state.udid, ...message });
+    return this.#say(this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
+  }
+
+  /** As `poll`, on a user's channel. */
+  pollUser(user: PhoneUser): Promise<number> {
+    const turn = this.#talking.then(() => this.#converse(userKeys(user)));
+    this.#talking = turn.catch(() => {});
+    return turn;
+  }
+
   /** The holder removes management: CheckOut if the profile asks for it, then everything managed goes. */
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
       const { topic } = this.state.enrolment;
-      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, UDID: this.state.udid });
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...this.#who() });
     }
     this.#unenrol();
   }
@@ -197,15 +270,16 @@ export class Phone {
     return turn;
   }
 
-  async #converse(): Promise<number> {
+  async #converse(user: PlistDict = {}): Promise<number> {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
-    let command = this.#readCommand(await this.#report({ UDID: this.state.udid, Status: 'Idle' }));
+    this.putOff = false;
+    let command = this.#readCommand(await this.#report({ ...this.#who(), ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
       if (this.behaviour.slowMs) await sleep(this.behaviour.slowMs);
-      const { result, after } = this.#answer(command);
+      const { result, after } = await this.#answer(command, user);
       if (spend(this.behaviour, 'loseResult')) return offered;
       let said = await this.#report(result, spend(this.behaviour, 'garbage'));
       if (spend(this.behaviour, 'duplicate')) said = await this.#report(result);
@@ -214,6 +288,11 @@ export class Phone {
         return offered;
       }
       command = this.#readCommand(said);
+    }
+    if (this.#declared !== undefined) {
+      const data = this.#declared ?? undefined;
+      this.#declared = undefined;
+      await this.ddm.synchronise(data);
     }
     return offered;
   }
@@ -229,19 +308,22 @@ export class Phone {
     return dict(decodePlist(answer.body));
   }
 
-  #answer(message: PlistDict): { result: PlistDict; after?: () => void } {
+  async #answer(message: PlistDict, user: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
-    const base = { UDID: this.state.udid, CommandUUID: uuid };
-    if (spend(this.behaviour, 'notNow')) return { result: { ...base, Status: 'NotNow' } };
+    const base = { ...this.#who(), ...user, CommandUUID: uuid };
+    if (spend(this.behaviour, 'notNow')) {
+      this.putOff = true;
+      return { result: { ...base, Status: 'NotNow' } };
+    }
     if (spend(this.behaviour, 'commandFormatError')) return { result: { ...base, Status: 'CommandFormatError' } };
-    const outcome = this.#execute(uuid, message);
+    const outcome = await this.#execute(uuid, message);
     return {
       result: { ...base, Status: outcome.status, ...outcome.answer },
       ...(outcome.after === undefined ? {} : { after: outcome.after }),
     };
   }
 
-  #execute(uuid: string, message: PlistDict): Outcome {
+  async #execute(uuid: string, message: PlistDict): Promise<Outcome> {
     const wanted = this.behaviour.error;
     if (wanted !== undefined && wanted.times > 0) {
       wanted.times -= 1;
@@ -250,7 +332,28 @@ export class Phone {
     const requestType = text(dict(message['Command']), 'RequestType');
     const before = this.state.executed[uuid];
     this.state.executed[uuid] = { requestType, times: (before?.times ?? 0) + 1 };
+    if (requestType === 'DeclarativeManagement') {
+      const data = dict(message['Command'])['Data'];
+      this.#declared = data instanceof Uint8Array ? data : null;
+    }
+    const renewal = enrolmentAnew(this.state, message['Command']);
+    if (renewal !== undefined) return this.#renew(renewal);
     return carryOut(this.state, requestType, message['Command']);
+  }
+
+  /** The enrolment profile came again: a new key, a new identity by SCEP, and a TokenUpdate that is signed with it. */
+  async #renew(profile: EnrolmentProfile): Promise<Outcome> {
+    if (spend(this.behaviour, 'scepFailure'))
+      return failed(22013, 'The SCEP server did not answer.', 'MCSCEPErrorDomain');
+    try {
+      this.state.identity = await this.#identify(profile);
+    } catch {
+      return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
+    }
+    const { enrollmentId } = this.state.enrolment!;
+    this.state.enrolment = { ...profile.enrolment, ...(enrollmentId === undefined ? {} : { enrollmentId }) };
+    await this.#checkIn(this.#tokenUpdate());
+    return { status: 'Acknowledged', answer: {} };
   }
 
   #report(result: PlistDict, spoiled = false): Promise<Answer> {

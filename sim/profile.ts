@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import type { AcmeEnrolment } from './acme.ts';
 import { readSigned } from './cms.ts';
-import type { Enrolment, InstalledProfile } from './phone-state.ts';
+import type { Enrolment, InstalledProfile, PhoneState } from './phone-state.ts';
 import { decodePlist, dict, type PlistDict, type PlistValue, text } from './plist.ts';
 import type { SubjectParts } from './scep.ts';
 
@@ -80,9 +81,10 @@ export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
       checkInUrl: mdm[0]!['CheckInURL'] === undefined ? serverUrl : text(mdm[0]!, 'CheckInURL'),
       topic: text(mdm[0]!, 'Topic'),
       signMessage: mdm[0]!['SignMessage'] === true,
-      accessRights: Number(mdm[0]!['AccessRights'] ?? 0),
+      accessRights: mdm[0]!['EnrollmentMode'] === 'BYOD' ? USER_RIGHTS : Number(mdm[0]!['AccessRights'] ?? 0),
       checkOutWhenRemoved: mdm[0]!['CheckOutWhenRemoved'] === true,
       profile: text(profile, 'PayloadIdentifier'),
+      ...userEnrolment(mdm[0]!),
     },
     installed: describeProfile(profile, true),
     identity: readIdentity(identity),
@@ -122,4 +124,37 @@ function readIdentity(identity: PlistDict): EnrolmentProfile['identity'] {
     keySize: Number(scep['Keysize'] ?? 1024),
     ...(fingerprint instanceof Uint8Array ? { fingerprint } : {}),
   };
+}
+
+/**
+ * The enrolment profile in an InstallProfile command, if it is the phone's own once more: the same identifier and the same
+ * address and topic. Anything else that manages is left to be refused.
+ */
+export function enrolmentAnew(state: PhoneState, command: PlistValue | undefined): EnrolmentProfile | undefined {
+  const given = dict(command);
+  if (given['RequestType'] !== 'InstallProfile' || !(given['Payload'] instanceof Uint8Array)) return undefined;
+  let profile: EnrolmentProfile;
+  try {
+    profile = readEnrolmentProfile(Buffer.from(given['Payload']));
+  } catch {
+    return undefined;
+  }
+  const { enrolment } = state;
+  const same =
+    enrolment?.profile === profile.enrolment.profile &&
+    enrolment.serverUrl === profile.enrolment.serverUrl &&
+    enrolment.topic === profile.enrolment.topic;
+  return same ? profile : undefined;
+}
+
+/** What a server may do under user enrolment, as rights: inspect and change profiles, lock, facts; never erase. */
+const USER_RIGHTS = 1 | 2 | 4 | 16 | 1024;
+
+/** A profile for user enrolment names an account and no rights; the device refuses any other. */
+function userEnrolment(mdm: PlistDict): { enrollmentId?: string } {
+  if (mdm['EnrollmentMode'] === undefined) return {};
+  if (mdm['EnrollmentMode'] !== 'BYOD' || typeof mdm['AssignedManagedAppleID'] !== 'string' || 'AccessRights' in mdm) {
+    throw new SyntaxError('the profile is not one for user enrolment');
+  }
+  return { enrollmentId: randomUUID().toUpperCase() };
 }

@@ -16,6 +16,8 @@ export interface PushFault {
   readonly reason: string;
   /** Milliseconds, for 410. */
   readonly timestamp?: number;
+  /** Seconds that the client is asked to wait, for 429 and 503. */
+  readonly retryAfter?: number;
 }
 
 export interface Pushed {
@@ -47,16 +49,27 @@ export class PushService {
   readonly pushed: Pushed[] = [];
   /** Why requests were refused, in order. */
   readonly refused: string[] = [];
+  /** Connections that were opened so far, and the most requests that were under way at once. */
+  connections = 0;
+  peak = 0;
+  /** Requests that arrived so far, answered or not. */
+  arrived = 0;
+  /** While it is set, answers wait for this. */
+  hold: Promise<void> | undefined;
+  readonly #maxStreams: number;
+  #busy = 0;
   readonly #authority: Authority;
   readonly #tokens = new Set<string>();
   readonly #sessions = new Set<ServerHttp2Session>();
   #server: Http2SecureServer | undefined;
 
-  constructor() {
+  /** `maxStreams`: how many requests a connection may hold at a time. */
+  constructor(options: { readonly maxStreams?: number } = {}) {
+    this.#maxStreams = options.maxStreams ?? 1_000;
     const key = ecKey();
     this.#authority = {
       key,
-      certificate: makeCa(key, { commonName: 'Simulated push authority', days: DAYS, now: Date.now() }),
+      certificate: makeCa(key, { commonName: 'Simulated push authority', days: 2 * DAYS, now: Date.now() }),
     };
   }
 
@@ -75,6 +88,16 @@ export class PushService {
     return `${toPem('CERTIFICATE', certificate.der)}${pem(key)}`;
   }
 
+  /** Key and certificate for a server on loopback, as PEM. */
+  serverIdentity(): { key: string; certificate: string } {
+    const key = ecKey();
+    const { der } = issueCertificate(this.#authority, {
+      ...{ spki: spkiOf(key), commonName: 'Simulated push service', usage: 'server' as const },
+      ...{ addresses: ['127.0.0.1', 'localhost'], days: DAYS, now: Date.now() },
+    });
+    return { key: pem(key), certificate: toPem('CERTIFICATE', der) };
+  }
+
   /** Tells it of a device's token (bytes). */
   knows(token: Uint8Array): void {
     this.#tokens.add(Buffer.from(token).toString('hex'));
@@ -87,23 +110,15 @@ export class PushService {
 
   /** Listens on loopback; port 0 takes any. Answers the origin. */
   async listen(port = 0): Promise<string> {
-    const key = ecKey();
-    const certificate = issueCertificate(this.#authority, {
-      ...{
-        spki: spkiOf(key),
-        commonName: 'Simulated push service',
-        usage: 'server' as const,
-        addresses: ['127.0.0.1', 'localhost'],
-      },
-      ...{ days: DAYS, now: Date.now() },
-    });
+    const { key, certificate } = this.serverIdentity();
     const server = createSecureServer({
-      ...{ key: pem(key), cert: toPem('CERTIFICATE', certificate.der), ca: this.ca },
+      ...{ key, cert: certificate, ca: this.ca },
       ...{ requestCert: true, rejectUnauthorized: false, minVersion: 'TLSv1.2' as const },
-      settings: { maxConcurrentStreams: 1_000 },
+      settings: { maxConcurrentStreams: this.#maxStreams },
     });
     server.on('session', (session) => {
       this.#sessions.add(session);
+      this.connections += 1;
       session.on('close', () => this.#sessions.delete(session));
       session.on('error', () => {});
     });
@@ -116,9 +131,17 @@ export class PushService {
     return `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
 
-  /** Ends all connections with GOAWAY, as APNs does for maintenance. */
-  goAway(): void {
-    for (const session of this.#sessions) session.goaway(0);
+  /** Ends all connections with GOAWAY, as APNs does for maintenance. `last`: streams above it were not processed. */
+  goAway(last?: number): void {
+    for (const session of this.#sessions) {
+      if (last === undefined) session.goaway(0);
+      else session.goaway(0, last);
+    }
+  }
+
+  /** Cuts all connections without a word. */
+  cut(): void {
+    for (const session of this.#sessions) session.destroy();
   }
 
   async close(): Promise<void> {
@@ -130,18 +153,35 @@ export class PushService {
 
   async #serve(stream: ServerHttp2Stream, headers: Record<string, string>): Promise<void> {
     stream.on('error', () => {});
+    this.arrived += 1;
+    this.#busy += 1;
+    this.peak = Math.max(this.peak, this.#busy);
+    stream.on('close', () => {
+      this.#busy -= 1;
+    });
     let body = '';
-    for await (const part of stream.setEncoding('utf8')) {
-      body += part;
-      if (body.length > 8_192) break;
+    try {
+      for await (const part of stream.setEncoding('utf8')) {
+        body += part;
+        if (body.length > 8_192) break;
+      }
+    } catch {
+      // the client gave up while it sent
+      return;
     }
     const apnsId = headers['apns-id'] ?? randomUUID().toUpperCase();
     const token = /^\/3\/device\/([0-9a-f]+)$/.exec(headers[':path'] ?? '')?.[1] ?? '';
     const fault = this.#judge(stream, headers, token, body);
+    if (this.hold !== undefined) await this.hold;
     if (stream.destroyed) return;
     if (fault !== undefined) {
       this.refused.push(fault.reason);
-      stream.respond({ ':status': fault.status, 'apns-id': apnsId, 'content-type': 'application/json' });
+      // Status 0 plays a service that never answers.
+      if (fault.status === 0) return;
+      stream.respond({
+        ...{ ':status': fault.status, 'apns-id': apnsId, 'content-type': 'application/json' },
+        ...(fault.retryAfter === undefined ? {} : { 'retry-after': String(fault.retryAfter) }),
+      });
       stream.end(JSON.stringify({ reason: fault.reason, timestamp: fault.timestamp }));
       return;
     }

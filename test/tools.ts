@@ -27,7 +27,16 @@ const TOOLS: readonly Tool[] = [
   { name: 'Chromium', packages: ['chromium'], found: () => onPath('chromium', ['/usr/bin']) },
   { name: 'strongSwan pki', packages: ['strongswan-pki'], found: () => onPath('pki', ['/usr/bin']) },
   { name: 'zbar', packages: ['zbar-tools'], found: () => onPath('zbarimg', ['/usr/bin']) },
+  {
+    name: 'strongSwan plugins',
+    packages: ['libstrongswan-standard-plugins'],
+    // without this one it knows no elliptic curves
+    found: () => existsSync('/usr/lib/ipsec/plugins/libstrongswan-openssl.so'),
+  },
+  { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
+  { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
+  { name: 'SoftHSM', packages: ['softhsm2', 'opensc'], found: () => onPath('softhsm2-util') && onPath('pkcs11-tool') },
   {
     name: 'Go',
     packages: ['golang-go', 'golang-golang-x-mod-dev', 'ca-certificates'],

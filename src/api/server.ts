@@ -10,14 +10,20 @@ import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
+import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
 import { incidentRoutes } from './routes/incidents.ts';
+import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
+import { profileRoutes } from './routes/profiles.ts';
+import { pushRoutes } from './routes/push.ts';
+import { retirementRoutes } from './routes/retirements.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -25,9 +31,15 @@ export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
   ...deviceRoutes,
+  ...certificateRoutes,
+  ...intentRoutes,
+  ...profileRoutes,
   ...groupRoutes,
+  ...retirementRoutes,
   ...enrolmentRoutes,
+  ...adeRoutes,
   ...peopleRoutes,
+  ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,

@@ -10,13 +10,18 @@ import {
   verifyPermit,
 } from '#seal';
 import type { Pool } from '#store';
-import { isDict, type Plist, parsePlist, textAt } from '#wire';
+import { isDict, type Plist, type PlistDict, parsePlist, permitReason, textAt } from '#wire';
+import { fillUnlockToken, openRelease, type ReleaseDoors, reportRelease } from './release.ts';
 import type { Turn } from './turns.ts';
 
-/** Commands that are delivered only with the ledger's permit; DeviceLock only if it was approved by two. */
-const NEEDS_PERMIT = new Set(['EraseDevice']);
 /** Fan-outs kept ready, each with its members; the one that was not used for longest goes first. */
 const KEPT = 16;
+
+/** What deliveries are judged with. */
+export interface DeliveryDoors extends ReleaseDoors {
+  /** Where devices find this device plane; an enrolment profile that leads there is no danger. */
+  readonly origin: string;
+}
 
 /** Bytes that may leave, or why they must not. */
 export type Judged = { readonly body: Buffer } | { readonly fault: string };
@@ -32,16 +37,30 @@ interface Ready {
 export class Deliveries {
   readonly #pool: Pool;
   readonly #keys: PublicKeys;
+  readonly #doors: DeliveryDoors;
   readonly #fanOuts = new Map<string, Promise<Ready | string>>();
 
-  constructor(pool: Pool, keys: PublicKeys) {
-    this.#pool = pool;
-    this.#keys = keys;
+  constructor(doors: DeliveryDoors) {
+    this.#pool = doors.pool;
+    this.#keys = doors.keys;
+    this.#doors = doors;
   }
 
   /** `now` in milliseconds. Throws only if the database does. */
   async judge(turn: Turn, now: number): Promise<Judged> {
-    return turn.fan_out === null ? this.#single(turn, now) : this.#partOf(turn, turn.fan_out);
+    if (turn.fan_out !== null) return this.#partOf(turn, turn.fan_out);
+    const judged = this.#single(turn, now);
+    return 'body' in judged && turn.request_type === 'ClearPasscode' ? this.#withToken(turn, judged.body, now) : judged;
+  }
+
+  /** Puts the released unlock token into a command that may leave; it is nowhere but in the bytes that go to the device. */
+  async #withToken(turn: Turn, template: Buffer, now: number): Promise<Judged> {
+    const token = await openRelease(this.#doors, turn.handle!, 'unlock-token', now);
+    if (token === undefined) return { fault: 'no-secret' };
+    const body = fillUnlockToken(template, token);
+    if (body === undefined) return { fault: 'verb-differs' };
+    await reportRelease(this.#pool, turn.handle!, 'unlock-token', 'opened');
+    return { body };
   }
 
   #single(turn: Turn, now: number): Judged {
@@ -54,8 +73,11 @@ export class Deliveries {
       body: toBase64url(sha256(body)),
     };
     if (!verifyDelivery(this.#keys.core, statement, turn.signature)) return { fault: 'not-signed-by-core' };
-    if (!says(body, turn.request_type, turn.uuid!)) return { fault: 'verb-differs' };
-    if (permit === null) return NEEDS_PERMIT.has(turn.request_type) ? { fault: 'permit-missing' } : { body };
+    const command = commandIn(body, turn.request_type, turn.uuid!);
+    if (command === undefined) return { fault: 'verb-differs' };
+    if (permit === null) {
+      return permitReason(command, this.#doors.origin) === undefined ? { body } : { fault: 'permit-missing' };
+    }
     const same =
       permit.device === statement.device &&
       permit.uuid === statement.uuid &&
@@ -103,8 +125,9 @@ export class Deliveries {
       ...{ members: membersDigest(handles), count: handles.length },
     };
     if (!verifyFanOut(this.#keys.core, fanOut, row.signature)) return 'not-signed-by-core';
-    if (!says(template, verb, NIL_UUID)) return 'verb-differs';
-    if (NEEDS_PERMIT.has(verb)) return 'permit-missing';
+    const command = commandIn(template, verb, NIL_UUID);
+    if (command === undefined) return 'verb-differs';
+    if (permitReason(command, this.#doors.origin) !== undefined) return 'permit-missing';
     // The UUID is the last value of a command: one that stood inside the command itself comes before it.
     const at = template.lastIndexOf(NIL_UUID);
     return {
@@ -116,21 +139,17 @@ export class Deliveries {
   }
 }
 
-/** Whether a command's body is this verb under this identifier: a body that hides another verb needs no permit otherwise. */
-function says(body: Uint8Array, verb: string, uuid: string): boolean {
+/** The command in a body, if it is this verb under this identifier: a body that hides another verb needs no permit otherwise. */
+function commandIn(body: Uint8Array, verb: string, uuid: string): PlistDict | undefined {
   let root: Plist;
   try {
     root = parsePlist(body);
   } catch {
     // Refused as a row like any other, so that the rows behind it are still served.
-    return false;
+    return undefined;
   }
-  if (!isDict(root)) return false;
+  if (!isDict(root) || root.size !== 2) return undefined;
   const command = root.get('Command');
-  return (
-    command !== undefined &&
-    isDict(command) &&
-    textAt(command, 'RequestType') === verb &&
-    textAt(root, 'CommandUUID') === uuid
-  );
+  if (!isDict(command)) return undefined;
+  return textAt(command, 'RequestType') === verb && textAt(root, 'CommandUUID') === uuid ? command : undefined;
 }

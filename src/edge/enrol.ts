@@ -39,6 +39,16 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
     doors.refusals.count('link');
     return gone;
   }
+  return profileAnswer(doors, id, challenge);
+}
+
+/** The profile that enrols, with the identity that the enrolment asks for; `account`: the holder's own device, under a managed account. */
+export async function profileAnswer(
+  doors: EnrolDoors,
+  id: string,
+  challenge: string,
+  account?: { readonly managedAppleId: string },
+): Promise<Answer> {
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
@@ -46,6 +56,7 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
     serverUrl: `${doors.origin}/mdm`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,
+    ...(account === undefined ? {} : { account }),
   });
   return ok(profile, 'application/x-apple-aspen-config');
 }
@@ -91,12 +102,15 @@ async function pkiOperation(doors: EnrolDoors, message: Uint8Array): Promise<Ans
     return answer(certRepFailure(request, registration, 'badMessageCheck'));
   }
   const id = uuidv7();
-  const { rows } = await doors.pool.query<{ id: string | null }>('select edge.request_certificate($1, $2, $3) as id', [
-    id,
-    sha256(challenge ?? ''),
-    request.csr,
-  ]);
-  if (rows[0]?.id !== id) {
+  const ask = async (procedure: 'request_certificate' | 'request_renewal') => {
+    const params = [id, sha256(challenge ?? ''), request.csr];
+    const { rows } = await doors.pool.query<{ id: string | null }>(
+      `select edge.${procedure}($1, $2, $3) as id`,
+      params,
+    );
+    return rows[0]?.id === id;
+  };
+  if (!(await ask('request_certificate')) && !(await ask('request_renewal'))) {
     doors.refusals.count('challenge');
     return answer(certRepFailure(request, registration, 'badRequest'));
   }

@@ -1,4 +1,4 @@
 import { BartizanError } from '#base';
 
-/** Codes: `registration`, `start`. */
+/** Codes: `registration`, `secrets`, `start`, `account`, `identity`. */
 export class EdgeError extends BartizanError {}

@@ -1,4 +1,7 @@
+export { type AccountSettings, checkAccountSettings, readAccountSettings } from './account/settings.ts';
+export { DEFAULT_POLICY, type DevicePolicy } from './check-ins.ts';
 export { EdgeError } from './error.ts';
 export { type Refusal, Refusals } from './refusals.ts';
 export { type EdgeIdentity, makeRegistrationKey, registerEdge } from './registration.ts';
+export { type EdgeSecrets, makeEdgeSecrets, readEdgeSecrets } from './secrets.ts';
 export { edgeServer } from './server.ts';

@@ -15,6 +15,9 @@ export type Refusal =
   | 'challenge'
   | 'acme'
   | 'attestation'
+  | 'machine-info'
+  | 'serial'
+  | 'account'
   | 'probe';
 
 /** Counts refusals and reports them once a second as events, one per reason, however many requests. */

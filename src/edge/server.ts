@@ -1,11 +1,19 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
-import { WireError } from '#wire';
+import { RESULT_BYTES, WireError } from '#wire';
+import { AccountFlow, accountRoutes } from './account/flow.ts';
+import type { AccountSettings } from './account/settings.ts';
 import { ACME_LIMIT, acme, acmeTooLarge, isAcme } from './acme.ts';
+import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { checkIn } from './check-ins.ts';
+import { CrlSource } from './crl.ts';
+import { declaredData } from './declarative.ts';
+import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
-import { authenticateMessage, checkIn, commandTurn, type DeviceDoors } from './device.ts';
+import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
+import { Issuers } from './issuers.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
 
@@ -26,48 +34,65 @@ interface Request {
 }
 
 /** What the device plane needs from outside. */
-export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries'> & EnrolDoors;
+export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 'issuers'> &
+  EnrolDoors & {
+    /** The organisation's identity provider, for holders' own devices. */
+    readonly account?: AccountSettings;
+  };
 
 /**
- * The device plane: five routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
+ * The device plane: a few routes, everything else is refused and counted. One-shot bodies, bounded in size and time;
  * the answer to "no command" is 200 with Content-Length 0.
  */
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
-  const deliveries = new Deliveries(given.pool, given.keys);
+  const deliveries = new Deliveries(given);
+  const declared = new Declared(given.pool, given.keys);
+  const issuers = new Issuers(given.pool, given.log);
   // Not spread: the origin of a test's server is known only after it listens.
-  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries });
-  const routes = table(doors);
+  const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
+  const flow = given.account === undefined ? undefined : new AccountFlow(doors, given.account, given.secrets.channels);
+  const routes = table(doors, flow);
   const server = createServer({
     maxHeaderSize: 16 * 1024,
     requestTimeout: 30_000,
     headersTimeout: 10_000,
     keepAliveTimeout: 75_000,
+    // Node looks for slow requests every 30 s unless told otherwise: that long a slow one would keep its place.
+    connectionsCheckingInterval: 2_000,
   });
   server.maxConnections = 4_000;
   server.on('request', (request, response) => {
     void serve(doors, routes, request, response);
   });
-  server.on('clientError', (_error, socket) => {
-    doors.refusals.count('message');
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  // One connection more than there may be: closed at once, and counted with those that keep the places.
+  server.on('drop', () => doors.refusals.count('too-slow'));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    doors.refusals.count(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'too-slow' : 'message');
+    const bad = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
+    // Destroyed, not only ended: whoever never closes its side would keep its place.
+    if (socket.writable) socket.end(bad, () => socket.destroy());
+    else socket.destroy();
   });
   return {
     server,
     close: async () => {
       server.close();
       server.closeAllConnections();
+      issuers.close();
       await turns.close();
     },
   };
 }
 
-function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
+function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): ReadonlyMap<string, Route> {
   const signed = (then: typeof checkIn) => async (request: Request) => {
     // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
     return then(doors, signer, request.body);
   };
+  const account = accountRoutes(flow);
+  const crl = new CrlSource(doors.pool, doors.clock);
   return new Map<string, Route>([
     ['/enrol', { methods: ['GET'], limit: 0, handle: (request) => openLink(doors, request.url.pathname.slice(7)) }],
     [
@@ -79,19 +104,49 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
           scep(doors, url.searchParams.get('operation'), url.searchParams.get('message'), body),
       },
     ],
+    [
+      '/ade',
+      {
+        methods: ['GET', 'POST'],
+        limit: 64 * 1024,
+        handle: ({ url, header, body }) =>
+          deviceEnrolment(
+            doors,
+            body,
+            url.searchParams.get('deviceinfo') ?? header('x-apple-aspen-deviceinfo') ?? null,
+          ),
+      },
+    ],
+    // Their queries hold names of accounts: no address is ever logged, and none is stored.
+    ['/.well-known/com.apple.remotemanagement', { methods: ['GET'], limit: 0, handle: () => account.discover() }],
+    [
+      '/account',
+      {
+        methods: ['POST'],
+        limit: 64 * 1024,
+        handle: ({ body, header }) => account.enrol(body, header('authorization')),
+      },
+    ],
+    [
+      '/account/sign-in',
+      { methods: ['GET'], limit: 0, handle: ({ url }) => account.signIn(url.searchParams.get('user-identifier')) },
+    ],
+    [
+      '/account/signed-in',
+      { methods: ['GET'], limit: 0, handle: ({ url, header }) => account.signedIn(url.searchParams, header('cookie')) },
+    ],
     // Some clients send both kinds to one URL; the content type tells them apart, as Apple's protocol has it.
     [
       '/mdm',
       {
         methods: ['PUT', 'POST'],
-        limit: MIB,
+        limit: RESULT_BYTES,
         handle: (request) =>
           request.header('content-type')?.startsWith('application/x-apple-aspen-mdm-checkin')
             ? signed(checkIn)(request)
             : signed(commandTurn)(request),
       },
     ],
-    ['/checkin', { methods: ['PUT', 'POST'], limit: 256 * 1024, handle: signed(checkIn) }],
     [
       '/acme',
       {
@@ -101,6 +156,9 @@ function table(doors: DeviceDoors & EnrolDoors): ReadonlyMap<string, Route> {
           acme(doors, { method, path: url.pathname, contentType: header('content-type'), body }),
       },
     ],
+    ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
+    ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
+    ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -146,9 +204,10 @@ const tooLarge = (url: URL): Answer => (isAcme(url.pathname) ? acmeTooLarge : re
 
 /** The name of the route that a path belongs to; the bare names of those with a part behind them lead nowhere. */
 function routeName(path: string): string {
-  if (/^\/enrol\/[A-Za-z0-9_-]{43}$/.test(path)) return '/enrol';
+  const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(path) ?? [];
+  if (linked !== undefined) return linked;
   if (isAcme(path)) return '/acme';
-  return path === '/enrol' || path === '/acme' ? '' : path;
+  return ['/enrol', '/data', '/acme'].includes(path) ? '' : path;
 }
 
 function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
@@ -172,6 +231,7 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
       certificate: 'certificate',
       scep: 'scep',
       attestation: 'attestation',
+      'machine-info': 'machine-info',
     };
     doors.refusals.count(reasons[error.code] ?? 'message');
     return refused;
@@ -201,6 +261,7 @@ function write(response: ServerResponse, answer: Answer, close: boolean): void {
   if (answer.type !== undefined) response.setHeader('Content-Type', answer.type);
   for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
   response.setHeader('Cache-Control', 'no-store');
+  response.setHeader('Referrer-Policy', 'no-referrer');
   response.setHeader('X-Content-Type-Options', 'nosniff');
   if (close) response.setHeader('Connection', 'close');
   // end() without writeHead() lets Node set Content-Length, 0 included; chunked would break clients that test for it.

@@ -21,18 +21,22 @@ export interface Turn {
 interface Asking {
   readonly certificate: Buffer;
   readonly udid: string;
+  /** Null for the device's own channel. */
+  readonly channel: Buffer | null;
   /** Whether commands that were put off with NotNow may be offered again. */
   readonly idle: boolean;
 }
 
 interface Answering {
   readonly certificate: Buffer;
+  readonly channel: Buffer | null;
   readonly result: CommandResult;
 }
 
 const MOST = 64;
 const SEEN_EVERY_MS = 2_000;
 const SEEN_MOST = 1_000;
+const KNOWN_MOST = 200_000;
 const DEADLOCK = '40P01';
 
 /**
@@ -49,6 +53,8 @@ export class Turns {
   readonly #refused: Batch<Asking, void>;
   readonly #timer: NodeJS.Timeout;
   #seen = new Map<string, Buffer>();
+  /** Certificates that were some device's own at their last turn. */
+  readonly #known = new Set<string>();
 
   constructor(pool: Pool, log: Logger) {
     this.#pool = pool;
@@ -63,20 +69,36 @@ export class Turns {
   }
 
   /** Takes a device's answer, or its Idle, and gives its next command. */
-  async turn(certificate: Buffer, result: CommandResult): Promise<Turn> {
+  async turn(certificate: Buffer, result: CommandResult, channel: Buffer | null): Promise<Turn> {
     const { udid, status } = result;
     const quiet = status === 'Idle' && result.findings.length === 0;
-    const turn = quiet
-      ? await this.#idle.ask({ certificate, udid, idle: true })
-      : await this.#answers.ask({ certificate, result });
+    const ask = () =>
+      quiet
+        ? this.#idle.ask({ certificate, udid, channel, idle: true })
+        : this.#answers.ask({ certificate, channel, result });
+    let turn = await ask();
+    // A certificate that nobody knows may be a renewed one that is seen for the first time.
+    if (turn.verdict === 'unknown' && (await this.#adopt(certificate, udid, status === 'Idle'))) turn = await ask();
     if (turn.verdict === 'own') this.#heard(certificate);
-    else await this.#refused.ask({ certificate, udid, idle: false });
+    else await this.#refused.ask({ certificate, udid, channel, idle: false });
     return turn;
   }
 
+  /** Before a check-in, which is refused in the database: takes up a renewed certificate that this process does not know. */
+  async acquaint(certificate: Buffer, udid: string): Promise<void> {
+    if (!this.#known.has(certificate.toString('latin1'))) await this.#adopt(certificate, udid, false);
+  }
+
+  async #adopt(certificate: Buffer, udid: string, idle: boolean): Promise<boolean> {
+    const { rows } = await this.#write<{ adopted: boolean }>('select edge.adopt_certificate($1, $2, $3) as adopted', [
+      ...[certificate, udid, idle],
+    ]);
+    return rows[0]?.adopted === true;
+  }
+
   /** The next command again, after the one before was refused. */
-  again(certificate: Buffer, udid: string, idle: boolean): Promise<Turn> {
-    return this.#idle.ask({ certificate, udid, idle });
+  again(certificate: Buffer, udid: string, idle: boolean, channel: Buffer | null): Promise<Turn> {
+    return this.#idle.ask({ certificate, udid, channel, idle });
   }
 
   /** Marks a command as handed out; false if it was cancelled meanwhile. */
@@ -107,23 +129,28 @@ export class Turns {
   }
 
   #heard(certificate: Buffer): void {
-    this.#seen.set(certificate.toString('latin1'), certificate);
+    const id = certificate.toString('latin1');
+    this.#seen.set(id, certificate);
+    if (this.#known.size >= KNOWN_MOST) this.#known.clear();
+    this.#known.add(id);
     if (this.#seen.size >= SEEN_MOST) void this.flush();
   }
 
   async #next(asked: readonly Asking[]): Promise<Turn[]> {
-    const { rows } = await this.#pool.query<Turn>('select * from edge.next_commands($1, $2, $3) order by ord', [
+    const { rows } = await this.#pool.query<Turn>('select * from edge.next_commands($1, $2, $3, $4) order by ord', [
       asked.map(({ certificate }) => certificate),
       asked.map(({ udid }) => udid),
       asked.map(({ idle }) => idle),
+      asked.map(({ channel }) => channel),
     ]);
     return rows;
   }
 
   async #take(answered: readonly Answering[]): Promise<Turn[]> {
-    const answers = answered.map(({ certificate, result }) => ({
+    const answers = answered.map(({ certificate, channel, result }) => ({
       certificate: certificate.toString('hex'),
       udid: result.udid,
+      channel: channel?.toString('hex') ?? null,
       status: result.status,
       command: result.commandUuid ?? null,
       errors: result.errors,

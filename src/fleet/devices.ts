@@ -2,6 +2,8 @@ import type { Json } from '#base';
 import { eventsOf } from '#log';
 import type { Queryable } from '#store';
 import { FleetError } from './error.ts';
+import { compileFilter } from './groups/compile.ts';
+import { parseFilter } from './groups/filter.ts';
 import { type PushState, pushCertificateState, pushState, waitsFor } from './push/state.ts';
 
 export interface DeviceRow {
@@ -14,6 +16,7 @@ export interface DeviceRow {
   readonly productName: string | null;
   readonly osVersion: string | null;
   readonly supervised: boolean | null;
+  readonly lostMode: boolean;
   readonly enrolledAt: Date | null;
   readonly lastSeenAt: Date | null;
   readonly certificateNotAfter: Date | null;
@@ -22,23 +25,59 @@ export interface DeviceRow {
 }
 
 const COLUMNS = `d.handle, d.holder, d.state, d.ownership, d.serial, d.model, d.product_name as "productName", d.os_version as "osVersion",
-  d.supervised, d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
+  d.supervised, d.lost_mode as "lostMode", d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
   (select count(*)::int from fleet.command c where c.device_id = d.id and c.done_at is null) as pending`;
 
-/** Devices by handle, after `after`, filtered by state and by a text that handle, holder, model or version contain. */
+/** Which devices a list is about; what is left out does not matter. */
+export interface DeviceFilter {
+  readonly state?: string;
+  /** Something that handle, holder, model, version or serial contain. */
+  readonly text?: string;
+  /** As of `parseFilter`. */
+  readonly filter?: unknown;
+  /** A group's id. */
+  readonly group?: string;
+  /** Only those that are silent for longer than their rule allows. */
+  readonly silent?: boolean;
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/** Beyond this a count says "at least": no list reads the whole fleet to draw one page. */
+export const COUNTED = 10_000;
+
+/** Devices by handle, after `after`. `total` counts to 10 000 and no further where something is asked. */
 export async function listDevices(
   db: Queryable,
-  filter: { state?: string; text?: string; after?: string; limit: number },
+  asked: DeviceFilter,
 ): Promise<{ devices: DeviceRow[]; total: number }> {
-  const where = `($1::text is null or d.state = $1) and ($2::text is null
-    or position($2 in concat_ws(' ', d.handle, d.holder, d.model, d.product_name, d.os_version, d.serial)) > 0)`;
-  const params = [filter.state ?? null, filter.text?.toLowerCase().trim() || null];
-  const { rows } = await db.query<DeviceRow>(
-    `select ${COLUMNS} from fleet.device d where ${where} and d.handle > $3 order by d.handle limit $4`,
-    [...params, filter.after ?? '', filter.limit],
-  );
+  const params: unknown[] = [];
+  const put = (value: unknown): string => `$${params.push(value)}`;
+  const compiled = asked.filter === undefined ? undefined : compileFilter(parseFilter(asked.filter), 1);
+  params.push(...(compiled?.params ?? []));
+  const text = asked.text?.toLowerCase().trim() ?? '';
+  const where = [
+    ...(compiled === undefined ? [] : [compiled.where, `d.state <> 'retired'`]),
+    ...(asked.state === undefined ? [] : [`d.state = ${put(asked.state)}`]),
+    ...(text === ''
+      ? []
+      : [
+          `position(${put(text)} in concat_ws(' ', d.handle, d.holder, d.model, d.product_name, d.os_version, d.serial)) > 0`,
+        ]),
+    ...(asked.group === undefined
+      ? []
+      : [`exists (select from fleet.group_member m where m.group_id = ${put(asked.group)} and m.device_id = d.id)`]),
+    ...(asked.silent === true ? ['exists (select from fleet.silence s where s.device_id = d.id)'] : []),
+  ];
+  const from = `from fleet.device d ${compiled?.joins ?? ''} where ${where.length === 0 ? 'true' : where.join(' and ')}`;
   const count = await db.query<{ total: number }>(
-    `select count(*)::int as total from fleet.device d where ${where}`,
+    where.length === 0
+      ? `select count(*)::int as total ${from}`
+      : `select count(*)::int as total from (select 1 ${from} limit ${COUNTED}) x`,
+    params,
+  );
+  const { rows } = await db.query<DeviceRow>(
+    `select ${COLUMNS} ${from} and d.handle > ${put(asked.after ?? '')} order by d.handle limit ${put(asked.limit)}`,
     params,
   );
   return { devices: rows, total: count.rows[0]!.total };

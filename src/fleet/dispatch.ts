@@ -3,13 +3,17 @@ import { fromBase64url, sha256, toBase64url } from '#base';
 import { emit } from '#log';
 import { type Permit, signDelivery } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
-import { buildCommand, type Verb } from '#wire';
+import { buildCommand, requestTypeOf, type Verb } from '#wire';
+import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
 import { fanOut } from './fan-out.ts';
 import type { Scope } from './intent.ts';
 import { personalDevices } from './ownership.ts';
 import { wantPush } from './push/push.ts';
-import { type CommandParams, commandRequest } from './verbs.ts';
+import { type Queued, supersede } from './supersede.ts';
+import { CONTAINING } from './supersede-rules.ts';
+import { alwaysTwo, type CommandParams, commandRequest, isDangerous, keyOf, LOCKING, RISK } from './verbs.ts';
+import { splitByWindow } from './windows/split.ts';
 
 interface IntentRow {
   readonly id: string;
@@ -21,9 +25,15 @@ interface IntentRow {
   readonly scope: Scope | null;
   readonly requester: string;
   readonly approval_id: string | null;
+  readonly released_by: string | null;
+  readonly rollout_id: string | null;
+  readonly emergency: string | null;
+  /** It was stated long enough ago for a newer wish to have overtaken it. */
+  readonly late: boolean;
 }
 
-const COLUMNS = 'id, verb, risk, params, targets, scope, requester, approval_id';
+const COLUMNS = `id, verb, risk, params, targets, scope, requester, approval_id, released_by, rollout_id, emergency,
+  created_at < now() - interval '5 seconds' as late`;
 
 /**
  * Turns ready intents into signed commands. The risk is judged anew here, from the verb: a row that claims less than
@@ -31,35 +41,108 @@ const COLUMNS = 'id, verb, risk, params, targets, scope, requester, approval_id'
  */
 export async function dispatchReady(
   pool: Pool,
-  options: { readonly signKey: KeyObject; readonly laneOpen: boolean },
+  options: {
+    readonly signKey: KeyObject;
+    readonly laneOpen: boolean;
+    readonly changePerHour?: number;
+    readonly now?: () => number;
+  },
 ): Promise<number> {
   return tx(pool, async (t) => {
     const { rows } = await t.query<IntentRow>(
       `select ${COLUMNS} from fleet.intent where state = 'ready' and ($1 or verb = any($2))
-       order by created_at limit 20 for update skip locked`,
-      [options.laneOpen, ['DeviceInformation', 'SecurityInfo', 'ProfileList']],
+         and (not_before is null or not_before <= to_timestamp($4::double precision / 1000))
+       order by verb = any($3) desc, created_at limit 20 for update skip locked`,
+      [options.laneOpen, READING, CONTAINING, options.now?.() ?? Date.now()],
     );
     for (const intent of rows) {
       const refusal = await unfit(t, intent);
-      if (refusal === undefined && intent.scope !== null)
-        await fanOut(t, { ...intent, scope: intent.scope }, options.signKey);
-      else if (refusal === undefined) await queue(t, intent, options.signKey, new Map());
-      else await refuse(t, intent, refusal);
+      if (refusal !== undefined) await refuse(t, intent, refusal);
+      else if (!(await braked(t, intent, options.changePerHour))) {
+        const open = await inWindow(t, intent, options.now?.() ?? Date.now());
+        if (open !== undefined) await send(t, open, options.signKey);
+      }
     }
     return rows.length;
   });
 }
 
+async function send(t: Tx, intent: IntentRow, signKey: KeyObject): Promise<void> {
+  const { scope } = intent;
+  if (scope === null) await queue(t, intent, signKey, new Map());
+  else {
+    await fanOut(t, { ...intent, scope }, signKey);
+    await afterwards(t, intent);
+  }
+}
+
+/** What of an intent may go out now: a change waits for the maintenance window of its devices, unless it is an emergency. */
+async function inWindow(t: Tx, intent: IntentRow, now: number): Promise<IntentRow | undefined> {
+  if (RISK[intent.verb] !== 'change' || intent.emergency !== null) return intent;
+  return splitByWindow(t, intent, now);
+}
+
+/** Verbs that only read; they go on while the command lane is locked. */
+export const READING: readonly string[] = (Object.keys(RISK) as Verb[]).filter((verb) => RISK[verb] === 'read');
+
+/** Holds a change that is too much for one person, whatever its row says. */
+async function braked(t: Tx, intent: IntentRow, perHour: number | undefined): Promise<boolean> {
+  const risk = RISK[intent.verb];
+  if (perHour === undefined || risk !== 'change') return false;
+  const why = await overBudget(
+    t,
+    {
+      ...{ requester: intent.requester, risk, count: await sizeOf(t, intent) },
+      ...{ releasedBy: intent.released_by, rollout: intent.rollout_id },
+    },
+    perHour,
+  );
+  if (why === undefined) return false;
+  await t.query('select fleet.hold_intent($1, $2, $3)', [intent.id, 'brake', why]);
+  return true;
+}
+
+async function sizeOf(t: Tx, { scope, targets }: IntentRow): Promise<number> {
+  if (scope === null) return targets.length;
+  if ('devices' in scope) return scope.devices.length;
+  const { rows } = await t.query<{ n: number }>(`select count(*)::int as n from fleet.device where state = 'enrolled'`);
+  return rows[0]!.n;
+}
+
+/** What follows from an intent's commands being in the queue now. */
+async function afterwards(t: Tx, intent: IntentRow): Promise<void> {
+  const { id, verb, requester, late } = intent;
+  const queued: Queued = { id, verb, requester, late, many: intent.scope !== null };
+  await dropRecovered(t, queued);
+  await supersede(t, queued);
+}
+
+/** A device that came back after this was wanted is not locked or erased any more. */
+async function dropRecovered(t: Tx, { id, verb, requester }: Queued): Promise<void> {
+  if (!CONTAINING.includes(verb)) return;
+  const { rows } = await t.query<{ uuid: string; handle: string }>(
+    `update fleet.command c set state = 'cancelled', done_at = now()
+     from fleet.recovery r join fleet.device d on d.id = r.device_id, fleet.intent i
+     where c.intent_id = $1 and i.id = $1 and c.device_id = r.device_id and r.at > i.created_at and c.done_at is null
+     returning c.uuid, d.handle`,
+    [id],
+  );
+  for (const { uuid, handle } of rows) {
+    const detail = { command: uuid, verb, why: 'recovered' };
+    await emit(t, { kind: 'command.cancelled', actor: requester, device: handle, detail });
+  }
+}
+
 /** Why an intent that claims to need nobody's approval must not run, or undefined. */
 async function unfit(t: Tx, intent: IntentRow): Promise<string | undefined> {
-  if (intent.verb === 'EraseDevice') return 'approval-missing';
-  if (intent.verb !== 'DeviceLock') return undefined;
+  if (alwaysTwo(intent.verb) || isDangerous(intent.verb, intent.params)) return 'approval-missing';
+  if (!LOCKING.includes(intent.verb)) return undefined;
   if (intent.scope !== null) return 'approval-missing';
   const { rows } = await t.query<{ used: number }>(
     `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
-     where requester = $1 and verb = 'DeviceLock' and approval_id is null and state = 'dispatched'
+     where requester = $1 and verb = any($2) and approval_id is null and state = 'dispatched'
        and dispatched_at > now() - interval '1 hour'`,
-    [intent.requester],
+    [intent.requester, LOCKING],
   );
   return rows[0]!.used + intent.targets.length > 5 ? 'approval-missing' : undefined;
 }
@@ -113,24 +196,27 @@ async function queue(
   permits: ReadonlyMap<string, Permit>,
 ): Promise<number> {
   const request = commandRequest(intent.verb, intent.params);
+  const verb = requestTypeOf(request);
+  const key = keyOf(intent.verb, intent.params);
   let queued = 0;
   for (const { device, uuid } of intent.targets) {
     const body = buildCommand(uuid, request);
-    const delivery = { device, uuid, verb: intent.verb, body: toBase64url(sha256(body)) };
+    const delivery = { device, uuid, verb, body: toBase64url(sha256(body)) };
     const signature = Buffer.from(fromBase64url(signDelivery(signKey, delivery)));
     // The fixed uuid makes a repeated dispatch harmless.
     const { rowCount } = await t.query(
-      `insert into fleet.command (uuid, device_id, intent_id, request_type, body, signature, permit)
-       select $1, id, $2, $3, $4, $5, $6 from fleet.device where handle = $7 and state = 'enrolled'
+      `insert into fleet.command (uuid, device_id, intent_id, request_type, body, signature, permit, key, channel_id)
+       select $1, id, $2, $3, $4, $5, $6, $8, $9 from fleet.device d where handle = $7 and state = 'enrolled'
+         and ($9::bigint is null or exists (select from fleet.channel h where h.id = $9 and h.device_id = d.id and h.state = 'enabled'))
        on conflict (uuid) do nothing`,
       [
         uuid,
         intent.id,
-        intent.verb,
+        verb,
         body,
         signature,
         permits.has(uuid) ? JSON.stringify(permits.get(uuid)) : null,
-        device,
+        ...[device, key, intent.params.channel ?? null],
       ],
     );
     if (!rowCount) continue;
@@ -139,9 +225,10 @@ async function queue(
       kind: 'command.queued',
       actor: intent.requester,
       device,
-      detail: { intent: intent.id, command: uuid, verb: intent.verb },
+      detail: { intent: intent.id, command: uuid, verb },
     });
   }
+  await afterwards(t, intent);
   await wantPush(t, { intent: intent.id });
   await t.query(`update fleet.intent set state = 'dispatched', dispatched_at = now() where id = $1`, [intent.id]);
   return queued;

@@ -6,7 +6,7 @@ import type { Tx } from '#store';
 import { buildCommand, type Verb } from '#wire';
 import type { Scope } from './intent.ts';
 import { wantPush } from './push/push.ts';
-import { type CommandParams, commandRequest } from './verbs.ts';
+import { type CommandParams, commandRequest, keyOf } from './verbs.ts';
 
 /** Queues one command for many devices: one signed template, one narrow row a device. Returns how many devices. */
 export async function fanOut(
@@ -42,9 +42,9 @@ export async function fanOut(
       ],
     );
     await t.query(
-      `insert into fleet.command (uuid, device_id, request_type, fan_out_id)
-       select fleet.fan_out_uuid($1, d.handle), d.id, $2, $1 from fleet.device d where d.handle = any($3)`,
-      [intent.id, intent.verb, handles],
+      `insert into fleet.command (uuid, device_id, request_type, fan_out_id, key)
+       select fleet.fan_out_uuid($1, d.handle), d.id, $2, $1, $4 from fleet.device d where d.handle = any($3)`,
+      [intent.id, intent.verb, handles, keyOf(intent.verb, intent.params)],
     );
     await wantPush(t, { intent: intent.id });
     await emit(t, {

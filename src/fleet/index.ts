@@ -1,3 +1,9 @@
+export type { Verb } from '#wire';
+export { AdeFiles } from './ade/files.ts';
+export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export { releaseSetups } from './ade/setup.ts';
+export { adeState, askAde } from './ade/state.ts';
+export { Ade, type AdeDoors } from './ade/sync.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
 export {
@@ -20,6 +26,12 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
+
+export { publishCrl } from './crl.ts';
+
+export * from './ddm/index.ts';
+export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
+
 export {
   type CommandRow,
   countDevices,
@@ -28,7 +40,7 @@ export {
   getDevice,
   listDevices,
 } from './devices.ts';
-export { dispatchReady, executeApproved, refuseApproved } from './dispatch.ts';
+export { dispatchReady, executeApproved, READING, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
 export { FIELDS, type Field, type FieldType, OPS } from './groups/fields.ts';
 export { type Condition, type Filter, parseFilter } from './groups/filter.ts';
@@ -42,7 +54,9 @@ export {
   previewFilter,
   saveGroup,
 } from './groups/group.ts';
-export { cancelIntent, type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
+export { type ImportOptions, type ImportReport, importNano } from './import/import.ts';
+export type { LeftOut, NanoRow } from './import/nanomdm.ts';
+export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,
   type InventoryPlan,
@@ -52,16 +66,70 @@ export {
   setInventoryPlan,
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
-export { issuePending } from './issue.ts';
+export { type IssueOptions, issuePending, register } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
+export {
+  cancelAll,
+  cancelIntent,
+  expireIntents,
+  holdIntent,
+  holdLane,
+  type IntentSummary,
+  listIntents,
+  recoverDevice,
+  releaseIntent,
+} from './pending.ts';
 export { checkProfile } from './profile.ts';
-export { expiryAlarm, type PushCertificate, readPushCertificate } from './push/certificate.ts';
-export { PushClient, type PushEndpoint } from './push/client.ts';
+export type { Consequence } from './profiles/consequences.ts';
+export type { KeyChange, PayloadChange } from './profiles/diff.ts';
+export {
+  assignProfile,
+  type DryRun,
+  diffVersions,
+  dryRun,
+  getProfile,
+  listProfiles,
+  type ProfileRow,
+  storeProfile,
+  unassignProfile,
+} from './profiles/library.ts';
+export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { PushClient } from './push/client.ts';
+export type { PushEndpoint } from './push/connection.ts';
+export { PushKeeper } from './push/keeper.ts';
 export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export { type PushState, pushCertificateState } from './push/state.ts';
+export {
+  type PushState,
+  pushCertificateState,
+  pushCounts,
+  pushObstacle,
+  waitingCommands,
+  waitsFor,
+} from './push/state.ts';
+
+export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
+export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
+export {
+  askRenewal,
+  deviceCertificates,
+  type IssuedCertificate,
+  type RenewalView,
+  revokeCertificates,
+} from './renewal/state.ts';
+
+export { advanceRetirements } from './retire/advance.ts';
+export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
+export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
+export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
+export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
+export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
+export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
-export { type CommandParams, headingOf, RISK, type Risk } from './verbs.ts';
+export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';
+export { addWindow, listWindows, removeWindow, type WindowRow } from './windows/store.ts';
+export type { MaintenanceWindow } from './windows/window.ts';

@@ -2,10 +2,21 @@ import { HANDLE, type Json, sha256, toBase64url, uuidv7 } from '#base';
 import { emit } from '#log';
 import type { CommandSet } from '#seal';
 import type { Tx } from '#store';
-import { buildCommand, type CommandRequest, type Verb } from '#wire';
+import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wire';
+import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
+import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
-import { type CommandParams, commandRequest, RISK, type Risk } from './verbs.ts';
+import {
+  alwaysTwo,
+  type CommandParams,
+  commandRequest,
+  isDangerous,
+  LOCKING,
+  oneByOne,
+  RISK,
+  type Risk,
+} from './verbs.ts';
 
 /** One person may lock a lost phone at night; more than this an hour needs two. */
 const LOCKS_PER_HOUR = 5;
@@ -15,6 +26,9 @@ const MOST_DEVICES = 500_000;
 /** What is approved lists each command for two people to read. */
 const MOST_APPROVED = 1_000;
 const APPROVAL_TTL_MS = 24 * 3_600_000;
+const DAY_MS = 86_400_000;
+/** How long something waits for a device that does not come, in days. A lost phone may turn up late. */
+const WAITS_DAYS: Readonly<Record<Risk, number>> = { read: 7, change: 30, lock: 90, locate: 7, destroy: 90, raw: 7 };
 
 /** Which devices a command to many is for: all that are enrolled when it is dispatched, or those that are named. */
 export type Scope = { readonly all: true } | { readonly devices: readonly string[] };
@@ -22,7 +36,7 @@ export type Scope = { readonly all: true } | { readonly devices: readonly string
 export interface StatedIntent {
   readonly id: string;
   readonly risk: Risk;
-  readonly state: 'ready' | 'awaiting-approval';
+  readonly state: 'ready' | 'awaiting-approval' | 'held';
   /** The commands' ids, fixed now; empty for a command to many, whose ids follow from the devices (`fanOutUuid`). */
   readonly targets: readonly { readonly device: string; readonly uuid: string }[];
   /** What two people must sign; present if and only if the state is `awaiting-approval`. */
@@ -37,6 +51,12 @@ export interface IntentInput {
   readonly requester: string;
   readonly purpose: string;
   readonly now: number;
+  /** Sends a change outside its maintenance window, and says why. */
+  readonly emergency?: string;
+  /** Devices that one person may change within an hour. Core judges again when it dispatches. */
+  readonly changePerHour?: number;
+  /** For core alone: the rollout whose ring this is. */
+  readonly rollout?: string;
 }
 
 /**
@@ -50,30 +70,40 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (purpose.length < 5 || purpose.length > 200) {
     throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
   }
-  const single = risk === 'lock' || risk === 'destroy';
+  const dangerous = isDangerous(input.verb, input.params);
+  const single = oneByOne(input.verb) || dangerous;
   if (single && (devices === 'all' || devices.length > MOST_APPROVED)) {
-    throw new FleetError('too-many', `Locking and erasing name their devices, at most ${MOST_APPROVED} at a time.`);
+    throw new FleetError(
+      'too-many',
+      `What two people must agree to names its devices, at most ${MOST_APPROVED} at a time.`,
+    );
   }
   if (devices !== 'all') await allEnrolled(t, devices);
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
+  if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =
     devices === 'all' ? { all: true } : !single && devices.length > MOST_SINGLE ? { devices } : undefined;
   const targets =
     scope === undefined ? (devices as readonly string[]).map((device) => ({ device, uuid: uuidv7(input.now) })) : [];
-  const needsTwo = risk === 'destroy' || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
+  const needsTwo =
+    alwaysTwo(input.verb) || dangerous || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
   const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
+  const count = devices === 'all' ? await countEnrolled(t) : devices.length;
+  const held = needsTwo ? undefined : await heldByBrake(t, input, risk, count);
+  const state = needsTwo ? 'awaiting-approval' : held === undefined ? 'ready' : 'held';
   await t.query(
-    `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id, scope)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id, scope, not_after,
+       emergency, held_by, held_why, held_at${input.rollout === undefined ? '' : ', rollout_id'})
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, to_timestamp($11::double precision / 1000), $12, $13, $14,
+       case when $13::text is not null then now() end${input.rollout === undefined ? '' : ', $15'})`,
     [
       ...[id, input.verb, risk, JSON.stringify(input.params), JSON.stringify(targets), input.requester, purpose],
-      ...[
-        needsTwo ? 'awaiting-approval' : 'ready',
-        approval?.id ?? null,
-        scope === undefined ? null : JSON.stringify(scope),
-      ],
+      ...[state, approval?.id ?? null, scope === undefined ? null : JSON.stringify(scope)],
+      ...[input.now + WAITS_DAYS[risk] * DAY_MS, input.emergency ?? null],
+      ...[held === undefined ? null : 'brake', held ?? null],
+      ...(input.rollout === undefined ? [] : [input.rollout]),
     ],
   );
   await emit(t, {
@@ -81,11 +111,21 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
     actor: input.requester,
     detail: {
       ...{ intent: id, verb: input.verb, risk, needs_two: needsTwo },
-      devices: devices === 'all' ? await countEnrolled(t) : devices.length,
+      devices: count,
     } satisfies Record<string, Json>,
   });
+  if (held !== undefined) {
+    const detail = { intent: id, verb: input.verb, count, requester: input.requester };
+    await emit(t, { kind: 'command.held', actor: 'brake', detail });
+  }
   await t.query("select pg_notify('bartizan_work', '')");
-  return { id, risk, state: needsTwo ? 'awaiting-approval' : 'ready', targets, approval };
+  return { id, risk, state, targets, approval };
+}
+
+async function heldByBrake(t: Tx, input: IntentInput, risk: Risk, count: number): Promise<string | undefined> {
+  if (input.changePerHour === undefined) return undefined;
+  const { requester, rollout = null } = input;
+  return overBudget(t, { requester, risk, count, releasedBy: null, rollout }, input.changePerHour);
 }
 
 /** The handles once each, in order. Throws FleetError. */
@@ -118,9 +158,9 @@ async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<b
   await t.query('select pg_advisory_xact_lock(hashtext($1))', [`lock ${input.requester}`]);
   const { rows } = await t.query<{ used: number }>(
     `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
-     where requester = $1 and verb = 'DeviceLock' and approval_id is null and created_at > now() - interval '1 hour'
+     where requester = $1 and verb = any($2) and approval_id is null and created_at > now() - interval '1 hour'
        and state in ('ready', 'dispatched')`,
-    [input.requester],
+    [input.requester, LOCKING],
   );
   return rows[0]!.used + count <= LOCKS_PER_HOUR;
 }
@@ -135,7 +175,7 @@ function approvalFor(
     v: 1,
     op: 'command',
     id: uuidv7(input.now),
-    verb: input.verb,
+    verb: requestTypeOf(request),
     commands: targets.map(({ device, uuid }) => ({
       device,
       uuid,
@@ -145,10 +185,4 @@ function approvalFor(
     purpose,
     notAfter: input.now + APPROVAL_TTL_MS,
   };
-}
-
-/** Cancels what has not been fetched yet. Returns how many queued commands were taken back. */
-export async function cancelIntent(t: Tx, input: { intent: string; by: string }): Promise<number> {
-  const { rows } = await t.query<{ n: number }>('select fleet.cancel_intent($1, $2) as n', [input.intent, input.by]);
-  return rows[0]!.n;
 }

@@ -1,16 +1,29 @@
 import { emit } from '#log';
-import { type Pool, tx } from '#store';
-import { issueCertificate, parseCsr, WireError } from '#wire';
+import { type Pool, type Queryable, tx } from '#store';
+import { type Certificate, issueCertificate, parseCsr, WireError } from '#wire';
 import type { DeviceCa } from './ca.ts';
 
 const DEVICE_DAYS = 365;
 const REGISTRATION_DAYS = 730;
 
+/** The profile of device certificates: RSA of 2048 bits or more, P-256 or P-384; client authentication only. */
+export interface IssueOptions {
+  /** Days that a device certificate counts; 365 if it is left out. */
+  readonly days?: number;
+  /** Where the list of revoked certificates is. */
+  readonly crlUrl?: string;
+}
+
 /**
  * Signs what edge asked for: device certificates (subject = enrolment id, never a person) and edge's own registration
  * certificate. Returns how many were decided. A crash before commit leaves the request pending for the next run.
  */
-export async function issuePending(pool: Pool, ca: DeviceCa, now: number): Promise<number> {
+export async function issuePending(
+  pool: Pool,
+  ca: DeviceCa,
+  now: number,
+  { days = DEVICE_DAYS, crlUrl }: IssueOptions = {},
+): Promise<number> {
   const registrations = await issueRegistrations(pool, ca, now);
   const decided = await tx(pool, async (t) => {
     const { rows } = await t.query<{
@@ -19,8 +32,9 @@ export async function issuePending(pool: Pool, ca: DeviceCa, now: number): Promi
       enrolment_id: string;
       device_id: number;
       handle: string;
+      renewal: boolean;
     }>(
-      `select r.id, r.csr, r.enrolment_id, d.id as device_id, d.handle
+      `select r.id, r.csr, r.enrolment_id, r.renewal, d.id as device_id, d.handle
        from fleet.certificate_request r join fleet.enrolment e on e.id = r.enrolment_id join fleet.device d on d.id = e.device_id
        where r.state = 'pending' order by r.created_at limit 32 for update of r skip locked`,
     );
@@ -28,19 +42,31 @@ export async function issuePending(pool: Pool, ca: DeviceCa, now: number): Promi
       try {
         const issued = issueCertificate(
           ca,
-          { spki: parseCsr(row.csr).spki, commonName: row.enrolment_id, days: DEVICE_DAYS, usage: 'device', now },
+          {
+            ...{ spki: parseCsr(row.csr).spki, commonName: row.enrolment_id, days, usage: 'device', now },
+            ...(crlUrl === undefined ? {} : { crlUrl }),
+          },
           { allowWeakRsa: false },
         );
         await t.query(
           `update fleet.certificate_request set state = 'issued', certificate = $2, done_at = now() where id = $1`,
           [row.id, Buffer.from(issued.der)],
         );
-        await t.query(
-          `update fleet.device set certificate_sha256 = $2, certificate_not_after = to_timestamp($3::double precision / 1000),
-             state = 'certified' where id = $1`,
-          [row.device_id, issued.sha256, issued.notAfter],
-        );
-        await emit(t, { kind: 'device.certified', actor: 'core', device: row.handle });
+        await register(t, row.device_id, issued);
+        if (row.renewal) await expectNewCertificate(t, row.device_id);
+        else {
+          await t.query(
+            `update fleet.device set certificate_sha256 = $2, certificate_not_after = to_timestamp($3::double precision / 1000),
+               state = 'certified' where id = $1`,
+            [row.device_id, issued.sha256, issued.notAfter],
+          );
+        }
+        await emit(t, {
+          kind: 'device.certified',
+          actor: 'core',
+          device: row.handle,
+          detail: { renewal: row.renewal },
+        });
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
         await t.query(
@@ -58,6 +84,20 @@ export async function issuePending(pool: Pool, ca: DeviceCa, now: number): Promi
     return rows.length;
   });
   return registrations + decided;
+}
+
+/** Notes an issued certificate: only what is in this register counts, and it is revoked here. */
+export async function register(t: Queryable, device: number, issued: Certificate): Promise<void> {
+  await t.query(
+    `insert into fleet.certificate (sha256, serial, device_id, not_after)
+     values ($1, $2, $3, to_timestamp($4::double precision / 1000))`,
+    [issued.sha256, Buffer.from(issued.serial), device, issued.notAfter],
+  );
+}
+
+/** The pin moves when the device first uses it; until then the old one is good, so that a lost answer strands nobody. */
+async function expectNewCertificate(t: Queryable, device: number): Promise<void> {
+  await t.query(`update fleet.renewal set state = 'issued' where device_id = $1 and state = 'sent'`, [device]);
 }
 
 async function issueRegistrations(pool: Pool, ca: DeviceCa, now: number): Promise<number> {

@@ -1,5 +1,5 @@
 import { toBase64url } from '#base';
-import { parseAssertion, parseGrant, type SealedRow, shape } from '#seal';
+import { type Grant, parseAssertion, parseGrant, type SealedRow, shape } from '#seal';
 import type { GlassDoors } from './doors.ts';
 
 const parse = shape.object({ grant: parseGrant, assertion: parseAssertion });
@@ -10,12 +10,16 @@ const parse = shape.object({ grant: parseGrant, assertion: parseAssertion });
  */
 export async function reveal(doors: GlassDoors, body: unknown): Promise<object> {
   const { grant, assertion } = parse(body);
+  const rows = await openRows(doors, grant);
+  return doors.sealer.call('reveal', { grant, assertion, rows });
+}
+
+/** The ciphertext that a grant names: settled rows of one field. */
+export async function openRows(doors: GlassDoors, grant: Grant): Promise<SealedRow[]> {
   const { rows } = await doors.pool.query<{ subject: string; version: number; row: Buffer }>(
-    'select subject, version, row from people.sealed where field = $1 and subject = any($2) order by subject',
+    `select subject, version, row from people.sealed where field = $1 and subject = any($2) and row is not null
+     order by subject`,
     [grant.field, grant.subjects],
   );
-  const sealed = rows.map(
-    ({ subject, version, row }): SealedRow => ({ subject, field: grant.field, version, row: toBase64url(row) }),
-  );
-  return doors.sealer.call('reveal', { grant, assertion, rows: sealed });
+  return rows.map(({ subject, version, row }) => ({ subject, field: grant.field, version, row: toBase64url(row) }));
 }

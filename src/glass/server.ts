@@ -6,6 +6,7 @@ import { relay, showApproval, sign } from './approvals.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 
 const BODY_BYTES = 256 * 1024;
@@ -27,6 +28,7 @@ const ROUTES: readonly Route[] = [
     handle: ({ keys, origins, caps }) => ({ keys, console: origins.console, caps: { perTouch: caps.perTouch } }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
+  { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
@@ -47,7 +49,7 @@ export interface GlassServer {
 }
 
 /**
- * The origin of touches: its pages and five requests, on nothing but Node. It has no session; every act carries its own
+ * The origin of touches: its pages and six requests, on nothing but Node. It has no session; every act carries its own
  * touch, and the guards judge it.
  */
 export function glassServer(doors: GlassDoors): GlassServer {

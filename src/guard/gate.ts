@@ -6,6 +6,7 @@ import {
   type CommandSet,
   challengeOf,
   DESTROYING,
+  DEVICE_SECRETS,
   type EnrolKey,
   type Grant,
   GuardError,
@@ -35,10 +36,20 @@ export class Gate {
   readonly time: SteadyTime;
   readonly caps: Caps;
   readonly #origin: string;
+  readonly #releaseKey: string | undefined;
 
-  /** `origin` is glass's origin, for instance `https://glass.example.org`. */
-  constructor(options: { readonly origin: string; readonly caps: Caps; readonly clock: Clock }) {
+  /**
+   * `origin` is glass's origin, for instance `https://glass.example.org`; `releaseKey` is edge's, without which no
+   * device's secret is released.
+   */
+  constructor(options: {
+    readonly origin: string;
+    readonly caps: Caps;
+    readonly clock: Clock;
+    readonly releaseKey?: string;
+  }) {
     this.#origin = options.origin;
+    this.#releaseKey = options.releaseKey;
     this.caps = options.caps;
     this.time = new SteadyTime(options.clock);
   }
@@ -56,6 +67,9 @@ export class Gate {
     if (key.role === 'dpo') throw refuse('refused', 'This role does not read the directory.');
     this.#mustBeOpen(key.admin);
     this.#fresh(grant, GRANT_LIFE, now, key.admin);
+    if (DEVICE_SECRETS.has(grant.field) && grant.browserKey !== this.#releaseKey) {
+      throw refuse('refused', 'A device’s secret is released to its device only, never shown.');
+    }
     if (this.state.used.has(grant.id)) throw refuse('used', 'This grant was used before. Touch the passkey again.');
     const charge = { admin: key.admin, field: grant.field, count: grant.subjects.length, at: now };
     const cap = this.state.meters.refusal(charge, this.caps);

@@ -1,6 +1,7 @@
 import {
   ADMIN,
   GuardError,
+  parseArrival,
   parseAssertion,
   parseCommandSet,
   parseEnrolKey,
@@ -13,7 +14,7 @@ import {
 import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import type { Ledger } from './ledger.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { field, handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
+import { handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -30,8 +31,6 @@ const leaf = object({
   digest: base64url(32),
 });
 
-const arrival = object({ subject: handle, field, version: integer(1), outer: base64url(224) });
-
 const noteDetail = (value: unknown): Detail => {
   const flat = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.entries(value) : undefined;
   const plain = flat?.every(([key, one]) => /^[a-z]{1,20}$/.test(key) && ['string', 'number'].includes(typeof one));
@@ -46,7 +45,7 @@ const noteBody = object({
   detail: noteDetail,
 });
 const appendBody = object({ from: integer(1), leaves: list(leaf, 1_000, 1) });
-const settleBody = object({ rows: list(arrival, 1_000) });
+const settleBody = object({ rows: list(parseArrival, 1_000) });
 const authoriseBody = object({ document: parseCommandSet, assertions: twoOrMore });
 const tailBody = object({ after: integer(0), waitMs: integer(0, 30_000) });
 const exposureBody = object({

@@ -49,6 +49,8 @@ export interface LedgerOptions {
   readonly caps: Caps;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
+  readonly releaseKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }

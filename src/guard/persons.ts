@@ -13,7 +13,7 @@ interface PersonLock {
   readonly versions: { readonly [field in Field]?: number };
 }
 
-/** One sealed value on its way under its person's lock: 224 bytes, HPKE to the ledger. */
+/** One sealed value on its way under its person's lock: `outerBytes` of its field, HPKE to the ledger. */
 export interface Arrival {
   readonly subject: string;
   readonly field: Field;

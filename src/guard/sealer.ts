@@ -40,6 +40,8 @@ export interface SealerOptions {
   /** Ed25519 SPKI of the ledger, base64url: whose receipts count. */
   readonly ledgerKey: string;
   readonly ledger: GuardClient;
+  /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
+  readonly releaseKey: string;
 }
 
 const REVEAL_INFO = 'bartizan reveal v1';
@@ -125,7 +127,7 @@ export class Sealer {
       const label = { org: this.#options.org, subject: one.subject, field: grant.field, version };
       try {
         const padded = openInner(this.#key, fromBase64url(one.inner), label);
-        values[one.subject] = unpadValue(padded);
+        values[one.subject] = unpadValue(padded, grant.field);
         padded.fill(0);
       } catch (error) {
         // A row that somebody else sealed badly must not hide the others.

@@ -4,6 +4,8 @@ import type { Field, GuardClient, SealedRow } from '#seal';
 import { type Pool, tx } from '#store';
 
 const BATCH = 200;
+/** Rows of one frame to the ledger, which takes 1 MiB of JSON: secrets of devices are long. */
+const BATCH_BYTES = 400_000;
 
 interface Arrival {
   readonly id: number;
@@ -18,7 +20,12 @@ interface Arrival {
  * answer repeats the move, which makes another row of the same version and is ignored. Returns how many rows moved.
  */
 export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<number> {
-  const { rows } = await pool.query<Arrival>('select * from people.take_arriving($1)', [BATCH]);
+  const taken = await pool.query<Arrival>('select * from people.take_arriving($1)', [BATCH]);
+  let bytes = 0;
+  const rows = taken.rows.filter(({ outer_layer }, i) => {
+    bytes += outer_layer.length;
+    return i === 0 || bytes <= BATCH_BYTES;
+  });
   if (rows.length === 0) return 0;
   const answer = await ledger.call<{ rows: SealedRow[]; refused?: Pick<SealedRow, 'subject' | 'field' | 'version'>[] }>(
     'settle',

@@ -1,13 +1,18 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
+import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
+import { type AccountOptions, setAccount } from './account.ts';
+import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { january } from './drill/january.ts';
 import { defaultHome, openHome } from './home.ts';
+import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { startProduct } from './supervisor.ts';
 
@@ -35,13 +40,41 @@ program
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
+  .addOption(
+    new Option('--identity <kind>', 'the least that an enrolment asks for; kept for later starts').choices(
+      IDENTITY_KINDS,
+    ),
+  )
+  .option(
+    '--attestation-root <file...>',
+    'PEM of the root whose device attestations are believed; kept for later starts',
+  )
+  .option('--push-url <origin>', 'where APNs is; default: https://api.push.apple.com')
+  .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
   .action(
-    async (options: { home?: string; portBase?: number; org?: string; founders?: number; edgeWorkers?: number }) => {
+    async (options: {
+      home?: string;
+      portBase?: number;
+      org?: string;
+      founders?: number;
+      edgeWorkers?: number;
+      identity?: IdentityKind;
+      attestationRoot?: string[];
+      pushUrl?: string;
+      pushCa?: string;
+    }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
       await buildPages();
-      const { home = defaultHome(), ...rest } = options;
-      const product = await startProduct({ home, ...rest });
+      const { home = defaultHome(), pushUrl, pushCa, attestationRoot, ...rest } = options;
+      const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
+      readAttestationRoots(attestationRoots ?? []);
+      const push = pushEndpoint(pushUrl, pushCa);
+      const product = await startProduct({
+        ...{ home, ...rest },
+        ...(push === undefined ? {} : { push }),
+        ...(attestationRoots === undefined ? {} : { attestationRoots }),
+      });
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
@@ -66,6 +99,8 @@ program
   .action(async (options) => {
     process.exitCode = await demo(options);
   });
+
+addSim(program, say);
 
 const drill = program.command('drill').description('attack the real stack and judge it from outside');
 drill
@@ -103,6 +138,35 @@ for (const [name, args] of [
 }
 
 program
+  .command('account')
+  .description('let holders enrol their own devices by signing in at your identity provider (OpenID Connect)')
+  .requiredOption('--issuer <url>', 'issuer, exactly as its discovery document says')
+  .requiredOption('--client-id <id>', 'our client there; its redirect address is <edge>/account/signed-in')
+  .option('--client-secret-file <file>', 'file with the client’s secret')
+  .option('--account-claim <name>', 'claim with the Managed Apple Account', 'email')
+  .option('--handle-claim <name>', 'claim with the person’s handle, if your provider knows it')
+  .option('--home <dir>', 'instance directory')
+  .action((options: AccountOptions & { home?: string }) => {
+    const home = openHome(options.home ?? defaultHome());
+    setAccount(home, options);
+    say('Written. Restart Bartizan, then let your domain’s /.well-known/com.apple.remotemanagement lead to the edge.');
+  });
+
+program
+  .command('import-fleet')
+  .description('take devices over from NanoMDM, so that none enrols anew')
+  .argument('<source...>', 'its PostgreSQL (postgres://…), or files with one JSON object a line')
+  .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
+  .option('--json', 'one JSON object', false)
+  .option('--home <dir>', 'instance directory')
+  .action(async (sources: string[], options: { ca: string; json: boolean; home?: string }) => {
+    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca);
+    if (options.json) say(JSON.stringify(report));
+    else for (const line of importLines(report)) say(line);
+    if (report.imported === 0) process.exitCode = 1;
+  });
+
+program
   .command('import')
   .description('seal a CSV file of people into the directory of the running product')
   .argument('<file>', 'CSV with header given_name,family_name,email,mobile,unit,member_state')
@@ -118,6 +182,8 @@ program
     say(`${handles.length} people are sealed. Their handles:`);
     for (const handle of handles) say(handle);
   });
+
+pushCommands(program);
 
 program
   .command('log')

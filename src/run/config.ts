@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
+import type { IdentityKind } from '#fleet';
 import type { Caps, PublicKeys } from '#seal';
 
 /** What one process is told at start: its file is owned and readable by that process alone. */
@@ -35,15 +36,24 @@ export interface ProcessConfig {
   readonly caps: Caps;
   /** APNs topic named in enrolment profiles. */
   readonly topic: string;
+  /** Where core reaches APNs; Apple's own if it is left out. `ca`: PEM of its authority if not one of the system's. */
+  readonly push?: { readonly url: string; readonly ca?: string };
+  /** Days that a device certificate counts (365), and how many before its end it is renewed (90). */
+  readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
+  /** The least that an enrolment may ask for, and PEM texts of the attestation roots that are believed: core's. */
+  readonly identity?: IdentityKind;
+  readonly attestationRoots?: readonly string[];
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
+  /** What edge answers where Apple leaves it to the organisation. */
+  readonly devicePolicy?: { readonly userAuthenticate?: boolean };
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'identity', 'attestationRoots', 'devicePolicy', 'push', 'certificates'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

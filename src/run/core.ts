@@ -3,25 +3,52 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
 import {
+  Ade,
+  AdeFiles,
+  advanceRetirements,
+  advanceRollouts,
   askInventory,
   dispatchReady,
+  expireIntents,
   followFacts,
+  foundStandard,
+  holdLane,
   issuePending,
+  judgeAttestations,
   judgeSilence,
   loadCa,
   makeCa,
+  nudgeAgain,
+  PushKeeper,
   pruneHistory,
+  publishCrl,
+  READING,
+  readAttestationRoots,
+  releaseSetups,
+  renewCertificates,
+  setIdentityPolicy,
+  settleProfiles,
+  stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
 import { settleArriving } from '#people';
-import { contain, executeCommands, expireApprovals, isLocked, lockByHand, mirrorGuards } from '#respond';
-import { guardClient } from '#seal';
+import {
+  contain,
+  executeCommands,
+  expireApprovals,
+  isLocked,
+  lockByHand,
+  mirrorGuards,
+  requestApproval,
+} from '#respond';
+import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
 import { readProcessConfig } from './config.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
+import { APNS, PUSH_FILE } from './push.ts';
 
 // Core: certificates, dispatch, numbering, settling, watch, respond. It opens no port; work reaches it through the database.
 const logger = processLogger('core');
@@ -89,25 +116,90 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
-  loop('certificates', 200, () => issuePending(pool, ca, systemClock()));
-  loop('dispatch', 200, async () => dispatchReady(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }));
+  const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
+  const crlUrl = `${config.origins.edge}/crl`;
+  const roots = readAttestationRoots(config.attestationRoots ?? []);
+  await setIdentityPolicy(pool, config.identity ?? 'scep', roots);
+  loop(
+    'attestations',
+    200,
+    then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
+  );
+  loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
+  loop('renewals', 2_000, () =>
+    renewCertificates(pool, {
+      ...{ signKey, origin: config.origins.edge, organisation: config.org, days: renewDays, now: systemClock() },
+    }),
+  );
+  loop('crl', 5_000, () => publishCrl(pool, ca, systemClock()));
+  await foundStandard(pool, signKey);
+  loop('declarations', 300, async () =>
+    stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
+  );
+  loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
+  loop('dispatch', 200, async () => {
+    const open = !(await isLocked(pool, 'commands'));
+    const held = await holdLane(pool, { open, reading: READING });
+    const { changePerHour } = { ...DEFAULT_CAPS, ...config.caps };
+    return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
+  });
+  loop('running-out', 10_000, () => expireIntents(pool));
+  const rollouts = { requestApproval, now: systemClock };
+  loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
+  loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
   loop('silence', 300_000, async () => {
     await judgeSilence(pool);
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  const ade = new Ade({
+    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    where: { edge: config.origins.edge, organisation: config.org },
+  });
+  loop('ade', 1_000, () => ade.step());
+  loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  loop('releases', 60_000, async () => {
+    await pool.query('select fleet.drop_releases()');
+    return 0;
+  });
   loop('days', 3_600_000, async () => {
     await pool.query('select log.prepare_days(7)');
     return pruneHistory(pool);
   });
+  const pushes = new PushKeeper(pool, {
+    ...{ file: join(config.state, PUSH_FILE), endpoint: config.push ?? APNS, topic: config.topic, now: systemClock },
+  });
+  running.onStop(() => pushes.close());
+  loop(
+    'push-certificate',
+    2_000,
+    then(() => pushes.look(), ['push']),
+  );
+  loop('push', 1_000, () => pushes.send());
+  loop('push-again', 60_000, () => pushes.again());
+  loop('push-watch', 3_600_000, () => pushes.watch());
   const hints = [
+    listen(database, 'bartizan_push', () => loops['push']?.wake()),
     listen(database, 'bartizan_event', () => loops['number']?.wake(), 10),
     listen(database, 'bartizan_work', () => {
-      for (const name of ['facts', 'certificates', 'dispatch', 'approvals', 'locks', 'settle']) loops[name]?.wake();
+      const woken = [
+        'ade',
+        'facts',
+        'retire',
+        'attestations',
+        'certificates',
+        'dispatch',
+        'declarations',
+        'approvals',
+        'locks',
+        'settle',
+      ];
+      for (const name of woken) loops[name]?.wake();
     }),
   ];
   running.onStop(async () => {

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import { RunError } from './config.ts';
 import { defaultHome } from './home.ts';
 import { buildPages } from './pages.ts';
-import { type Stage, setStage } from './stage.ts';
+import { playApns, type Stage, setStage } from './stage.ts';
 import { attack, manageFleet, promises, resultOf, sealedPeople } from './story.ts';
 import { type Product, startProduct } from './supervisor.ts';
 
@@ -28,8 +28,10 @@ export async function demo(options: DemoOptions): Promise<number> {
   const say = (line: string) => process.stdout.write(`${line}\n`);
   const startedAt = Date.now();
   await buildPages();
+  const apns = await playApns();
   const product = await startProduct({
     home,
+    push: apns.push,
     founders: 4,
     caps: CAPS,
     demo: true,
@@ -45,7 +47,9 @@ export async function demo(options: DemoOptions): Promise<number> {
       people: PEOPLE,
       phones: options.phones ?? PHONES,
       admins: 3,
-      pollMs: options.check ? 1_500 : 4_000,
+      // Pushes wake them; now and then a phone looks by itself.
+      pollMs: 30_000,
+      push: apns.service,
     });
     try {
       return await (options.check ? check(product, stage, say) : interact(product, stage, say));
@@ -54,6 +58,7 @@ export async function demo(options: DemoOptions): Promise<number> {
     }
   } finally {
     await product.stop();
+    await apns.service.close();
     if (options.check) reset(home);
   }
 }

@@ -1,7 +1,16 @@
 import cluster from 'node:cluster';
 import { once } from 'node:events';
 import { processLogger, systemClock } from '#base';
-import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
+import {
+  DEFAULT_POLICY,
+  edgeServer,
+  makeEdgeSecrets,
+  makeRegistrationKey,
+  Refusals,
+  readAccountSettings,
+  readEdgeSecrets,
+  registerEdge,
+} from '#edge';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { runProcess, runWorker } from './process.ts';
@@ -27,10 +36,14 @@ async function run(): Promise<void> {
   const pool = openPool(database, { max: Math.max(4, Math.min(16, Math.floor(CONNECTIONS / workers))), name: 'edge' });
   running.onStop(() => pool.end());
   const identity = await registerEdge(pool, config.state);
+  const secrets = readEdgeSecrets(config.state, keys.release);
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
+  const account = readAccountSettings(config.state);
   const edge = edgeServer({
     ...{ pool, keys, identity, ca: identity.ca, clock: systemClock, log: logger, refusals, allowLegacy: true },
+    ...{ secrets, policy: { ...DEFAULT_POLICY, ...config.devicePolicy } },
+    ...(account === undefined ? {} : { account }),
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
   });
   edge.server.listen(http.port, http.host);
@@ -43,7 +56,7 @@ async function run(): Promise<void> {
 
 if (process.argv.includes('--init')) {
   makeRegistrationKey(config.state);
-  process.stdout.write('{}\n');
+  process.stdout.write(`${JSON.stringify(makeEdgeSecrets(config.state))}\n`);
 } else {
   await run().catch((error: unknown) => {
     logger.error('the device plane cannot open', error);

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromBase64url, newPersonHandle, newToken, sha256, toBase64url } from '#base';
+import type { IdentityKind } from '#fleet';
 import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type ProcessConfig, RunError } from './config.ts';
@@ -21,8 +22,16 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
+  /** The least that an enrolment may ask for; default SCEP. */
+  readonly identity?: IdentityKind;
+  /** PEM texts of the roots whose device attestations are believed; none: none is. */
+  readonly attestationRoots?: readonly string[];
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
+  /** Days of device certificates, and before their end to renew. */
+  readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
+  /** Where core reaches APNs, if not at Apple's own origin. */
+  readonly push?: { readonly url: string; readonly ca?: string };
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -79,6 +88,12 @@ export function writeConfigs(
       topic: options.topic,
       demo: options.demo,
       ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
+      ...(name === 'core' && options.identity !== undefined ? { identity: options.identity } : {}),
+      ...(name === 'core' && options.attestationRoots !== undefined
+        ? { attestationRoots: options.attestationRoots }
+        : {}),
+      ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
+      ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
     };
     const file = home.config(name);
     if (existsSync(file)) chmodSync(file, 0o600);
@@ -119,14 +134,14 @@ export async function found(
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
   });
-  const [core, , ledger, sealer] = await Promise.all([
+  const [core, edge, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'ledger', hashed),
     initProcess(home, 'sealer', hashed),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core'] as const) {
+  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });

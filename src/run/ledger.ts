@@ -25,9 +25,10 @@ async function init(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
+  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
   let ledger: Ledger;
   try {
-    ledger = await Ledger.open({ ...common, onUnusable: () => running.stop(74) });
+    ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
     running.stop(74);

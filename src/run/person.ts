@@ -112,6 +112,16 @@ export class Person {
     return { values: (JSON.parse(plain.toString('utf8')) as { values: Record<string, string> }).values, answer };
   }
 
+  /** Releases one secret of a device to the device plane; one touch. Nobody sees it. */
+  async release(field: 'unlock-token' | 'bootstrap-token', device: string, purpose: string): Promise<Answered> {
+    const keys = (await send(this.origins.glass, 'GET', '/api/keys')).body['keys'] as unknown as PublicKeys;
+    const grant: Grant = {
+      ...{ v: 1, op: 'reveal', id: uuidv7(), admin: this.admin, field, subjects: [device], purpose },
+      ...{ notAfter: Date.now() + 5 * 60_000, browserKey: keys.release },
+    };
+    return send(this.origins.glass, 'POST', '/api/release', { grant, assertion: this.touch(grant) });
+  }
+
   /** Signs an approval on glass. */
   async approve(id: string): Promise<Answered> {
     const shown = await send(this.origins.glass, 'GET', `/api/approvals/${id}`);

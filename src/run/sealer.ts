@@ -16,7 +16,8 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessC
   }
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const origin = origins.glass;
-  return new Sealer({ org, state, origin, caps, clock: systemClock, logger, ledgerKey: publicKeys.ledger, ledger });
+  const { ledger: ledgerKey, release: releaseKey } = publicKeys;
+  return new Sealer({ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey });
 }
 
 async function init(): Promise<void> {

@@ -11,12 +11,14 @@ import {
   Phone,
   PhoneFleet,
   type PhoneState,
+  PushService,
   peopleCsv,
   plantedValues,
   type SoftwarePasskey,
 } from '#sim';
 import { RunError } from './config.ts';
 import { allOf, Person } from './person.ts';
+import { installPush } from './push.ts';
 import type { Product } from './supervisor.ts';
 
 /** The invented world around a product: its admins (software passkeys), its people, its phones. Kept in `<home>/demo`. */
@@ -41,8 +43,17 @@ export interface StageOptions {
   readonly phones: number;
   /** How many of the founders are played by software passkeys; the others are for real people. */
   readonly admins: number;
-  /** Time between two polls of one phone, milliseconds. */
+  /** Time between two polls of one phone, milliseconds; with `push` the phones need few. */
   readonly pollMs: number;
+  /** Plays APNs: gives the product its push certificate and wakes the phones. The product must be told its address. */
+  readonly push?: PushService;
+}
+
+/** Starts a push service and says where it is, for `startProduct`. */
+export async function playApns(): Promise<{ service: PushService; push: { url: string; ca: string } }> {
+  const service = new PushService();
+  const url = await service.listen();
+  return { service, push: { url, ca: service.ca } };
 }
 
 /** Sets the stage on a fresh product, or takes up where the last run ended. */
@@ -75,6 +86,7 @@ export async function setStage(product: Product, options: StageOptions): Promise
     renameSync(`${file}.new`, file);
   };
   save();
+  if (options.push !== undefined) await wakeByPush(product, stage.fleet, options.push);
   return {
     ...stage,
     planted,
@@ -85,6 +97,14 @@ export async function setStage(product: Product, options: StageOptions): Promise
       save();
     },
   };
+}
+
+async function wakeByPush(product: Product, fleet: PhoneFleet, service: PushService): Promise<void> {
+  for (const { state } of fleet.phones) service.knows(Buffer.from(state.pushToken, 'base64'));
+  service.onPush = (pushed) => fleet.wake(pushed);
+  const { canary } = await installPush(product.home, service.issue(product.topic));
+  if (canary !== 'accepted')
+    throw new RunError('start-failed', `The push service was not accepted: ${canary ?? 'not tried'}.`);
 }
 
 /** Stands in a saved phone for what its owner gave it. */

@@ -27,6 +27,8 @@ export interface Product {
   readonly level: 'L0' | 'L1';
   readonly urls: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly keys: PublicKeys;
+  /** APNs topic that phones are enrolled with. */
+  readonly topic: string;
   /** Superuser of the embedded database: for the operator's own tools and outside observers, never for a process. */
   readonly admin: DatabaseConfig;
   readonly postgresOrigin: string;
@@ -96,6 +98,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
       level: isRoot() ? 'L1' : 'L0',
       urls,
       keys,
+      topic: settings.topic,
       admin,
       postgresOrigin: database.origin,
       get postgresPid() {
@@ -153,11 +156,22 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { org, portBase, founders, caps, topic, demo, edgeWorkers } = options;
+  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, identity, attestationRoots } =
+    options;
   return Object.fromEntries(
-    Object.entries({ org, portBase, founders, caps, topic, demo, edgeWorkers }).filter(
-      ([, value]) => value !== undefined,
-    ),
+    Object.entries({
+      org,
+      portBase,
+      founders,
+      caps,
+      topic,
+      demo,
+      edgeWorkers,
+      push,
+      certificates,
+      identity,
+      attestationRoots,
+    }).filter(([, value]) => value !== undefined),
   );
 }
 

@@ -14,7 +14,7 @@ import {
   padValue,
   sealField,
   unpadValue,
-  VALUE_BYTES,
+  valueBytes,
   x25519Raw,
 } from './index.ts';
 
@@ -45,15 +45,19 @@ test('frames survive any cutting of the stream', () => {
 test('values are padded to one size and come back', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'grapheme', maxLength: 30 }), (text) => {
-      if (Buffer.byteLength(text) > VALUE_BYTES) return;
-      assert.equal(padValue(text).length, 128);
-      assert.equal(unpadValue(padValue(text)), text);
+      for (const field of ['name', 'unlock-token'] as const) {
+        if (Buffer.byteLength(text) > valueBytes(field)) continue;
+        assert.equal(padValue(text, field).length, field === 'name' ? 128 : 6144);
+        assert.equal(unpadValue(padValue(text, field), field), text);
+      }
     }),
   );
-  assert.throws(() => padValue('é'.repeat(64)), { code: 'value-too-long' });
-  const bent = padValue('x');
+  assert.throws(() => padValue('é'.repeat(64), 'name'), { code: 'value-too-long' });
+  assert.throws(() => padValue('x'.repeat(6143), 'unlock-token'), { code: 'value-too-long' });
+  assert.throws(() => unpadValue(padValue('x', 'name'), 'unlock-token'), { code: 'open-failed' });
+  const bent = padValue('x', 'name');
   bent[100] = 1;
-  assert.throws(() => unpadValue(bent), { code: 'open-failed' });
+  assert.throws(() => unpadValue(bent, 'name'), { code: 'open-failed' });
 });
 
 test('sealing needs public keys only and gives 224 bytes', () => {

@@ -1,5 +1,6 @@
 import { HANDLE } from '#base';
 import { SealError } from './errors.ts';
+import { outerBytes, rowBytes } from './field.ts';
 import {
   type Approvable,
   type Assertion,
@@ -138,13 +139,22 @@ export const parseAssertion: Shape<Assertion> = object({
   signature: base64url(8, 1024),
 });
 
-/** Reads a settled row. Throws SealError `shape`. */
-export const parseSealedRow: Shape<SealedRow> = object({
-  subject: handle,
-  field,
-  version: integer(1),
-  row: base64url(204),
-});
+const sealedRow = object({ subject: handle, field, version: integer(1), row: base64url(1, 8192) });
+const arrival = object({ subject: handle, field, version: integer(1), outer: base64url(1, 8192) });
+
+/** Reads a settled row: its size is its field's. Throws SealError `shape`. */
+export const parseSealedRow: Shape<SealedRow> = (value, where) => {
+  const read = sealedRow(value, where);
+  base64url(rowBytes(read.field))(read.row, `${where ?? ''}.row`);
+  return read;
+};
+
+/** Reads a value in transit: its size is its field's. Throws SealError `shape`. */
+export const parseArrival: Shape<Omit<SealedRow, 'row'> & { readonly outer: string }> = (value, where) => {
+  const read = arrival(value, where);
+  base64url(outerBytes(read.field))(read.outer, `${where ?? ''}.outer`);
+  return read;
+};
 
 const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   reveal: parseGrant,

@@ -1,8 +1,10 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
+export { type DeclaredStatement, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export {
   ADMIN,
   parseApprovable,
+  parseArrival,
   parseAssertion,
   parseCommandSet,
   parseEnrolKey,
@@ -23,20 +25,20 @@ export {
   verifyFanOut,
 } from './fan-out.ts';
 export {
-  INNER_BYTES,
+  innerBytes,
   lockRow,
-  OUTER_BYTES,
   openInner,
   openOuter,
-  PADDED_BYTES,
+  outerBytes,
+  paddedBytes,
   padValue,
-  ROW_BYTES,
   type RowLabel,
   rowAad,
+  rowBytes,
   sealField,
   unlockRow,
   unpadValue,
-  VALUE_BYTES,
+  valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';

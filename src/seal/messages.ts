@@ -4,9 +4,14 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
-export const FIELDS = ['name', 'number', 'email', 'device-name', 'unlock-token'] as const;
+export const FIELDS = [
+  ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
+] as const;
 /** A class of sealed values. Each has its own meter. */
 export type Field = (typeof FIELDS)[number];
+
+/** Secrets of devices: long rows, and never opened to a person's browser, only to edge, which hands them to their device. */
+export const DEVICE_SECRETS: ReadonlySet<Field> = new Set(['unlock-token', 'bootstrap-token']);
 
 /** One reveal: who reads which field of whom, why, until when, and the key that only the reader's browser holds. */
 export interface Grant {
@@ -20,7 +25,7 @@ export interface Grant {
   /** Why, in the reader's words: 5 to 200 characters; never a name or number. */
   readonly purpose: string;
   readonly notAfter: number;
-  /** Raw X25519 public key of the browser, 32 bytes. */
+  /** Raw X25519 public key of the browser, 32 bytes; for a device's secret that of edge (`PublicKeys.release`). */
   readonly browserKey: string;
 }
 
@@ -111,7 +116,7 @@ export interface Assertion {
   readonly signature: string;
 }
 
-/** A ciphertext row as the database holds it (204 bytes), with the labels that its associated data binds. */
+/** A ciphertext row as the database holds it (`rowBytes` of its field), with the labels that its associated data binds. */
 export interface SealedRow {
   readonly subject: string;
   readonly field: Field;
@@ -169,6 +174,8 @@ export interface Caps {
   /** Destructive commands per hour and per UTC day, whoever signs. */
   readonly destroyPerHour: number;
   readonly destroyPerDay: number;
+  /** Devices that one admin may change within an hour; more wait until another person releases them. */
+  readonly changePerHour: number;
 }
 
 export const DEFAULT_CAPS: Caps = {
@@ -178,6 +185,7 @@ export const DEFAULT_CAPS: Caps = {
   orgPerDay: 200,
   destroyPerHour: 5,
   destroyPerDay: 20,
+  changePerHour: 200,
 };
 
 /** Public keys that every process may read: `<home>/public/keys.json`. */
@@ -195,4 +203,6 @@ export interface PublicKeys {
   readonly log: string;
   /** Ed25519 SPKI DER of core: ordinary commands. */
   readonly core: string;
+  /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
+  readonly release: string;
 }

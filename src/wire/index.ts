@@ -23,16 +23,45 @@ export {
   readNewOrder,
 } from './acme/objects.ts';
 export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
+export { type AdeDevice, type AdePage, parseAdeDevice, parseAdePage } from './ade/device.ts';
+export {
+  compareVersions,
+  type MachineInfo,
+  parseMachineInfo,
+  unrecognisedDevice,
+  updateRequired,
+} from './ade/machine-info.ts';
+export { oauthHeader, percent } from './ade/oauth.ts';
+export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
+export { INVENTORY_KINDS, type InventoryKind } from './apple/answers.ts';
 export {
   type Authenticate,
+  CHECK_IN_BYTES,
   type CheckIn,
   type CheckOut,
+  type DeclarativeManagement,
   parseCheckIn,
-  type Speaker,
   type TokenUpdate,
 } from './apple/check-in.ts';
-export { buildCommand, type CommandRequest, VERBS, type Verb } from './apple/command.ts';
+export { bootstrapTokenAnswer, digestChallengeAnswer, tokenAnswer } from './apple/check-in-answers.ts';
+export {
+  buildCommand,
+  type CommandArgs,
+  type CommandRequest,
+  permitReason,
+  requestTypeOf,
+  VERBS,
+  type Verb,
+} from './apple/command.ts';
+export {
+  COMMANDS,
+  type CommandRisk,
+  type CommandSpec,
+  commandSpec,
+  RIGHTS,
+  type TypedVerb,
+} from './apple/command-set.ts';
 export {
   ACCESS_RIGHTS,
   type EnrolmentProfile,
@@ -41,7 +70,8 @@ export {
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
-export { type CommandResult, type InventoryKind, parseCommandResult, STATUSES, type Status } from './apple/result.ts';
+export { type CommandResult, parseCommandResult, RESULT_BYTES, STATUSES, type Status } from './apple/result.ts';
+export type { Speaker, UserChannel } from './apple/speaker.ts';
 export { type Cbor, type CborLimits, type CborMap, readCbor } from './cbor/read.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';
@@ -54,6 +84,7 @@ export {
   signCms,
   verifySigned,
 } from './cms/signed.ts';
+export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
 export { parsePlist } from './plist/read.ts';
@@ -69,5 +100,6 @@ export {
   toPem,
   verifyIssuedBy,
 } from './x509/certificate.ts';
+export { CRL_REASONS, type CrlReason, type CrlRequest, makeCrl, type RevokedCertificate } from './x509/crl.ts';
 export { type IssueRequest, issueCertificate, makeCa } from './x509/issue.ts';
 export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';

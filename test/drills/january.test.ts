@@ -52,7 +52,8 @@ test('demo --check keeps every promise and says so in one line of JSON', async (
     assert.equal(result.exposure.upper_bound + result.exposure.unreadable, 60);
     assert.equal(result.wipes_requested, 200);
     assert.equal(result.wipes_executed, 0);
-    assert.ok(result.log.entries > 2_000);
+    // 200 devices are one fan-out: some hundred entries instead of two a device and command.
+    assert.ok(result.log.entries > 1_000);
     assert.ok(result.log.verified_by.length >= 1);
   } finally {
     rmSync(dir, { recursive: true, force: true });

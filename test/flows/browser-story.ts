@@ -45,6 +45,7 @@ const JUMPS = [
   ['i', 'Incidents'],
   ['s', 'Approvals'],
   ['l', 'Locks'],
+  ['w', 'Push'],
   ['m', 'Admins'],
 ] as const;
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { Hunter } from '#sim';
 import { buildPages } from '../../src/run/pages.ts';
-import { setStage } from '../../src/run/stage.ts';
+import { playApns, setStage } from '../../src/run/stage.ts';
 import { startProduct } from '../../src/run/supervisor.ts';
 import { launch, Person, screenshotPlace } from './browser-person.ts';
 import * as story from './browser-story.ts';
@@ -20,14 +20,17 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   const home = mkdtempSync(join(tmpdir(), 'btz-web-'));
   chmodSync(home, 0o711);
   const caps = { perTouch: 5, perDay: 20 };
-  const product = await startProduct({ home, founders: 4, caps, demo: true, portBase: await freePorts() });
-  const stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 1_000 });
+  const apns = await playApns();
+  const { push } = apns;
+  const product = await startProduct({ home, founders: 4, caps, push, demo: true, portBase: await freePorts() });
+  const stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 1_000, push: apns.service });
   stage.fleet.start();
   const chrome = await launch();
   t.after(async () => {
     await chrome.close();
     await stage.close();
     await product.stop();
+    await apns.service.close();
     rmSync(home, { recursive: true, force: true });
   });
   const place = { console: product.urls.console, glass: product.urls.glass };

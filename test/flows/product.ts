@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { buildPages } from '../../src/run/pages.ts';
-import { type Stage, type StageOptions, setStage } from '../../src/run/stage.ts';
+import { playApns, type Stage, type StageOptions, setStage } from '../../src/run/stage.ts';
 import { type Product, type ProductOptions, startProduct } from '../../src/run/supervisor.ts';
 
 /** Three neighbouring free ports on loopback; returns the first. */
@@ -45,8 +45,10 @@ export async function living(
 ): Promise<Living> {
   await buildPages();
   const home = openDir('btz-flow-');
+  const apns = await playApns();
   const product = await startProduct({
     home,
+    push: apns.push,
     founders: options.founders ?? 3,
     demo: true,
     portBase: await freePorts(),
@@ -56,9 +58,10 @@ export async function living(
   t.after(async () => {
     await stage?.close();
     await product.stop();
+    await apns.service.close();
     rmSync(home, { recursive: true, force: true });
   });
   await options.before?.(product);
-  stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 500, ...options });
+  stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 500, push: apns.service, ...options });
   return { product, stage, home };
 }

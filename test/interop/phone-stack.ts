@@ -5,9 +5,20 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
-import { edgeServer, makeRegistrationKey, Refusals, registerEdge } from '#edge';
 import {
+  type AccountSettings,
+  DEFAULT_POLICY,
+  edgeServer,
+  makeEdgeSecrets,
+  makeRegistrationKey,
+  Refusals,
+  readEdgeSecrets,
+  registerEdge,
+} from '#edge';
+import {
+  type DeviceCa,
   dispatchReady,
+  foundStandard,
   type IdentityKind,
   type IntentInput,
   issuePending,
@@ -15,21 +26,28 @@ import {
   makeCa,
   offerEnrolments,
   readAttestationRoots,
+  type StatedIntent,
   setIdentityPolicy,
   stateIntent,
+  stepDeclarations,
 } from '#fleet';
 import type { PublicKeys } from '#seal';
+import type { Phone } from '#sim';
 import { openPool, type Pool, testDatabase, tx } from '#store';
 
 /** The device plane with a true database and core's work, in one process; each part with its own role's rights. */
 export interface DevicePlane {
   /** Where phones find edge. */
   readonly url: string;
+  readonly keys: PublicKeys;
+  readonly ca: DeviceCa;
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
   /** Writes what edge counted as refused. */
   counted(): Promise<Record<string, number>>;
+  /** As the database's owner: what no process may read. */
+  owner<T extends object>(sql: string, params: readonly unknown[]): Promise<T[]>;
   /** Problems that edge told its operator. */
   readonly problems: string[];
   /** Enrolment links, with the handles of the devices that wait for them. */
@@ -40,12 +58,27 @@ export interface DevicePlane {
     devices: readonly string[] | 'all',
     params?: IntentInput['params'],
   ): Promise<Map<string, string>>;
+  /** Core's work on declarations, until there is none left. */
+  declare(): Promise<void>;
+  /** As the database's owner, for what other parts of core do through functions of their own. */
+  asOwner(sql: string, params: readonly unknown[]): Promise<void>;
+  /** A second edge that has seen nothing yet; asks it in a phone's name. */
+  anotherEdge(): Promise<{
+    ask(phone: Phone, endpoint: string): Promise<{ status: number; body: Buffer }>;
+    close(): Promise<void>;
+  }>;
+  /** States an intent as the console would, and leaves it to `dispatch`. */
+  state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
+  /** One step of core's dispatch, with its key. */
+  dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
+  /** Core's key, for what its loops sign. */
+  readonly signKey: KeyObject;
   close(): Promise<void>;
 }
 
 const raw = (key: KeyObject) => key.export({ type: 'spki', format: 'der' });
 
-function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
+function publicKeys(core: KeyObject, ledger: KeyObject, release: string): PublicKeys {
   const x25519 = () => toBase64url(raw(generateKeyPairSync('x25519').publicKey).subarray(-32));
   return {
     v: 1,
@@ -55,10 +88,12 @@ function publicKeys(core: KeyObject, ledger: KeyObject): PublicKeys {
     ledger: toBase64url(raw(ledger)),
     log: 'example.org/log+00000000+AA',
     core: toBase64url(raw(createPublicKey(core))),
+    release,
   };
 }
 
 export interface PlaneOptions {
+  readonly account?: AccountSettings;
   /** PEM texts of the attestation roots that this installation believes. */
   readonly roots?: readonly string[];
   /** The least that an enrolment may ask for. */
@@ -72,9 +107,11 @@ export async function devicePlane(options: PlaneOptions = {}): Promise<DevicePla
     edge: openPool(database.as('edge')),
     core: openPool(database.as('core')),
     console: openPool(database.as('console')),
+    owner: openPool(database.admin, { max: 2 }),
   };
+  const owner = openPool(database.admin, { max: 1 });
   const signKey = generateKeyPairSync('ed25519').privateKey;
-  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey);
+  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
   const problems: string[] = [];
   const log: Logger = {
@@ -94,24 +131,39 @@ export async function devicePlane(options: PlaneOptions = {}): Promise<DevicePla
     }
   })();
   makeRegistrationKey(dir);
+  const secrets = readEdgeSecrets(dir, keys.release);
   const identity = await registerEdge(pools.edge, dir);
   const refusals = new Refusals(pools.edge, log);
   let origin = '';
-  const edge = edgeServer({
+  const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
+    ...{ secrets, policy: DEFAULT_POLICY },
+    ...(options.account === undefined ? {} : { account: options.account }),
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     get origin() {
       return origin;
     },
-  });
+  };
+  const edge = edgeServer(edgeDoors);
   const { server } = edge;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const state: DevicePlane['state'] = (input) =>
+    tx(pools.console, (t) =>
+      stateIntent(t, {
+        ...{ params: {}, requester: 'amber-otter-4821', purpose: 'a test of phones', now: Date.now() },
+        ...input,
+      }),
+    );
   return {
     url: origin,
+    keys,
+    ca,
     core: pools.core,
     console: pools.console,
+    owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
+      (await pools.owner.query<T>(sql, [...params])).rows,
     problems,
     counted: async () => {
       await refusals.flush();
@@ -128,22 +180,37 @@ export async function devicePlane(options: PlaneOptions = {}): Promise<DevicePla
       );
       return offers.map(({ device, token }) => ({ device, link: `${origin}/enrol/${token}` }));
     },
+    signKey,
+    state,
+    dispatch: (options = {}) => dispatchReady(pools.core, { signKey, laneOpen: true, ...options }),
     order: async (verb, devices, params = {}) => {
-      const stated = await tx(pools.console, (t) =>
-        stateIntent(t, {
-          ...{ verb, devices, params, requester: 'amber-otter-4821' },
-          ...{ purpose: 'a test of phones', now: Date.now() },
-        }),
-      );
+      const stated = await state({ verb, devices, params });
       await dispatchReady(pools.core, { signKey, laneOpen: true });
       return new Map(stated.targets.map(({ device, uuid }) => [device, uuid]));
+    },
+    declare: async () => {
+      await foundStandard(pools.core, signKey);
+      while ((await stepDeclarations(pools.core, { signKey, laneOpen: true })) > 0);
+    },
+    asOwner: async (sql, params) => {
+      await owner.query(sql, params);
+    },
+    anotherEdge: async () => {
+      const { server, close } = edgeServer(edgeDoors);
+      server.listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      return {
+        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `http://127.0.0.1:${port}/checkin`),
+        close,
+      };
     },
     close: async () => {
       stopped = true;
       await signing;
       await refusals.close();
       await edge.close();
-      await Promise.all(Object.values(pools).map((pool) => pool.end()));
+      await Promise.all([owner, ...Object.values(pools)].map((pool) => pool.end()));
       await database.close();
       rmSync(dir, { recursive: true, force: true });
     },

@@ -1,14 +1,30 @@
 import * as z from 'zod';
-import { cancelIntent, deviceIntents, deviceTimeline, getDevice, listDevices, stateIntent } from '#fleet';
+import {
+  type CommandParams,
+  cancelIntent,
+  deviceIntents,
+  deviceTimeline,
+  getDevice,
+  listDevices,
+  stateIntent,
+  VERB_NAMES,
+  type Verb,
+} from '#fleet';
 import { requestApproval } from '#respond';
 import { tx } from '#store';
+import { ApiError } from '../error.ts';
 import { handle, page, paged, purpose, route, search, uuid } from '../route.ts';
 
 const STATES = ['offered', 'certified', 'authenticated', 'enrolled', 'checked_out', 'retired'] as const;
-const VERBS = [
-  ...['DeviceInformation', 'SecurityInfo', 'ProfileList', 'InstallProfile', 'RemoveProfile', 'DeviceLock'],
-  'EraseDevice',
-] as const;
+const VERBS = VERB_NAMES as readonly [Verb, ...Verb[]];
+
+function readFilter(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ApiError('bad-filter', 'The filter is not JSON.');
+  }
+}
 
 export const deviceRoutes = [
   route({
@@ -16,12 +32,20 @@ export const deviceRoutes = [
     path: '/devices',
     summary: 'Devices by handle.',
     for: 'all',
-    query: z.strictObject({ ...page, q: search, state: z.enum(STATES).optional() }),
-    handle: async ({ doors, query: { q, state, after, limit } }) => {
+    query: z.strictObject({
+      ...{ ...page, q: search, state: z.enum(STATES).optional(), group: uuid.optional() },
+      silent: z.enum(['true', 'false']).optional(),
+      // a filter as JSON; see /fields
+      filter: z.string().max(4_000).optional(),
+    }),
+    handle: async ({ doors, query: { q, state, after, limit, group, silent, filter } }) => {
       const { devices, total } = await listDevices(doors.pool, {
         ...(q === undefined ? {} : { text: q }),
         ...(state === undefined ? {} : { state }),
         ...(after === undefined ? {} : { after }),
+        ...(group === undefined ? {} : { group }),
+        ...(filter === undefined ? {} : { filter: readFilter(filter) }),
+        silent: silent === 'true',
         limit: limit + 1,
       });
       return paged(devices, limit, total, (device) => device.handle);
@@ -45,7 +69,7 @@ export const deviceRoutes = [
   route({
     method: 'POST',
     path: '/intents',
-    summary: 'States what should be done with devices. What destroys waits for two people.',
+    summary: 'States what should be done with devices. What destroys, locates or is raw waits for two people.',
     for: ['administrator'],
     body: z.strictObject({
       verb: z.enum(VERBS),
@@ -56,18 +80,27 @@ export const deviceRoutes = [
           .max(512 * 1024)
           .optional(),
         identifier: z.string().min(1).max(255).optional(),
+        plist: z
+          .string()
+          .max(64 * 1024)
+          .optional(),
+        args: z.record(z.string().max(64), z.json()).optional(),
+        channel: z.number().int().positive().optional(),
       }),
       purpose,
+      emergency: purpose.optional(),
     }),
-    handle: async ({ doors, session, body: { verb, devices, params, purpose: why } }) =>
+    handle: async ({ doors, session, body: { verb, devices, params, purpose: why, emergency } }) =>
       tx(doors.pool, async (t) => {
         const stated = await stateIntent(t, {
-          verb: verb as Parameters<typeof stateIntent>[1]['verb'],
+          verb,
           devices,
-          params: params as { profile?: string; identifier?: string },
+          params: params as CommandParams,
           requester: session.admin,
           purpose: why,
           now: doors.now(),
+          changePerHour: doors.caps.changePerHour,
+          ...(emergency === undefined ? {} : { emergency }),
         });
         if (stated.approval !== undefined) await requestApproval(t, stated.approval);
         return { id: stated.id, state: stated.state, approval: stated.approval?.id ?? null };

@@ -4,6 +4,8 @@ import {
   complianceOf,
   deleteGroup,
   deleteRule,
+  desiredOf,
+  drifted,
   FIELDS,
   findingsOf,
   getGroup,
@@ -104,15 +106,17 @@ export const groupRoutes = [
   route({
     method: 'GET',
     path: '/devices/{handle}/standing',
-    summary: 'A device’s groups, and what every compliance rule says of it and why.',
+    summary:
+      'A device’s groups, what every compliance rule says of it and why, and what it should have against what it has.',
     for: 'all',
     handle: async ({ doors, param }) => {
       const device = param('handle');
-      const [groups, compliance] = await Promise.all([
+      const [groups, compliance, desired] = await Promise.all([
         groupsOf(doors.pool, device),
         complianceOf(doors.pool, device, doors.now()),
+        desiredOf(doors.pool, device),
       ]);
-      return { groups, compliance };
+      return { groups, compliance, desired };
     },
   }),
   route({
@@ -208,6 +212,14 @@ export const groupRoutes = [
       const items = rows.slice(0, limit);
       return { items, next: rows.length > limit ? items.at(-1)!.device : null };
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/drift',
+    summary: 'What is gone, changed or unexpected on devices, newest first.',
+    for: 'all',
+    query: z.strictObject({ limit: page.limit }),
+    handle: async ({ doors, query: { limit } }) => ({ items: await drifted(doors.pool, limit) }),
   }),
   route({
     method: 'GET',

@@ -5,6 +5,7 @@ import { listApprovals, listLocks } from '#respond';
 import { countOpenAlerts } from '#watch';
 import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
+import { pushWarning } from './push.ts';
 
 interface LedgerStatus {
   readonly size: number;
@@ -20,7 +21,7 @@ export const overviewRoutes = [
     summary: 'The state of everything at a glance.',
     for: 'all',
     handle: async ({ doors }) => {
-      const [devices, people, alerts, approvals, incidents, locks, log, guards] = await Promise.all([
+      const [devices, people, alerts, approvals, incidents, locks, log, guards, push] = await Promise.all([
         countDevices(doors.pool),
         countPeople(doors.pool),
         countOpenAlerts(doors.pool),
@@ -29,9 +30,10 @@ export const overviewRoutes = [
         listLocks(doors.pool),
         logState(doors),
         guardsAnswer(doors),
+        pushWarning(doors),
       ]);
       return {
-        ...{ devices, people, alerts, log },
+        ...{ devices, people, alerts, log, push },
         approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
         incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
         locks: locks.filter((lock) => lock.liftedAt === null),

@@ -1,5 +1,6 @@
 import { type Pool, tx } from '#store';
 import { judgeRule, rejudge } from '../compliance/judge.ts';
+import { judgeDrift } from '../desired/desired.ts';
 import { refreshGroup, regroup, TOUCHED_BATCH } from './refresh.ts';
 
 /**
@@ -19,6 +20,7 @@ export async function followFacts(pool: Pool): Promise<number> {
     if (devices.length > 0) {
       await regroup(t, devices);
       await rejudge(t, devices);
+      await judgeDrift(t, devices);
     }
     return devices.length + rows[0]!.over;
   });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import fc from 'fast-check';
 import { openPool, type Pool, type TestDatabase, testDatabase, tx } from '#store';
+import { listDevices } from '../devices.ts';
 import { compileFilter } from './compile.ts';
 import { compareVersions, evaluate, type Facts } from './evaluate.ts';
 import { FIELDS, OPS } from './fields.ts';
@@ -383,4 +384,30 @@ test('random changes of facts, taken step by step, end in the same members as on
     ),
     { numRuns: 25 },
   );
+});
+
+test('the list of devices takes the same filters, groups and silence, page by page', async () => {
+  await core.query(
+    `insert into fleet.device (handle, state, model) select 'yew-lever-' || n, 'enrolled', 'LISTED' from generate_series(1000, 1029) n`,
+  );
+  const filter_ = { field: 'model', op: 'is', value: 'LISTED' };
+  const seen: string[] = [];
+  for (let after = ''; ; ) {
+    const { devices, total } = await listDevices(console_, { filter: filter_, after, limit: 7, text: 'yew' });
+    assert.equal(total, 30);
+    if (devices.length === 0) break;
+    seen.push(...devices.map(({ handle }) => handle));
+    after = seen.at(-1)!;
+  }
+  assert.deepEqual(
+    seen,
+    Array.from({ length: 30 }, (_, n) => `yew-lever-${1000 + n}`),
+  );
+  const group = await save('Listed', filter_);
+  await settle();
+  assert.equal((await listDevices(console_, { group: group.id, limit: 100 })).devices.length, 30);
+  assert.deepEqual((await listDevices(console_, { group: group.id, silent: true, limit: 100 })).devices, []);
+  await assert.rejects(listDevices(console_, { filter: { field: 'x', op: 'is', value: 'y' }, limit: 1 }), {
+    code: 'bad-filter',
+  });
 });

@@ -17,38 +17,47 @@ export interface PushCertificate {
  * belong together, that it is one for MDM, and that it is valid at `now` (milliseconds). Throws FleetError `bad-request`.
  */
 export function readPushCertificate(pem: string, now: number): PushCertificate {
-  const block = (label: RegExp) =>
-    new RegExp(`-----BEGIN ${label.source}-----[^-]+-----END ${label.source}-----`).exec(pem)?.[0];
-  const certificatePem = block(/CERTIFICATE/);
-  const keyPem = block(/(?:RSA |EC )?PRIVATE KEY/);
-  if (certificatePem === undefined || keyPem === undefined) {
-    throw new FleetError(
-      'bad-request',
-      'The push certificate and its private key, both as PEM and unencrypted, are needed.',
-    );
-  }
-  let certificate: Certificate;
-  let key: KeyObject;
-  let topic: string;
-  try {
-    certificate = parseCertificate(fromPem(certificatePem));
-    key = createPrivateKey(keyPem);
-    topic = topicOfCertificate(certificate);
-  } catch (cause) {
-    const why = cause instanceof WireError ? cause.message : 'The private key cannot be read.';
-    throw new FleetError('bad-request', why, { cause });
-  }
-  if (!equalBytes(createPublicKey(key).export({ format: 'der', type: 'spki' }), certificate.spki)) {
-    throw new FleetError('bad-request', 'The private key does not belong to this push certificate.');
-  }
-  if (now > certificate.notAfter) {
-    const day = new Date(certificate.notAfter).toISOString().slice(0, 10);
+  const read = parsePushCertificate(pem);
+  if (now > read.certificate.notAfter) {
+    const day = new Date(read.certificate.notAfter).toISOString().slice(0, 10);
     throw new FleetError(
       'bad-request',
       `This push certificate expired on ${day}. Renew it at Apple with the same Apple ID: a new one has another topic.`,
     );
   }
-  return { certificate, key, topic, pem: `${certificatePem}\n${keyPem}\n` };
+  return read;
+}
+
+/** The same, whether it is still valid or not. */
+export function parsePushCertificate(pem: string): PushCertificate {
+  const blocks = (label: string) =>
+    pem.match(new RegExp(`-----BEGIN ${label}-----[^-]+-----END ${label}-----`, 'g')) ?? [];
+  const certificates = blocks('CERTIFICATE');
+  const keyPem = blocks('(?:RSA |EC )?PRIVATE KEY')[0];
+  if (certificates.length === 0 || keyPem === undefined) {
+    throw new FleetError(
+      'bad-request',
+      'The push certificate and its private key, both as PEM and unencrypted, are needed.',
+    );
+  }
+  let key: KeyObject;
+  try {
+    key = createPrivateKey(keyPem);
+  } catch (cause) {
+    throw new FleetError('bad-request', 'The private key cannot be read.', { cause });
+  }
+  try {
+    const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
+    // Apple's file holds one certificate; some people append its chain, in any order.
+    const own = certificates.find((one) => equalBytes(parseCertificate(fromPem(one)).spki, spki));
+    if (own === undefined)
+      throw new FleetError('bad-request', 'The private key does not belong to this push certificate.');
+    const certificate = parseCertificate(fromPem(own));
+    return { certificate, key, topic: topicOfCertificate(certificate), pem: `${own}\n${keyPem}\n` };
+  } catch (cause) {
+    if (!(cause instanceof WireError)) throw cause;
+    throw new FleetError('bad-request', cause.message, { cause });
+  }
 }
 
 /** Days at which an expiring certificate is spoken of; the last are urgent. */

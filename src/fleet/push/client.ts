@@ -1,43 +1,51 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { constants } from 'node:http2';
 import { type PushOutcome, pushOutcome, pushRequest } from '#wire';
 import type { PushCertificate } from './certificate.ts';
+import { PushConnection, type PushEndpoint, PushLost } from './connection.ts';
 
-const TIMEOUT_MS = 15_000;
 const MAX_ANSWER = 4_096;
 /** Streams at a time; APNs allows more or fewer by its settings, and fewer is what holds. */
-const STREAMS = 200;
+const STREAMS = 500;
+/** How often one push is tried on a new connection when the old one ended under it. */
+const TRIES = 3;
 
-export interface PushEndpoint {
-  /** Origin, such as https://api.push.apple.com. */
-  readonly url: string;
-  /** PEM of the authority that signed the endpoint's certificate; the system's own authorities if it is left out. */
-  readonly ca?: string;
+export interface Push {
+  readonly token: Uint8Array;
+  readonly magic: string;
+  /** Seconds since 1970. */
+  readonly expiration: number;
 }
 
-/** One connection to APNs with certificate authentication, opened when it is first needed and again after it ends. */
+/** Speaks to APNs with one certificate: one connection at a time, opened when it is needed and again after it ends. */
 export class PushClient {
   readonly certificate: PushCertificate;
   readonly #endpoint: PushEndpoint;
-  #session: ClientHttp2Session | undefined;
-  #free = STREAMS;
+  readonly #now: () => number;
+  #connection: PushConnection | undefined;
+  #busy = 0;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(endpoint: PushEndpoint, certificate: PushCertificate) {
+  constructor(endpoint: PushEndpoint, certificate: PushCertificate, now: () => number = Date.now) {
     this.#endpoint = endpoint;
     this.certificate = certificate;
+    this.#now = now;
   }
 
-  /** Sends one push. Never rejects: what goes wrong on the way is an outcome to retry. `expiration` in seconds since 1970. */
-  async send(push: {
-    readonly token: Uint8Array;
-    readonly magic: string;
-    readonly expiration: number;
-  }): Promise<PushOutcome> {
+  /** Sends one push. Never rejects: what goes wrong on the way is an outcome. */
+  async send(push: Push): Promise<PushOutcome> {
+    // APNs ends the handshake with such a certificate; the reason is known without asking.
+    if (this.#now() > this.certificate.certificate.notAfter) return { kind: 'refused', reason: 'CertificateExpired' };
     await this.#enter();
     try {
-      return await this.#ask(pushRequest({ ...push, topic: this.certificate.topic }));
-    } catch (error) {
-      return { kind: 'retry', reason: reasonOf(error) };
+      for (let tried = 1; ; tried += 1) {
+        try {
+          return await this.#ask(push);
+        } catch (error) {
+          if (!(error instanceof PushLost)) throw error;
+          // Sent again at once only where a connection that worked went away: a push twice is a push once to APNs.
+          if (!error.worked || tried >= TRIES) return error.outcome;
+        }
+      }
     } finally {
       this.#leave();
     }
@@ -54,81 +62,45 @@ export class PushClient {
   }
 
   close(): void {
-    this.#session?.destroy();
-    this.#session = undefined;
+    this.#connection?.destroy();
+    this.#connection = undefined;
   }
 
-  #open(): ClientHttp2Session {
-    const known = this.#session;
-    if (known !== undefined && !known.closed && !known.destroyed) return known;
-    const { url, ca } = this.#endpoint;
-    const { pem } = this.certificate;
-    const session = connect(url, { cert: pem, key: pem, minVersion: 'TLSv1.2', ...(ca === undefined ? {} : { ca }) });
-    const forget = () => {
-      if (this.#session === session) this.#session = undefined;
-    };
-    // Each stream reports its own failure; a session error without a listener would end the process.
-    session.on('error', forget);
-    session.on('close', forget);
-    session.on('goaway', () => {
-      forget();
-      session.close();
-    });
-    session.unref();
-    this.#session = session;
-    return session;
+  #open(): PushConnection {
+    if (this.#connection?.usable !== true) {
+      const { pem } = this.certificate;
+      this.#connection = new PushConnection(this.#endpoint, pem, () => this.#admit());
+    }
+    return this.#connection;
   }
 
-  #ask({ headers, body }: ReturnType<typeof pushRequest>): Promise<PushOutcome> {
-    return new Promise((resolve, reject) => {
-      const session = this.#open();
-      let stream: ClientHttp2Stream;
-      try {
-        stream = session.request(headers);
-      } catch (error) {
-        reject(error as Error);
-        return;
-      }
-      let status = 0;
-      let apnsId: string | undefined;
-      let answer = '';
-      // A session that never connects gives its streams no error of their own.
-      const fail = (error: Error) => reject(error);
-      session.once('error', fail);
-      stream.setTimeout(TIMEOUT_MS, () => stream.destroy(new Error('timeout')));
-      stream.on('response', (fields) => {
-        status = Number(fields[':status']);
-        const id = fields['apns-id'];
-        apnsId = typeof id === 'string' ? id : undefined;
-      });
-      stream.setEncoding('utf8').on('data', (part: string) => {
-        if (answer.length < MAX_ANSWER) answer += part;
-      });
-      stream.on('error', reject);
-      stream.on('close', () => {
-        session.off('error', fail);
-        if (status === 0) reject(new Error('closed'));
-        else resolve(pushOutcome(status, apnsId, answer));
-      });
-      stream.end(body);
-    });
+  async #ask(push: Push): Promise<PushOutcome> {
+    const { headers, body } = pushRequest({ ...push, topic: this.certificate.topic });
+    const { fields, text } = await this.#open().exchange(headers, body, MAX_ANSWER);
+    const id = fields['apns-id'];
+    const after = Number(fields[constants.HTTP2_HEADER_RETRY_AFTER]);
+    return pushOutcome(Number(fields[':status']), typeof id === 'string' ? id : undefined, text, after);
+  }
+
+  #limit(): number {
+    return Math.max(1, Math.min(STREAMS, this.#connection?.streams ?? STREAMS));
   }
 
   async #enter(): Promise<void> {
-    if (this.#free > 0) this.#free -= 1;
+    if (this.#busy < this.#limit()) this.#busy += 1;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
   #leave(): void {
-    const next = this.#waiting.shift();
-    if (next) next();
-    else this.#free += 1;
+    this.#busy -= 1;
+    this.#admit();
   }
-}
 
-/** A code for what went wrong on the way, without addresses. */
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (/CERT|SELF_SIGNED|ALTNAME|TLS|SSL/.test(code)) return 'TlsFailed';
-  return error instanceof Error && error.message === 'timeout' ? 'Timeout' : 'Unreachable';
+  /** Lets in whoever waits, as far as APNs' settings allow now. */
+  #admit(): void {
+    while (this.#waiting.length > 0 && this.#busy < this.#limit()) {
+      this.#busy += 1;
+      this.#waiting.shift()!();
+    }
+  }
 }

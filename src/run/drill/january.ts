@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setStage } from '../stage.ts';
+import { playApns, setStage } from '../stage.ts';
 import { type Attacked, attack, manageFleet, promises, resultOf, sealedPeople } from '../story.ts';
 import { startProduct } from '../supervisor.ts';
 
@@ -28,7 +28,9 @@ export async function january(
   const root = mkdtempSync(join(tmpdir(), 'btz-drill-'));
   chmodSync(root, 0o755);
   try {
+    const apns = await playApns();
     const product = await startProduct({
+      push: apns.push,
       home: join(root, 'h'),
       portBase: options.portBase,
       founders: 3,
@@ -41,7 +43,8 @@ export async function january(
         people: options.people,
         phones: options.phones,
         admins: 3,
-        pollMs: 1_000,
+        pollMs: 10_000,
+        push: apns.service,
       });
       try {
         stage.fleet.start();
@@ -54,6 +57,7 @@ export async function january(
       }
     } finally {
       await product.stop();
+      await apns.service.close();
     }
   } finally {
     rmSync(root, { recursive: true, force: true });

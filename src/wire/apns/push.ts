@@ -48,16 +48,24 @@ export type PushOutcome =
   | { readonly kind: 'sent'; readonly apnsId: string }
   /** This token is no good any more; `since` (milliseconds) is when APNs learnt of it. */
   | { readonly kind: 'invalid'; readonly reason: string; readonly since: number | undefined }
-  /** Worth another attempt later. */
-  | { readonly kind: 'retry'; readonly reason: string }
+  /** Worth another attempt later; not before `after` seconds if APNs said so. */
+  | { readonly kind: 'retry'; readonly reason: string; readonly after?: number }
   /** Nothing will get through like this: the certificate or the topic is refused. */
   | { readonly kind: 'refused'; readonly reason: string };
 
 const INVALID = new Set(['BadDeviceToken', 'DeviceTokenNotForTopic', 'ExpiredToken', 'Unregistered']);
 const RETRY = new Set(['TooManyRequests', 'InternalServerError', 'ServiceUnavailable', 'Shutdown', 'IdleTimeout']);
 
-/** Reads APNs' answer: status, `apns-id`, and for errors the JSON body with `reason` and, for 410, `timestamp`. */
-export function pushOutcome(status: number, apnsId: string | undefined, body: string): PushOutcome {
+/**
+ * Reads APNs' answer: status, `apns-id`, for errors the JSON body with `reason` and, for 410, `timestamp`, and the seconds
+ * of `retry-after` if there were any.
+ */
+export function pushOutcome(
+  status: number,
+  apnsId: string | undefined,
+  body: string,
+  retryAfter = Number.NaN,
+): PushOutcome {
   if (status === 200) return { kind: 'sent', apnsId: (apnsId ?? '').slice(0, 64) };
   let said: { reason?: unknown; timestamp?: unknown } = {};
   try {
@@ -71,6 +79,8 @@ export function pushOutcome(status: number, apnsId: string | undefined, body: st
     const since = typeof said.timestamp === 'number' && Number.isFinite(said.timestamp) ? said.timestamp : undefined;
     return { kind: 'invalid', reason, since };
   }
-  if (status === 429 || status >= 500 || RETRY.has(reason)) return { kind: 'retry', reason };
+  if (status === 429 || status >= 500 || RETRY.has(reason)) {
+    return { kind: 'retry', reason, ...(retryAfter > 0 ? { after: Math.min(retryAfter, 86_400) } : {}) };
+  }
   return { kind: 'refused', reason };
 }

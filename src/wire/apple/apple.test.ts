@@ -210,3 +210,34 @@ test('random dictionaries never throw anything but our own error', () => {
     }),
   );
 });
+
+test('what is cut to a width stays text that a table can store', () => {
+  const long = `${'a'.repeat(255)}😀`;
+  const result = parseCommandResult(
+    writePlist({
+      ...{ UDID: 'A'.repeat(40), Status: 'Acknowledged', CommandUUID: '6e6a2b0c-9c7e-4a53-8c52-2e4b6e0c9d11' },
+      QueryResponses: { ModelName: long },
+    }),
+  );
+  assert.ok(String(result.inventory?.facts['ModelName']).isWellFormed());
+  const hello = parseCheckIn(
+    writePlist({
+      ...{ MessageType: 'Authenticate', UDID: 'A'.repeat(40), Topic: long },
+      ...{ SerialNumber: `${'a'.repeat(63)}😀`, OSVersion: `${'a'.repeat(31)}😀` },
+    }),
+  );
+  assert.ok(hello.type === 'Authenticate');
+  for (const text of [hello.topic, hello.serial, hello.osVersion]) assert.ok(text!.isWellFormed());
+});
+
+test('an answer names its command by a true UUID', () => {
+  for (const CommandUUID of [
+    '-'.repeat(36),
+    '6e6a2b0c9c7e4a538c522e4b6e0c9d111234',
+    '6e6a2b0c-9c7e-4a53-8c52-2e4b6e0c9d1',
+  ])
+    assert.throws(
+      () => parseCommandResult(writePlist({ UDID: 'A'.repeat(40), Status: 'Acknowledged', CommandUUID })),
+      WireError,
+    );
+});

@@ -2,12 +2,7 @@ import { WireError } from '../error.ts';
 import { parsePlist } from '../plist/read.ts';
 import { isDict, type PlistDict, textAt } from '../plist/value.ts';
 import { type Personal, takePersonal } from './personal.ts';
-
-/** Who speaks: Apple's MDM protocol, "UDID" on devices, "EnrollmentID" under user enrolment. If both, UDID wins. */
-export interface Speaker {
-  readonly udid: string;
-  readonly kind: 'udid' | 'enrollment-id';
-}
+import { type Speaker, speakerOf } from './speaker.ts';
 
 interface Common extends Speaker {
   /** Deviations from the standard that we live with. */
@@ -37,14 +32,61 @@ export interface CheckOut extends Common {
   readonly type: 'CheckOut';
 }
 
-export type CheckIn = Authenticate | TokenUpdate | CheckOut;
+/** A network user wants a channel: first without, then with an answer to our challenge. */
+export interface UserAuthenticate extends Common {
+  readonly type: 'UserAuthenticate';
+  readonly answered: boolean;
+}
+
+/** The token itself is among the personal values; none means that the device withdraws it. */
+export interface SetBootstrapToken extends Common {
+  readonly type: 'SetBootstrapToken';
+  readonly awaitingConfiguration: boolean;
+}
+
+export interface GetBootstrapToken extends Common {
+  readonly type: 'GetBootstrapToken';
+}
+
+export interface GetToken extends Common {
+  readonly type: 'GetToken';
+  /** `com.apple.maid`, `com.apple.watch.pairing`, or one that we do not know. */
+  readonly service: string;
+}
+
+/** Declarative device management: what the device asks for, or its status report. */
+export interface DeclarativeManagement extends Common {
+  readonly type: 'DeclarativeManagement';
+  /** `tokens`, `declaration-items`, `declaration/<kind>/<identifier>` or `status`; not checked here. */
+  readonly endpoint: string;
+  readonly data: Uint8Array | undefined;
+}
+
+/** An erased device that was told to return to service reports back (OS 26 and later). */
+export interface ReturnToService extends Common {
+  readonly type: 'ReturnToService';
+}
+
+export type CheckIn =
+  | Authenticate
+  | TokenUpdate
+  | CheckOut
+  | UserAuthenticate
+  | SetBootstrapToken
+  | GetBootstrapToken
+  | GetToken
+  | DeclarativeManagement
+  | ReturnToService;
+
+/** Most bytes of a check-in: status reports of declarative management are the long ones. */
+export const CHECK_IN_BYTES = 1024 * 1024;
 
 /**
- * Parses a check-in (Apple MDM: Authenticate, TokenUpdate, CheckOut). Unknown keys are dropped, personal ones come out
- * sealed, oddities of real clients become findings. Throws WireError `plist` or `check-in`.
+ * Parses a check-in of Apple's MDM protocol. Unknown keys are dropped, personal ones come out sealed, oddities of real
+ * clients become findings. Throws WireError `plist` or `check-in`.
  */
 export function parseCheckIn(bytes: Uint8Array): CheckIn {
-  const dict = parsePlist(bytes, { maxBytes: 256 * 1024 });
+  const dict = parsePlist(bytes, { maxBytes: CHECK_IN_BYTES });
   if (!isDict(dict)) throw new WireError('check-in', 'The check-in message is not a dictionary.');
   const findings: string[] = [];
   const speaker = speakerOf(dict, findings);
@@ -54,49 +96,59 @@ export function parseCheckIn(bytes: Uint8Array): CheckIn {
   const type = textAt(dict, 'MessageType');
   switch (type) {
     case 'Authenticate':
-      return { type, ...common, topic: topicOf(dict, findings), ...facts(dict) };
-    case 'TokenUpdate': {
-      const token = dict.get('Token');
-      const pushMagic = textAt(dict, 'PushMagic');
-      if (
-        !(token instanceof Uint8Array) ||
-        token.length === 0 ||
-        token.length > 256 ||
-        !pushMagic ||
-        pushMagic.length > 128
-      ) {
-        throw new WireError('check-in', 'The TokenUpdate message lacks its push token or magic.');
-      }
-      if (token.length !== 32) findings.push('push-token-length');
-      const awaitingConfiguration = flag(dict, 'AwaitingConfiguration', findings);
-      flag(dict, 'NotOnConsole', findings);
-      return { type, ...common, topic: topicOf(dict, findings), token, pushMagic, awaitingConfiguration };
-    }
+      // The device itself begins; a user's channel begins with TokenUpdate.
+      if (speaker.channel !== undefined) findings.push('authenticate-of-user');
+      return { type, ...common, channel: undefined, topic: topicOf(dict, findings), ...facts(dict) };
+    case 'TokenUpdate':
+      return { type, ...common, ...token(dict, findings) };
     case 'CheckOut':
+    case 'GetBootstrapToken':
+    case 'ReturnToService':
       return { type, ...common };
+    case 'UserAuthenticate': {
+      if (speaker.channel === undefined) throw new WireError('check-in', 'UserAuthenticate names no user.');
+      const answer = textAt(dict, 'DigestResponse');
+      return { type, ...common, answered: answer !== undefined && answer !== '' };
+    }
+    case 'SetBootstrapToken':
+      return { type, ...common, awaitingConfiguration: flag(dict, 'AwaitingConfiguration', findings) };
+    case 'GetToken': {
+      const service = textAt(dict, 'TokenServiceType') ?? '';
+      if (!/^[A-Za-z0-9.-]{1,128}$/.test(service)) throw new WireError('check-in', 'GetToken names no service.');
+      return { type, ...common, service };
+    }
+    case 'DeclarativeManagement': {
+      const endpoint = (textAt(dict, 'Endpoint') ?? '').slice(0, 512);
+      const data = dict.get('Data');
+      return { type, ...common, endpoint, data: data instanceof Uint8Array ? data : undefined };
+    }
     default:
       throw new WireError('check-in', 'This check-in message type is not offered.');
   }
 }
 
-/** The identifier of whoever sent a check-in or a result. Throws WireError `check-in`. */
-export function speakerOf(dict: PlistDict, findings: string[]): Speaker {
-  const udid = textAt(dict, 'UDID');
-  const enrollment = textAt(dict, 'EnrollmentID');
-  if (udid !== undefined && enrollment !== undefined) findings.push('two-identifiers');
-  const id = udid ?? enrollment;
-  if (id === undefined || !/^[A-Za-z0-9._-]{1,128}$/.test(id)) {
-    throw new WireError('check-in', 'The message names no device.');
+function token(
+  dict: PlistDict,
+  findings: string[],
+): Pick<TokenUpdate, 'topic' | 'token' | 'pushMagic' | 'awaitingConfiguration'> {
+  const bytes = dict.get('Token');
+  const pushMagic = textAt(dict, 'PushMagic');
+  if (!(bytes instanceof Uint8Array) || bytes.length === 0 || bytes.length > 256) {
+    throw new WireError('check-in', 'The TokenUpdate message lacks its push token.');
   }
-  if (udid !== undefined && !/^(?:[0-9a-f]{40}|[0-9A-F]{8}-[0-9A-F]{16}|[0-9A-F-]{36})$/i.test(udid))
-    findings.push('udid-form');
-  return { udid: id, kind: udid !== undefined ? 'udid' : 'enrollment-id' };
+  if (!pushMagic || pushMagic.length > 128) {
+    throw new WireError('check-in', 'The TokenUpdate message lacks its push magic.');
+  }
+  if (bytes.length !== 32) findings.push('push-token-length');
+  const awaitingConfiguration = flag(dict, 'AwaitingConfiguration', findings);
+  flag(dict, 'NotOnConsole', findings);
+  return { topic: topicOf(dict, findings), token: bytes, pushMagic, awaitingConfiguration };
 }
 
 function topicOf(dict: PlistDict, findings: string[]): string {
   const topic = textAt(dict, 'Topic');
   if (topic === undefined) findings.push('no-topic');
-  return (topic ?? '').slice(0, 256);
+  return (topic ?? '').slice(0, 256).toWellFormed();
 }
 
 /** Booleans arrive as `true`, and from some clients as the strings "true" and "false". */
@@ -110,7 +162,7 @@ function flag(dict: PlistDict, key: string, findings: string[]): boolean {
 }
 
 function facts(dict: PlistDict): Pick<Authenticate, 'serial' | 'model' | 'productName' | 'osVersion' | 'buildVersion'> {
-  const short = (key: string, max: number) => textAt(dict, key)?.slice(0, max);
+  const short = (key: string, max: number) => textAt(dict, key)?.slice(0, max).toWellFormed();
   return {
     serial: short('SerialNumber', 64),
     model: short('Model', 64),

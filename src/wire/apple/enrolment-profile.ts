@@ -34,6 +34,8 @@ export interface EnrolmentProfile {
   readonly serverUrl: string;
   readonly checkInUrl: string;
   readonly topic: string;
+  /** Account-driven user enrolment: the account that the device must sign in to. Personal; it stands in the profile alone. */
+  readonly account?: { readonly managedAppleId: string };
 }
 
 /**
@@ -53,7 +55,10 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
         PayloadVersion: 1,
       },
       {
-        AccessRights: ACCESS_RIGHTS,
+        // Under user enrolment the rights are fixed, and a profile that names some is refused.
+        ...(input.account === undefined
+          ? { AccessRights: ACCESS_RIGHTS }
+          : { AssignedManagedAppleID: input.account.managedAppleId, EnrollmentMode: 'BYOD' }),
         CheckInURL: input.checkInUrl,
         CheckOutWhenRemoved: true,
         IdentityCertificateUUID: identity,

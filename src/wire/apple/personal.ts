@@ -1,42 +1,40 @@
 import { Sealed } from '#base';
 import type { Plist, PlistDict } from '../plist/value.ts';
 
-/** Keys that can carry a person's name or number, or a secret of the device. They leave the parser sealed or not at all. */
-const PERSONAL: Record<string, 'device-name' | 'unlock-token' | 'drop'> = {
-  DeviceName: 'device-name',
-  UnlockToken: 'unlock-token',
-  PhoneNumber: 'drop',
-  ServiceSubscriptions: 'drop',
-  ICCID: 'drop',
-  UserLongName: 'drop',
-  UserShortName: 'drop',
-  UserID: 'drop',
-  iTunesStoreAccountHash: 'drop',
-  OrganizationInfo: 'drop',
-};
-
-export type PersonalField = 'device-name' | 'unlock-token';
+/** What a message may say of a person, or the secrets of a device. They leave the parser sealed or not at all. */
+export const PERSONAL_FIELDS = ['device-name', 'location', 'unlock-token', 'bootstrap-token'] as const;
+export type PersonalField = (typeof PERSONAL_FIELDS)[number];
 export type Personal = ReadonlyMap<PersonalField, Sealed<string>>;
 
-/** Values of at most this many UTF-8 bytes fit a sealed row. */
-const MAX_BYTES = 126;
+const PERSONAL: Readonly<Record<string, PersonalField>> = {
+  DeviceName: 'device-name',
+  UnlockToken: 'unlock-token',
+  BootstrapToken: 'bootstrap-token',
+};
+
+/** Most UTF-8 bytes of each that a sealed row holds. Tokens are kept in base64. */
+const MOST: Readonly<Record<PersonalField, number>> = {
+  'device-name': 126,
+  location: 126,
+  'unlock-token': 6142,
+  'bootstrap-token': 6142,
+};
 
 /**
- * Takes the personal values out of a message. Values too long for a sealed row are cut (names) or left out (tokens),
- * which `cut` reports.
+ * Takes the personal values out of a message. Names too long for a sealed row are cut, tokens left out, which `cut`
+ * reports.
  */
 export function takePersonal(dict: PlistDict): { personal: Personal; cut: boolean } {
   const personal = new Map<PersonalField, Sealed<string>>();
   let cut = false;
   for (const [key, field] of Object.entries(PERSONAL)) {
     const value = dict.get(key);
-    if (value === undefined || field === 'drop') continue;
-    const text = asText(value);
+    const text = value === undefined ? undefined : asText(value);
     if (text === undefined || text === '') continue;
-    if (Buffer.byteLength(text) <= MAX_BYTES) personal.set(field, new Sealed(text));
+    if (Buffer.byteLength(text) <= MOST[field]) personal.set(field, new Sealed(text));
     else {
       cut = true;
-      if (field === 'device-name') personal.set(field, new Sealed(shorten(text)));
+      if (field === 'device-name') personal.set(field, new Sealed(shorten(text, MOST[field])));
     }
   }
   return { personal, cut };
@@ -47,8 +45,8 @@ function asText(value: Plist): string | undefined {
   return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : undefined;
 }
 
-function shorten(text: string): string {
+function shorten(text: string, most: number): string {
   let out = text;
-  while (Buffer.byteLength(out) > MAX_BYTES) out = out.slice(0, -1);
+  while (Buffer.byteLength(out) > most) out = out.slice(0, -1);
   return out.toWellFormed();
 }

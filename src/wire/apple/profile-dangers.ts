@@ -59,9 +59,9 @@ const PROXY_KEYS = ['ProxyServer', 'ProxyPACURL'];
 
 /**
  * The dangers of a configuration profile, one a payload; empty for one that a single administrator may install. Takes
- * the bytes that a device gets: an XML property list, or one inside CMS. What cannot be read is dangerous.
+ * the bytes that a device gets: an XML property list, or one inside CMS. What cannot be read is dangerous. A management payload that leads to `origin`, the device plane's own, is none.
  */
-export function dangersOf(profile: Uint8Array): readonly Danger[] {
+export function dangersOf(profile: Uint8Array, origin?: string): readonly Danger[] {
   let root: Plist;
   try {
     root = parsePlist(contentOf(profile), { maxBytes: 1024 * 1024 });
@@ -70,20 +70,21 @@ export function dangersOf(profile: Uint8Array): readonly Danger[] {
     throw error;
   }
   if (!isDict(root)) return [{ type: '', kind: 'unreadable' }];
-  return dangersOfProfile(root);
+  return dangersOfProfile(root, origin);
 }
 
 /** As `dangersOf`, for a profile that was read already. */
-export function dangersOfProfile(profile: PlistDict): readonly Danger[] {
+export function dangersOfProfile(profile: PlistDict, origin?: string): readonly Danger[] {
   const contents = profile.get('PayloadContent');
   // An encrypted profile says nothing of what it does (EncryptedPayloadContent).
   if (profile.has('EncryptedPayloadContent') || !Array.isArray(contents)) return [{ type: '', kind: 'unreadable' }];
-  return (contents as readonly Plist[]).flatMap((payload) => dangerOf(payload) ?? []);
+  return (contents as readonly Plist[]).flatMap((payload) => dangerOf(payload, origin) ?? []);
 }
 
-function dangerOf(payload: Plist): Danger | undefined {
+function dangerOf(payload: Plist, origin: string | undefined): Danger | undefined {
   if (!isDict(payload)) return { type: '', kind: 'unreadable' };
   const type = textAt(payload, 'PayloadType') ?? '';
+  if (type === 'com.apple.mdm' && origin !== undefined && leadsTo(payload, origin)) return undefined;
   const kind = KNOWN[type] ?? (type.startsWith('com.apple.vpn.') ? 'traffic' : undefined);
   if (kind !== undefined) return { type, kind };
   if (!HARMLESS.has(type)) return { type: /^[A-Za-z0-9._-]{1,128}$/.test(type) ? type : '', kind: 'unknown' };
@@ -91,6 +92,11 @@ function dangerOf(payload: Plist): Danger | undefined {
   const proxy = textAt(payload, 'ProxyType');
   if (proxy !== undefined && proxy !== 'None') return { type, kind: 'traffic' };
   return PROXY_KEYS.some((key) => payload.has(key)) ? { type, kind: 'traffic' } : undefined;
+}
+
+/** Whether a management payload is ours: renewing an identity sends the enrolment profile again. */
+function leadsTo(payload: PlistDict, origin: string): boolean {
+  return textAt(payload, 'ServerURL') === `${origin}/mdm` && textAt(payload, 'CheckInURL') === `${origin}/checkin`;
 }
 
 /** The profile inside a signed one; what is not CMS is the profile itself. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { WireError } from '../error.ts';
-import { child, octets, oidOf, readDer, timeOf } from './read.ts';
+import { child, octets, oidOf, readDer, textOf, timeOf } from './read.ts';
 import { element, integer, octetString, oid, sequence, time } from './write.ts';
 
 test('object identifiers survive the round trip', () => {
@@ -63,4 +63,9 @@ test('random bytes give a tree or our own error, nothing else', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test('a two-byte text that ends within a character is refused, not thrown from elsewhere', () => {
+  assert.equal(textOf(readDer(Buffer.from('1e0400410042', 'hex'))), 'AB');
+  assert.throws(() => textOf(readDer(Buffer.from('1e03004100', 'hex'))), WireError);
 });

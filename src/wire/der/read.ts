@@ -137,6 +137,7 @@ export function textOf(node: Node): string {
     case 0x14:
       return Buffer.from(node.value).toString('utf8');
     case 0x1e:
+      if (node.value.length % 2 !== 0) bad('a text ends within a character');
       return Buffer.from(node.value).swap16().toString('utf16le');
     default:
       return bad('a text has the wrong type');

@@ -97,3 +97,8 @@ test('any mutation of a real message gives a value or our own error', () => {
     { numRuns: 2000 },
   );
 });
+
+test('U+0000 is refused wherever it stands: no table could store it', () => {
+  for (const text of ['<plist><string>a\0b</string></plist>', '<plist><dict><key>\0</key><true/></dict></plist>'])
+    assert.throws(() => parse(text), WireError);
+});

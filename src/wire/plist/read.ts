@@ -22,6 +22,8 @@ export function parsePlist(bytes: Uint8Array, limits: PlistLimits = {}): Plist {
   } catch {
     return bad('it is not UTF-8');
   }
+  // XML has no U+0000, and no table could store it.
+  if (text.includes('\0')) bad('it holds U+0000');
   return new Parser(text, limits.maxDepth ?? 32, limits.maxElements ?? 50_000).document();
 }
 

@@ -31,6 +31,8 @@ export interface IssueRequest {
   readonly userId?: string;
   /** Subject alternative names of a server: IPv4 addresses or DNS names. */
   readonly addresses?: readonly string[];
+  /** Where the list of revoked certificates is (RFC 5280, section 4.2.1.13). */
+  readonly crlUrl?: string;
   readonly now: number;
 }
 
@@ -97,7 +99,7 @@ function build(
   return parseCertificate(sequence(tbs, algorithm, bitString(signature)));
 }
 
-function extensions({ usage, spki, addresses }: IssueRequest, issuerSpki: Uint8Array): Buffer[] {
+function extensions({ usage, spki, addresses, crlUrl }: IssueRequest, issuerSpki: Uint8Array): Buffer[] {
   const extension = (id: string, critical: boolean, value: Buffer) =>
     sequence(oid(id), ...(critical ? [boolean(true)] : []), octetString(value));
   const ca = usage === 'ca';
@@ -109,6 +111,7 @@ function extensions({ usage, spki, addresses }: IssueRequest, issuerSpki: Uint8A
     ...(usage === 'device' ? [extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.2')))] : []),
     ...(usage === 'server' ? [extension('2.5.29.37', false, sequence(oid('1.3.6.1.5.5.7.3.1')))] : []),
     ...(addresses === undefined ? [] : [extension('2.5.29.17', false, sequence(...addresses.map(generalName)))]),
+    ...(crlUrl === undefined ? [] : [extension('2.5.29.31', false, distributionPoint(crlUrl))]),
     extension('2.5.29.14', false, octetString(keyId(spki))),
     extension('2.5.29.35', false, sequence(element(0x80, keyId(issuerSpki)))),
   ];
@@ -120,8 +123,12 @@ function generalName(address: string): Buffer {
   return v4 === null ? element(0x82, Buffer.from(address)) : element(0x87, Buffer.from(v4.slice(1).map(Number)));
 }
 
+/** CRLDistributionPoints with one full name. */
+const distributionPoint = (url: string): Buffer =>
+  sequence(sequence(element(0xa0, element(0xa0, element(0x86, Buffer.from(url, 'latin1'))))));
+
 /** RFC 5280 section 4.2.1.2 method 1: SHA-1 of the key's bits; an identifier, not a protection. */
-function keyId(spki: Uint8Array): Buffer {
+export function keyId(spki: Uint8Array): Buffer {
   const bits = child(readDer(spki), 1, TAG.bitString).value.subarray(1);
   return createHash('sha1').update(bits).digest();
 }

@@ -93,6 +93,8 @@ export class Guards {
   readonly folder = mkdtempSync(join(tmpdir(), 'btz-g'));
   readonly founders = newFounders();
   readonly caps: Caps;
+  /** Stands for edge's release key. */
+  readonly edge = newBrowser();
   now: number | undefined;
   unusable = 0;
   ledger!: Ledger;
@@ -111,7 +113,7 @@ export class Guards {
     const founders = guards.founders.map((one) => one.founder);
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '' };
+    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey };
     mkdirSync(join(guards.folder, 'run'));
     await guards.startLedger();
     await guards.startSealer();
@@ -125,7 +127,17 @@ export class Guards {
       this.unusable++;
     };
     const { caps, clock } = this;
-    return { org: ORG, state, logDir: this.logDir, origin: ORIGIN, caps, clock, logger: SILENT, onUnusable };
+    return {
+      org: ORG,
+      state,
+      logDir: this.logDir,
+      origin: ORIGIN,
+      caps,
+      clock,
+      logger: SILENT,
+      onUnusable,
+      releaseKey: this.edge.publicKey,
+    };
   }
 
   get logDir(): string {
@@ -163,6 +175,7 @@ export class Guards {
       clock,
       logger: SILENT,
       ledgerKey: keys.ledger,
+      releaseKey: keys.release,
       ledger,
     });
     const doors = sealerDoors(this.sealer);

@@ -11,11 +11,19 @@ import { Approvals } from './pages/approvals.tsx';
 import { DevicePage } from './pages/device.tsx';
 import { Devices } from './pages/devices.tsx';
 import { Enrolment } from './pages/enrolment.tsx';
+import { Compliance } from './pages/fleet-compliance.tsx';
+import { Groups } from './pages/fleet-groups.tsx';
+import { Retirements } from './pages/fleet-retire.tsx';
 import { IncidentPage } from './pages/incident.tsx';
 import { Incidents } from './pages/incidents.tsx';
 import { Locks } from './pages/locks.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
+import { ProfilePage } from './pages/profile.tsx';
+import { Profiles } from './pages/profiles.tsx';
+import { PushBanner, PushPage } from './pages/push.tsx';
+import { Queue } from './pages/queue.tsx';
+import { Rollouts } from './pages/rollouts.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { Chip, Dialog, Frame, Refused } from './parts.tsx';
 import { followLinks, usePlace } from './router.ts';
@@ -26,6 +34,7 @@ function page(path: string): ReactNode {
   if (rest.length > 0) return undefined;
   if (id !== undefined && id !== '') {
     if (room === 'devices') return <DevicePage key={id} handle={id} />;
+    if (room === 'profiles') return <ProfilePage key={id} id={id} />;
     if (room === 'alerts') return <AlertPage key={id} id={id} />;
     if (room === 'incidents') return <IncidentPage key={id} id={id} />;
     return undefined;
@@ -33,11 +42,18 @@ function page(path: string): ReactNode {
   if (room === '') return <OverviewPage />;
   if (room === 'devices') return <Devices />;
   if (room === 'enrolment') return <Enrolment />;
+  if (room === 'groups') return <Groups />;
+  if (room === 'compliance') return <Compliance />;
+  if (room === 'retirements') return <Retirements />;
   if (room === 'people') return <People />;
   if (room === 'alerts') return <Alerts />;
   if (room === 'incidents') return <Incidents />;
   if (room === 'approvals') return <Approvals />;
   if (room === 'locks') return <Locks />;
+  if (room === 'profiles') return <Profiles />;
+  if (room === 'rollouts') return <Rollouts />;
+  if (room === 'queue') return <Queue />;
+  if (room === 'push') return <PushPage />;
   if (room === 'admins') return <Admins />;
   return undefined;
 }
@@ -172,6 +188,7 @@ function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
+        {path === '/push' ? null : <PushBanner />}
         {page(path) ?? (
           <Frame title="There is no such page">
             <p>

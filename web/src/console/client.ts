@@ -13,6 +13,7 @@ import type {
   Overview,
   Page,
   Person,
+  Push,
   Session,
 } from './model.ts';
 
@@ -64,6 +65,7 @@ export const api = {
   intent: (body: { verb: string; devices: readonly string[]; params: object; purpose: string }) =>
     send<{ id: string; state: string; approval: string | null }>('POST', '/intents', body),
   people: (filter: Filter, signal?: Get) => call<Page<Person>>(query('/people', filter), { signal: signal ?? null }),
+  push: (signal?: Get) => call<Push>('/push', { signal: signal ?? null }),
   alerts: (filter: Filter, signal?: Get) => call<Page<Alert>>(query('/alerts', filter), { signal: signal ?? null }),
   alert: (id: string, signal?: Get) => call<AlertDetail>(`/alerts/${one(id)}`, { signal: signal ?? null }),
   acknowledge: (id: string) => send<void>('POST', `/alerts/${one(id)}/acknowledge`, {}),

@@ -4,12 +4,19 @@ import { go } from './router.ts';
 export const JUMPS: readonly (readonly [key: string, path: string, label: string])[] = [
   ['o', '/', 'Overview'],
   ['d', '/devices', 'Devices'],
+  ['r', '/groups', 'Groups'],
+  ['c', '/compliance', 'Compliance'],
+  ['t', '/retirements', 'Retirements'],
   ['e', '/enrolment', 'Enrolment'],
+  ['f', '/profiles', 'Profiles'],
+  ['u', '/rollouts', 'Rollouts'],
+  ['q', '/queue', 'Queue'],
   ['p', '/people', 'People'],
   ['a', '/alerts', 'Alerts'],
   ['i', '/incidents', 'Incidents'],
   ['s', '/approvals', 'Approvals (to sign)'],
   ['l', '/locks', 'Locks'],
+  ['w', '/push', 'Push (waking phones)'],
   ['m', '/admins', 'Admins'],
 ];
 

@@ -90,9 +90,9 @@ export function Pager({
   return (
     <div className="row apart">
       <span className="quiet" role="status">
-        {shown === total
+        {shown >= total
           ? `${total} ${total === 1 ? what[0] : what[1]}`
-          : `${shown} of ${total} ${what[1]} on this page`}
+          : `${shown} of ${total === 10_000 ? 'at least 10000' : total} ${what[1]} on this page`}
       </span>
       <span className="row">
         {search.has('after') ? (

@@ -31,6 +31,7 @@ export interface Device {
   readonly productName: string | null;
   readonly osVersion: string | null;
   readonly supervised: boolean | null;
+  readonly lostMode?: boolean;
   readonly lastSeenAt: string | null;
   readonly enrolledAt: string | null;
   readonly pending: number;
@@ -229,6 +230,8 @@ export interface Overview {
   readonly approvals: { readonly open: number };
   readonly incidents: { readonly open: number };
   readonly locks: readonly Lock[];
+  /** Why phones are not woken, or soon will not be; null while all is well. */
+  readonly push: { readonly text: string; readonly urgent: boolean } | null;
   readonly posture: {
     readonly level: string;
     readonly findings: readonly { readonly title: string; readonly fix: string }[];
@@ -238,5 +241,29 @@ export interface Overview {
     readonly checkpointAt: string | null;
     readonly root: string | null;
     readonly waiting: number;
+  };
+}
+
+export interface Push {
+  readonly certificate: {
+    readonly topic: string | null;
+    readonly notAfter: string | null;
+    readonly daysLeft: number | null;
+    readonly loadedAt: string;
+    /** `accepted`, or why APNs does not take our pushes. */
+    readonly canary: string;
+    readonly canaryAt: string;
+  } | null;
+  readonly obstacle: string | null;
+  readonly pushes: readonly { readonly state: string; readonly reason: string | null; readonly devices: number }[];
+  readonly waiting: {
+    readonly items: readonly {
+      readonly device: string;
+      readonly verb: string;
+      readonly state: string;
+      readonly queuedAt: string;
+      readonly waitsFor: string | null;
+    }[];
+    readonly total: number;
   };
 }

@@ -1,8 +1,9 @@
 import { useEffect, useState } from 'react';
-import { FIELDS, type Field } from '../../../src/seal/messages.ts';
+import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
 import { Join } from './join.tsx';
 import { Card, Trouble } from './parts.tsx';
+import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { type Published, published } from './server.ts';
 import { SignIn } from './sign-in.tsx';
@@ -22,9 +23,18 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   const field = asked.get('reveal');
   if (field !== null) {
     const subjects = [...new Set((asked.get('subjects') ?? '').split(','))].sort();
-    if ((FIELDS as readonly string[]).includes(field) && subjects.every((subject) => HANDLE.test(subject))) {
+    if (
+      (FIELDS as readonly string[]).includes(field) &&
+      !DEVICE_SECRETS.has(field as Field) &&
+      subjects.every((subject) => HANDLE.test(subject))
+    ) {
       return <Reveal field={field as Field} subjects={subjects} config={config} />;
     }
+  }
+  const secret = asked.get('release');
+  const device = asked.get('device') ?? '';
+  if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
+    return <Release field={secret as Field} device={device} config={config} />;
   }
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;

@@ -11,7 +11,9 @@ const WORD: Record<Field, [string, string]> = {
   number: ['mobile number', 'mobile numbers'],
   email: ['e-mail address', 'e-mail addresses'],
   'device-name': ['device name', 'device names'],
+  location: ['place', 'places'],
   'unlock-token': ['unlock token', 'unlock tokens'],
+  'bootstrap-token': ['bootstrap token', 'bootstrap tokens'],
 };
 const SHOWN_MS = 60_000;
 

@@ -35,5 +35,7 @@ export const signApproval = (id: string, assertion: Assertion) =>
   post<{ state?: string }>(`/api/approvals/${encodeURIComponent(id)}/signatures`, { assertion });
 export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
+export const askRelease = (grant: Grant, assertion: Assertion) =>
+  post<{ receipt: Receipt }>('/api/release', { grant, assertion });
 export const askReveal = (grant: Grant, assertion: Assertion) =>
   post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', { grant, assertion });

@@ -5,6 +5,9 @@ import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
+import { DeviceActions } from './commands.tsx';
+import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
+import { RetireDialog } from './fleet-retire.tsx';
 
 /** `BatteryLevel` → `Battery level`; `OSVersion` → `OS version`. */
 const words = (key: string): string => {
@@ -167,22 +170,29 @@ function Wanted({ intent }: { intent: Intent }) {
 export function DevicePage({ handle }: { handle: string }) {
   const answer = useAnswer(`device:${handle}`, (signal) => api.device(handle, signal));
   const [act, setAct] = useState<ActName>();
+  const [retiring, setRetiring] = useState(false);
   const enrolled = answer.data?.device.state === 'enrolled';
+  const left = answer.data === undefined || answer.data.device.state === 'retired';
   return (
     <Frame
       title={handle}
       mono
-      aside={(Object.keys(ACTS) as ActName[]).map((name) => (
-        <button
-          key={name}
-          type="button"
-          disabled={!enrolled || (name === 'erase' && answer.data?.device.ownership === 'personal')}
-          className={name === 'erase' ? 'danger' : undefined}
-          onClick={() => setAct(name)}
-        >
-          {ACTS[name].label}
-        </button>
-      ))}
+      aside={[
+        ...(Object.keys(ACTS) as ActName[]).map((name) => (
+          <button
+            key={name}
+            type="button"
+            disabled={!enrolled || (name === 'erase' && answer.data?.device.ownership === 'personal')}
+            className={name === 'erase' ? 'danger' : undefined}
+            onClick={() => setAct(name)}
+          >
+            {ACTS[name].label}
+          </button>
+        )),
+        <button key="retire" type="button" className="danger" disabled={left} onClick={() => setRetiring(true)}>
+          Retire
+        </button>,
+      ]}
     >
       <Loaded answer={answer}>
         {(data) => {
@@ -196,7 +206,10 @@ export function DevicePage({ handle }: { handle: string }) {
           return (
             <div className="halves">
               <div>
+                <DeviceStanding handle={handle} />
+                <DeviceActions device={data.device} onDone={answer.reload} />
                 <Facts data={data} />
+                <DeviceHistory handle={handle} />
               </div>
               <div className="stack">
                 <section className="section">
@@ -224,6 +237,7 @@ export function DevicePage({ handle }: { handle: string }) {
                     </ul>
                   </section>
                 )}
+                <DeviceWays handle={handle} />
                 <section className="section">
                   <h2>Timeline</h2>
                   <Events events={data.events} />
@@ -233,6 +247,14 @@ export function DevicePage({ handle }: { handle: string }) {
           );
         }}
       </Loaded>
+      {retiring ? (
+        <RetireDialog
+          devices={[handle]}
+          personal={answer.data?.device.ownership === 'personal'}
+          onClose={() => setRetiring(false)}
+          onDone={answer.reload}
+        />
+      ) : null}
       {act === undefined ? null : (
         <ActDialog name={act} devices={[handle]} onClose={() => setAct(undefined)} onDone={answer.reload} />
       )}

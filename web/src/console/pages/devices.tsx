@@ -8,6 +8,8 @@ import { Choice, Pager, Search, Tick, usePicked } from '../list.tsx';
 import { type Device, STATES } from '../model.ts';
 import { DeviceLink, Empty, Frame, Loaded, or, PersonLink, StateChip, stateWord } from '../parts.tsx';
 import { useSearch } from '../router.ts';
+import { fleetApi } from './fleet-api.ts';
+import { DeviceFilter } from './fleet-search.tsx';
 
 function Rows({ items, pick }: { items: readonly Device[]; pick: ReturnType<typeof usePicked> }) {
   const { body } = useRows(items.length, { select: (row) => pick.toggle((items[row] as Device).handle) });
@@ -83,12 +85,16 @@ function Rows({ items, pick }: { items: readonly Device[]; pick: ReturnType<type
 
 export function Devices() {
   const [search] = useSearch();
-  const filter = { q: search.get('q'), state: search.get('state'), after: search.get('after'), limit: 100 };
+  const filter = {
+    ...{ q: search.get('q'), state: search.get('state'), after: search.get('after'), limit: 100 },
+    ...{ group: search.get('group'), silent: search.get('silent'), filter: search.get('filter') },
+  };
   const answer = useAnswer(`devices:${search}`, (signal) => api.devices(filter, signal));
   const pick = usePicked();
   const [act, setAct] = useState<ActName>();
   const handles = [...pick.picked].sort();
-  const filtered = filter.q !== null || filter.state !== null;
+  const filtered = ['q', 'state', 'group', 'silent', 'filter'].some((name) => search.has(name));
+  const groups = useAnswer('groups', fleetApi.groups).data?.items ?? [];
   return (
     <Frame title="Devices">
       <Search label="Search handle, holder, model, system">
@@ -97,7 +103,21 @@ export function Devices() {
           label="State"
           options={[['', 'Every state'], ...STATES.map((state) => [state, stateWord(state)] as const)]}
         />
+        <Choice
+          name="group"
+          label="Group"
+          options={[['', 'Every group'], ...groups.map((group) => [group.id, group.name] as const)]}
+        />
+        <Choice
+          name="silent"
+          label="Silence"
+          options={[
+            ['', 'Heard of or not'],
+            ['true', 'Silent too long'],
+          ]}
+        />
       </Search>
+      <DeviceFilter />
       <Loaded answer={answer}>
         {({ items, total, next }) =>
           items.length === 0 ? (

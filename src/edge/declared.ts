@@ -1,0 +1,166 @@
+import { type Json, sha256, toBase64url } from '#base';
+import { itemsDigest, type PublicKeys, verifyDeclared } from '#seal';
+import type { Pool } from '#store';
+import { consistent, type Item, type Manifest } from '#wire';
+import { Batch } from './batch.ts';
+
+/** What the database says about a device that asks for its declarations. */
+export interface Holding {
+  /** `own`, or a refusal: `unknown`, `foreign`. */
+  readonly verdict: string;
+  readonly handle: string | null;
+  /** Null if nothing was ever declared for the device. */
+  readonly list: number | null;
+  readonly token: string | null;
+  readonly signature: Buffer | null;
+}
+
+interface Asking {
+  readonly certificate: Buffer;
+  readonly udid: string;
+}
+
+interface Reporting extends Asking {
+  readonly report: object;
+}
+
+/** Lists and declarations kept ready; the ones that were not used for longest go first. */
+const KEPT_LISTS = 256;
+const KEPT_DECLARATIONS = 2_048;
+const KEPT_MEMBERS = 200_000;
+
+/**
+ * Edge's side of declarative management. Nothing of the database is believed: which list a device has, what is in the list
+ * and each declaration's bytes are checked against core's signatures, once for as many devices as share them.
+ */
+export class Declared {
+  readonly #pool: Pool;
+  readonly #keys: PublicKeys;
+  readonly #asking: Batch<Asking, Holding>;
+  readonly #fetched: Batch<{ handle: string; token: string }, void>;
+  readonly #reporting: Batch<Reporting, string>;
+  readonly #lists = new Map<string, Manifest>();
+  readonly #bodies = new Map<string, Buffer>();
+  readonly #members = new Set<string>();
+  /** The newest state of each list that was seen: an older one that is signed as well is not taken any more. */
+  readonly #newest = new Map<number, number>();
+
+  constructor(pool: Pool, keys: PublicKeys) {
+    this.#pool = pool;
+    this.#keys = keys;
+    this.#asking = new Batch((asked) => this.#ask(asked), { most: 64, lanes: 2 });
+    this.#fetched = new Batch((given) => this.#note(given), { most: 64, lanes: 1 });
+    this.#reporting = new Batch((reports) => this.#take(reports), { most: 32, lanes: 1 });
+  }
+
+  /** Who asks, and which list is his. */
+  holding(certificate: Buffer, udid: string): Promise<Holding> {
+    return this.#asking.ask({ certificate, udid });
+  }
+
+  /** The device's list, or why it must not be used. */
+  async manifest(holding: Holding): Promise<Manifest | 'device-not-signed' | 'list-not-signed'> {
+    const list = holding.list!;
+    if (!this.#isMember(holding.handle!, list, holding.signature!)) return 'device-not-signed';
+    const key = `${list} ${holding.token}`;
+    const known = this.#lists.get(key);
+    if (known !== undefined) return known;
+    const { rows } = await this.#pool.query<{ token: string; items: Item[]; at: number; signature: Buffer }>(
+      'select * from edge.declared_list($1)',
+      [list],
+    );
+    const row = rows[0];
+    if (row === undefined) return 'list-not-signed';
+    const { token, items, at, signature } = row;
+    const statement = { op: 'declared-list', list, token, at, items: itemsDigest(items as unknown as Json) } as const;
+    const manifest = { token, items, at };
+    if (!verifyDeclared(this.#keys.core, statement, signature) || !consistent(manifest)) return 'list-not-signed';
+    if (at < (this.#newest.get(list) ?? 0)) return 'list-not-signed';
+    this.#newest.set(list, at);
+    keep(this.#lists, `${list} ${token}`, manifest, KEPT_LISTS);
+    return manifest;
+  }
+
+  /** A declaration's bytes; undefined if there is none with this token; null if it is not signed by core. */
+  async body({ identifier, token }: Item): Promise<Buffer | undefined | null> {
+    const key = `${identifier} ${token}`;
+    const known = this.#bodies.get(key);
+    if (known !== undefined) return known;
+    const { rows } = await this.#pool.query<{ body: Buffer; signature: Buffer }>(
+      'select * from edge.declaration($1, $2)',
+      [identifier, token],
+    );
+    const row = rows[0];
+    if (row === undefined) return undefined;
+    const statement = { op: 'declaration', identifier, token, body: toBase64url(sha256(row.body)) } as const;
+    if (!verifyDeclared(this.#keys.core, statement, row.signature)) return null;
+    keep(this.#bodies, key, row.body, KEPT_DECLARATIONS);
+    return row.body;
+  }
+
+  /** Notes that a device was given its list. */
+  given(handle: string, token: string): Promise<void> {
+    return this.#fetched.ask({ handle, token });
+  }
+
+  /** Takes a status report; answers the verdict on its sender. */
+  report(certificate: Buffer, udid: string, report: object): Promise<string> {
+    return this.#reporting.ask({ certificate, udid, report });
+  }
+
+  async unsigned(handle: string, what: string): Promise<void> {
+    await this.#pool.query('select edge.declared_unsigned($1, $2)', [handle, what]);
+  }
+
+  /** Data that a declaration points to, or undefined. Its hash is the declaration's business; ours is that it is whole. */
+  async data(id: string): Promise<{ type: string; content: Buffer } | undefined> {
+    const { rows } = await this.#pool.query<{ content_type: string; content: Buffer; sha256: Buffer }>(
+      'select * from edge.declared_data($1)',
+      [id],
+    );
+    const row = rows[0];
+    if (row === undefined || !sha256(row.content).equals(row.sha256)) return undefined;
+    return { type: row.content_type, content: row.content };
+  }
+
+  #isMember(device: string, list: number, signature: Buffer): boolean {
+    const key = `${device} ${list} ${signature.toString('latin1')}`;
+    if (this.#members.has(key)) return true;
+    if (!verifyDeclared(this.#keys.core, { op: 'declared-device', device, list }, signature)) return false;
+    if (this.#members.size >= KEPT_MEMBERS) this.#members.clear();
+    this.#members.add(key);
+    return true;
+  }
+
+  async #ask(asked: readonly Asking[]): Promise<Holding[]> {
+    const { rows } = await this.#pool.query<Holding>('select * from edge.declared($1, $2) order by ord', [
+      asked.map(({ certificate }) => certificate),
+      asked.map(({ udid }) => udid),
+    ]);
+    return rows;
+  }
+
+  async #note(given: readonly { handle: string; token: string }[]): Promise<undefined[]> {
+    // The same device twice in a batch: the last word counts, and one statement may touch a row once only.
+    const last = new Map(given.map(({ handle, token }) => [handle, token]));
+    await this.#pool.query('select edge.declared_fetched($1, $2)', [[...last.keys()], [...last.values()]]);
+    return given.map(() => undefined);
+  }
+
+  async #take(reports: readonly Reporting[]): Promise<string[]> {
+    const { rows } = await this.#pool.query<{ verdict: string }>(
+      'select ord, verdict from edge.take_statuses($1) order by ord',
+      [
+        JSON.stringify(
+          reports.map(({ certificate, udid, report }) => ({ certificate: certificate.toString('hex'), udid, report })),
+        ),
+      ],
+    );
+    return rows.map(({ verdict }) => verdict);
+  }
+}
+
+function keep<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+  if (map.size >= most) map.delete(map.keys().next().value!);
+  map.set(key, value);
+}

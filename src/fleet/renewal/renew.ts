@@ -1,0 +1,184 @@
+import type { KeyObject } from 'node:crypto';
+import { fromBase64url, newToken, sha256, toBase64url, uuidv7 } from '#base';
+import { emit } from '#log';
+import { signDelivery } from '#seal';
+import { type Pool, type Tx, tx } from '#store';
+import { buildCommand, enrolmentProfile } from '#wire';
+import { decide, type RenewalState, renewalAlarm } from './decide.ts';
+
+export interface RenewalOptions {
+  /** Core's command key. */
+  readonly signKey: KeyObject;
+  /** Edge's origin: the profile must name the addresses that the device was enrolled with. */
+  readonly origin: string;
+  readonly organisation: string;
+  /** Days before its end at which a certificate is renewed. */
+  readonly days: number;
+  readonly now: number;
+}
+
+interface Row {
+  readonly device_id: number;
+  readonly handle: string;
+  readonly enrolled: boolean;
+  readonly topic: string;
+  readonly enrolment: string | null;
+  readonly not_after: number;
+  readonly state: RenewalState;
+  readonly next_at: number;
+  readonly attempts: number;
+  readonly command_uuid: string | null;
+  readonly command: string | null;
+}
+
+const BATCH = 100;
+const MS = (column: string) => `extract(epoch from ${column})::double precision * 1000`;
+const AT = (parameter: string) => `to_timestamp(${parameter}::double precision / 1000)`;
+
+/**
+ * One round of renewals: finds certificates that are due, carries every open renewal one step on, speaks up about those
+ * that run out. Returns how many were carried on. Each round is one transaction: a crash repeats it as a whole, and a command
+ * that was queued is found again by its renewal's row.
+ */
+export async function renewCertificates(pool: Pool, options: RenewalOptions): Promise<number> {
+  await findDue(pool, options);
+  const moved = await tx(pool, async (t) => {
+    const { rows } = await t.query<Row>(
+      `select r.device_id, d.handle, d.state = 'enrolled' as enrolled, d.topic, e.id as enrolment,
+         ${MS('d.certificate_not_after')} as not_after, r.state, ${MS('r.next_at')} as next_at, r.attempts, r.command_uuid,
+         k.state as command
+       from fleet.renewal r join fleet.device d on d.id = r.device_id left join fleet.command k on k.uuid = r.command_uuid
+       left join lateral (select id from fleet.enrolment where device_id = d.id and used_at is not null
+         order by used_at desc limit 1) e on true
+       where r.state in ('due', 'sent', 'issued') and (r.next_at <= ${AT('$1')} or d.state <> 'enrolled'
+         or (r.state = 'sent' and k.done_at is not null)
+         or (r.state = 'issued' and k.done_at is not null and k.state <> 'acknowledged'))
+       order by r.next_at limit $2 for update of r skip locked`,
+      [options.now, BATCH],
+    );
+    for (const row of rows) await step(t, row, options);
+    return rows.length;
+  });
+  await speakUp(pool, options.now);
+  return moved;
+}
+
+async function findDue(pool: Pool, { days, now }: RenewalOptions): Promise<void> {
+  await pool.query(
+    `insert into fleet.renewal as r (device_id, state, next_at, started_at)
+     select d.id, 'due', ${AT('$1')}, ${AT('$1')} from fleet.device d
+     join lateral (select identity from fleet.enrolment where device_id = d.id and used_at is not null
+       order by used_at desc limit 1) e on e.identity = 'scep'
+     where d.state = 'enrolled' and d.certificate_not_after < ${AT('$1')} + $2 * interval '1 day'
+       and not exists (select from fleet.renewal o where o.device_id = d.id and o.state in ('due', 'sent', 'issued'))
+     order by d.certificate_not_after limit 500
+     on conflict (device_id) do update set state = 'due', next_at = excluded.next_at, started_at = excluded.started_at,
+       attempts = 0, command_uuid = null, reason = null, asked_by = null, alarmed = null, finished_at = null
+     where r.state in ('done', 'stopped')`,
+    [now, days],
+  );
+}
+
+async function step(t: Tx, row: Row, options: RenewalOptions): Promise<void> {
+  const { now } = options;
+  const decision = decide({
+    ...{ state: row.state, nextAt: row.next_at, attempts: row.attempts, command: row.command, now },
+    ...{ enrolled: row.enrolled && row.enrolment !== null, notAfter: row.not_after },
+  });
+  switch (decision.act) {
+    case 'attempt':
+      return attempt(t, row, options, decision.until);
+    case 'fail':
+      await takeBack(t, row);
+      await t.query(
+        `update fleet.renewal set state = 'due', next_at = ${AT('$2')}, reason = $3, challenge_sha256 = null where device_id = $1`,
+        [row.device_id, decision.next, decision.reason],
+      );
+      await emit(t, {
+        ...{ kind: 'device.renewal_failed', actor: 'core', device: row.handle },
+        detail: { attempt: row.attempts, reason: decision.reason },
+      });
+      return;
+    case 'stop':
+      await takeBack(t, row);
+      await t.query(
+        `update fleet.renewal set state = 'stopped', challenge_sha256 = null, finished_at = ${AT('$2')} where device_id = $1`,
+        [row.device_id, now],
+      );
+      return;
+    default:
+  }
+}
+
+/** Cancels the attempt's command where the device has not answered it. */
+async function takeBack(t: Tx, { command_uuid: uuid, handle }: Row): Promise<void> {
+  if (uuid === null) return;
+  const { rowCount } = await t.query(
+    `update fleet.command set state = 'cancelled', done_at = now() where uuid = $1 and done_at is null`,
+    [uuid],
+  );
+  if (rowCount) {
+    const detail = { command: uuid, verb: 'InstallProfile', why: 'renewal' };
+    await emit(t, { kind: 'command.cancelled', actor: 'core', device: handle, detail });
+  }
+}
+
+async function attempt(t: Tx, row: Row, options: RenewalOptions, until: number): Promise<void> {
+  await takeBack(t, row);
+  const challenge = newToken();
+  const { rows } = await t.query<{ fingerprint: Buffer }>(
+    `select sha256(certificate) as fingerprint from fleet.registration where certificate is not null
+     order by requested_at desc limit 1`,
+  );
+  // The same identifiers and addresses as at enrolment: a device takes the profile for the one it has.
+  const payload = enrolmentProfile({
+    ...{ id: row.enrolment!, organisation: options.organisation, topic: row.topic },
+    identity: {
+      ...{ kind: 'scep', url: `${options.origin}/scep`, challenge },
+      ...(rows[0] === undefined ? {} : { caFingerprint: rows[0].fingerprint }),
+    },
+    ...{ serverUrl: `${options.origin}/mdm`, checkInUrl: `${options.origin}/checkin` },
+  });
+  const uuid = uuidv7();
+  const verb = 'InstallProfile' as const;
+  const body = buildCommand(uuid, { verb, payload });
+  const delivery = { device: row.handle, uuid, verb, body: toBase64url(sha256(body)) };
+  await t.query(
+    'insert into fleet.command (uuid, device_id, request_type, body, signature) values ($1, $2, $3, $4, $5)',
+    [uuid, row.device_id, verb, body, Buffer.from(fromBase64url(signDelivery(options.signKey, delivery)))],
+  );
+  await t.query(
+    `update fleet.renewal set state = 'sent', next_at = ${AT('$2')}, attempts = attempts + 1, command_uuid = $3,
+       challenge_sha256 = $4 where device_id = $1`,
+    [row.device_id, until, uuid, sha256(challenge)],
+  );
+  await t.query('select fleet.want_push(array[$1::bigint])', [row.device_id]);
+  await emit(t, {
+    ...{ kind: 'device.renewal_sent', actor: 'core', device: row.handle },
+    detail: { attempt: row.attempts + 1, command: uuid },
+  });
+}
+
+/** One alarm a threshold for each device whose certificate is still the old one. */
+async function speakUp(pool: Pool, now: number): Promise<void> {
+  await tx(pool, async (t) => {
+    const { rows } = await t.query<{ device_id: number; handle: string; not_after: number; alarmed: number | null }>(
+      `select r.device_id, d.handle, ${MS('d.certificate_not_after')} as not_after, r.alarmed
+       from fleet.renewal r join fleet.device d on d.id = r.device_id
+       where r.state in ('due', 'sent', 'issued') and d.state = 'enrolled'
+         and d.certificate_not_after <= ${AT('$1')} + interval '1 day' *
+           (select max(x) from unnest(array[60, 30, 14, 7, 3, 1, 0]) x where x < coalesce(r.alarmed, 61))
+       limit 500 for update of r skip locked`,
+      [now],
+    );
+    for (const row of rows) {
+      const days = renewalAlarm(row.not_after, now);
+      if (days === undefined || (row.alarmed !== null && days >= row.alarmed)) continue;
+      await t.query('update fleet.renewal set alarmed = $2 where device_id = $1', [row.device_id, days]);
+      await emit(t, {
+        ...{ kind: 'device.certificate_expiring', actor: 'core', device: row.handle },
+        detail: { days, urgent: days <= 14 },
+      });
+    }
+  });
+}

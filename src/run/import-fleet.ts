@@ -1,0 +1,91 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { certificatesOf, type ImportReport, importNano, type NanoRow } from '#fleet';
+import type { PublicKeys } from '#seal';
+import { RunError } from './config.ts';
+import type { Home } from './home.ts';
+import { withDatabase } from './push.ts';
+
+/** What a row of the export holds, as NanoMDM's schema has it in PostgreSQL; MySQL's is the same in JSON. */
+const QUERY = `select d.id, coalesce(e.type, 'Device') as type, coalesce(e.enabled, false) as enabled, d.identity_cert,
+    (select c.sha256 from cert_auth_associations c where c.id = d.id order by c.created_at desc limit 1) as sha256,
+    d.authenticate, d.token_update, encode(d.unlock_token, 'base64') as unlock_token, d.bootstrap_token_b64
+  from devices d left join enrollments e on e.id = d.id order by d.id`;
+
+/** Rows from NanoMDM's own PostgreSQL, or from files with one JSON object a line (or one array). Throws RunError. */
+export async function readNano(source: string): Promise<NanoRow[]> {
+  if (/^postgres(ql)?:\/\//.test(source)) {
+    const client = new pg.Client({ connectionString: source });
+    try {
+      await client.connect();
+      return (await client.query<NanoRow>(QUERY)).rows.map(tidy);
+    } catch (cause) {
+      throw new RunError('usage', 'NanoMDM’s database cannot be read at this address.', { cause });
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+  try {
+    const text = readFileSync(source, 'utf8').trim();
+    const rows = text.startsWith('[')
+      ? (JSON.parse(text) as NanoRow[])
+      : text.split('\n').map((line) => JSON.parse(line) as NanoRow);
+    return rows.map(tidy);
+  } catch (cause) {
+    throw new RunError(
+      'usage',
+      'The export cannot be read: it has one JSON object a line, as docs/enrolment.md shows.',
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** Databases write base64 in lines, and MySQL's booleans are numbers. */
+const tidy = (row: NanoRow): NanoRow => ({
+  ...row,
+  enabled: Boolean(row.enabled),
+  unlock_token: row.unlock_token?.replace(/\s+/g, '') ?? null,
+});
+
+/** Takes a fleet over into a running installation. */
+export async function importFleet(
+  home: Home,
+  sources: readonly string[],
+  ca: string,
+): Promise<ImportReport & { ours: string }> {
+  let pem: string;
+  try {
+    pem = readFileSync(ca, 'utf8');
+  } catch (cause) {
+    throw new RunError('usage', 'The file of the issuing authority cannot be read.', { cause });
+  }
+  const issuers = certificatesOf(pem);
+  if (issuers.length === 0 || issuers.some((one) => !one.isCa))
+    throw new RunError('usage', 'Give with --ca the authority that issued the devices’ certificates, as PEM.');
+  const rows = (await Promise.all(sources.map(readNano))).flat();
+  const keys = JSON.parse(readFileSync(join(home.dir, 'public', 'keys.json'), 'utf8')) as PublicKeys;
+  return withDatabase(home, async (pool, config) => ({
+    ...(await importNano(pool, rows, { keys, issuers, by: 'operator', now: Date.now() })),
+    ours: config.topic,
+  }));
+}
+
+/** The report as an operator reads it. */
+export function importLines({ imported, leftOut, findings, topics, ours }: ImportReport & { ours: string }): string[] {
+  const foreign = Object.entries(topics).filter(([topic]) => topic !== ours);
+  return [
+    `${imported} devices were taken over.`,
+    ...Object.entries(leftOut).map(
+      ([why, ids]) =>
+        `left out, ${why}: ${ids!.length} (${ids!.slice(0, 5).join(', ')}${ids!.length > 5 ? ', …' : ''})`,
+    ),
+    ...Object.entries(findings).map(([what, n]) => `finding ${what}: ${n}`),
+    ...foreign.map(
+      ([topic, n]) => `${n} devices listen to the push topic ${topic}; ours is ${ours}: install its push certificate.`,
+    ),
+    'Now let the old host name lead here (same ServerURL), or the phones will not find us.',
+  ];
+}

@@ -1,0 +1,23 @@
+export {
+  type Checked,
+  checkDeclaration,
+  compareVersions,
+  MAX_PAYLOAD_BYTES,
+  type Problem,
+  referencesOf,
+} from './check.ts';
+export {
+  type Declaration,
+  declarationBody,
+  declarationsToken,
+  type Item,
+  KINDS,
+  type Kind,
+  kindOf,
+  knownType,
+  serverToken,
+  TYPES,
+} from './declaration.ts';
+export { type Ask, consistent, itemsAnswer, type Manifest, parseEndpoint, tokensAnswer } from './protocol.ts';
+export { type DeclarationState, parseStatusReport, type StatusReport } from './status.ts';
+export { SUBSCRIBED } from './status-items.ts';

@@ -1,0 +1,21 @@
+import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
+import { certificateTarget, derTarget } from './der.ts';
+import { checkInTarget, resultTarget } from './messages.ts';
+import { plistTarget } from './plist.ts';
+import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
+import type { Target } from './target.ts';
+
+/** Every parser that bytes from outside reach. A new one gets a line here. */
+export const TARGETS: Readonly<Record<string, () => Target>> = {
+  plist: plistTarget,
+  'check-in': checkInTarget,
+  result: resultTarget,
+  der: derTarget,
+  certificate: certificateTarget,
+  'cms-signed': signedTarget,
+  'cms-enveloped': envelopedTarget,
+  'mdm-signature': mdmSignatureTarget,
+  csr: csrTarget,
+  scep: scepTarget,
+  'cert-rep': certRepTarget,
+};
