@@ -14,7 +14,8 @@ export {
   readAttestationRoots,
   setIdentityPolicy,
 } from './attestation/policy.ts';
-export { type DeviceCa, loadCa, makeCa } from './ca.ts';
+export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
+export type { Pkcs11Key } from './ca-token.ts';
 export {
   type ComplianceRule,
   complianceOf,

@@ -156,8 +156,8 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, identity, attestationRoots } =
-    options;
+  const { identity, attestationRoots } = options;
+  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
       org,
@@ -171,6 +171,8 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       certificates,
       identity,
       attestationRoots,
+      signProfiles,
+      caKey,
     }).filter(([, value]) => value !== undefined),
   );
 }

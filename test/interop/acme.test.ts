@@ -25,7 +25,7 @@ let plane: DevicePlane;
 let dir: string;
 before(async () => {
   dir = mkdtempSync(join(tmpdir(), 'btz-acme-'));
-  plane = await devicePlane({ roots: [apple.rootPem] });
+  plane = await devicePlane({}, { roots: [apple.rootPem] });
 });
 after(async () => {
   line.close();
@@ -191,7 +191,7 @@ test('an enrolment that must come by ACME gets nothing by SCEP', async () => {
 });
 
 test('the installation’s policy is the least: an offer may ask for more, never for less; without a root nothing is attested', async () => {
-  const strict = await devicePlane({ roots: [apple.rootPem], policy: 'acme-attested' });
+  const strict = await devicePlane({}, { roots: [apple.rootPem], policy: 'acme-attested' });
   try {
     const [offer] = await strict.offer(1, 'scep');
     await assert.rejects(phoneOf().enrol(offer!.link), /asks for an attestation/);
@@ -201,5 +201,5 @@ test('the installation’s policy is the least: an offer may ask for more, never
   } finally {
     await strict.close();
   }
-  await assert.rejects(devicePlane({ policy: 'acme-attested' }), /need an attestation root/);
+  await assert.rejects(devicePlane({}, { policy: 'acme-attested' }), /need an attestation root/);
 });
