@@ -14,16 +14,21 @@ import {
   foundStandard,
   holdLane,
   issuePending,
+  judgeAttestations,
   judgeSilence,
   loadCa,
+  loadTokenCa,
   makeCa,
+  makeTokenCa,
   nudgeAgain,
   PushKeeper,
   pruneHistory,
   publishCrl,
   READING,
+  readAttestationRoots,
   releaseSetups,
   renewCertificates,
+  setIdentityPolicy,
   settleProfiles,
   stepDeclarations,
 } from '#fleet';
@@ -52,10 +57,11 @@ const logger = processLogger('core');
 const config = readProcessConfig('core');
 const keyFile = join(config.state, 'command.key');
 
-function init(): void {
+async function init(): Promise<void> {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   writeFileSync(keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' });
-  makeCa(config.state, systemClock());
+  if (config.caKey?.source === 'pkcs11') await makeTokenCa(config.state, config.caKey, systemClock());
+  else makeCa(config.state, systemClock());
   process.stdout.write(`${JSON.stringify({ core: toBase64url(publicKey.export({ format: 'der', type: 'spki' })) })}\n`);
 }
 
@@ -66,7 +72,7 @@ async function run(): Promise<void> {
   const signKey = createPrivateKey(readFileSync(keyFile));
   const own = toBase64url(createPublicKey(signKey).export({ format: 'der', type: 'spki' }));
   if (own !== publicKeys.core) throw new Error('the command key is not the one of this installation');
-  const ca = loadCa(config.state);
+  const ca = config.caKey?.source === 'pkcs11' ? await loadTokenCa(config.state, config.caKey) : loadCa(config.state);
   const pool = openPool(database, { max: 20, name: 'core' });
   running.onStop(() => pool.end());
   const guards = {
@@ -115,6 +121,13 @@ async function run(): Promise<void> {
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
   const crlUrl = `${config.origins.edge}/crl`;
+  const roots = readAttestationRoots(config.attestationRoots ?? []);
+  await setIdentityPolicy(pool, config.identity ?? 'scep', roots);
+  loop(
+    'attestations',
+    200,
+    then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
+  );
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -181,6 +194,7 @@ async function run(): Promise<void> {
         'ade',
         'facts',
         'retire',
+        'attestations',
         'certificates',
         'dispatch',
         'declarations',
@@ -202,7 +216,7 @@ async function run(): Promise<void> {
   logger.info('core is at work', { rules: loadRules().length });
 }
 
-if (process.argv.includes('--init')) init();
+if (process.argv.includes('--init')) await init();
 else
   await run().catch((error: unknown) => {
     logger.error('core cannot start', error);
