@@ -36,7 +36,9 @@ export class VppService {
 
   constructor(validDays = 365) {
     const expDate = new Date(Date.now() + validDays * 86_400_000).toISOString().replace(/\.\d+Z$/, '+0000');
-    this.#token = Buffer.from(JSON.stringify({ token: randomUUID(), expDate, orgName: 'Example Agency' })).toString('base64');
+    this.#token = Buffer.from(JSON.stringify({ token: randomUUID(), expDate, orgName: 'Example Agency' })).toString(
+      'base64',
+    );
   }
 
   /** The token file that Apple Business Manager would give. */
@@ -54,7 +56,9 @@ export class VppService {
 
   async close(): Promise<void> {
     this.#server?.closeAllConnections();
-    await new Promise<void>((resolve) => (this.#server === undefined ? resolve() : this.#server.close(() => resolve())));
+    await new Promise<void>((resolve) =>
+      this.#server === undefined ? resolve() : this.#server.close(() => resolve()),
+    );
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -88,14 +92,28 @@ export class VppService {
           limits: { maxAssets: 25, maxSerialNumbers: 4 },
         });
       case 'GET /assets':
-        return say(200, this.#page(url, 'assets', [...this.stock].map(([adamId, { total, holders }]) => ({
-          ...{ adamId, pricingParam: 'STDQ', productType: 'App', deviceAssignable: true, revocable: true },
-          ...{ totalCount: total, assignedCount: holders.size, availableCount: total - holders.size },
-        }))));
+        return say(
+          200,
+          this.#page(
+            url,
+            'assets',
+            [...this.stock].map(([adamId, { total, holders }]) => ({
+              ...{ adamId, pricingParam: 'STDQ', productType: 'App', deviceAssignable: true, revocable: true },
+              ...{ totalCount: total, assignedCount: holders.size, availableCount: total - holders.size },
+            })),
+          ),
+        );
       case 'GET /assignments': {
         const adamId = url.searchParams.get('adamId') ?? '';
         const holders = [...(this.stock.get(adamId)?.holders ?? [])];
-        return say(200, this.#page(url, 'assignments', holders.map((serialNumber) => ({ adamId, pricingParam: 'STDQ', serialNumber }))));
+        return say(
+          200,
+          this.#page(
+            url,
+            'assignments',
+            holders.map((serialNumber) => ({ adamId, pricingParam: 'STDQ', serialNumber })),
+          ),
+        );
       }
       case 'POST /assets/associate':
       case 'POST /assets/disassociate':
@@ -124,7 +142,10 @@ export class VppService {
 
   #change(give: boolean, body: string, say: (status: number, value: object) => void): void {
     const { assets, serialNumbers } = JSON.parse(body) as { assets: { adamId: string }[]; serialNumbers: string[] };
-    if (serialNumbers.length > 4) return say(400, { errorNumber: 9610, errorMessage: 'Too many serial numbers.' });
+    if (serialNumbers.length > 4) {
+      say(400, { errorNumber: 9610, errorMessage: 'Too many serial numbers.' });
+      return;
+    }
     const event: Event = { looks: 0, failures: [] };
     for (const { adamId } of assets)
       for (const serialNumber of serialNumbers) {
@@ -135,7 +156,8 @@ export class VppService {
         else if (!give) stock.holders.delete(serialNumber);
         else if (this.unknownSerials.has(serialNumber)) fail(9637, 'The serial number is unknown.');
         // Giving it again to who has it is fine.
-        else if (!stock.holders.has(serialNumber) && stock.holders.size >= stock.total) fail(9616, 'No licence is left.');
+        else if (!stock.holders.has(serialNumber) && stock.holders.size >= stock.total)
+          fail(9616, 'No licence is left.');
         else stock.holders.add(serialNumber);
       }
     const eventId = randomUUID();

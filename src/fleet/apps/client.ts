@@ -102,7 +102,10 @@ export class AppsClient {
   /** How far a change is. */
   async event(id: string): Promise<EventStatus> {
     const { urls } = await this.config();
-    const answer = await this.#ask('GET', withQuery(urls['eventStatus'] ?? `${this.#endpoint}/status`, { eventId: id }));
+    const answer = await this.#ask(
+      'GET',
+      withQuery(urls['eventStatus'] ?? `${this.#endpoint}/status`, { eventId: id }),
+    );
     const failures = (Array.isArray(answer['failures']) ? answer['failures'] : []) as Record<string, unknown>[];
     const state = String(answer['eventStatus']).toLowerCase();
     return {
