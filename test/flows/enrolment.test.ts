@@ -105,6 +105,16 @@ test('links are made in a browser: the code on the screen enrols a phone, the fi
   }
   await page.locator('tr', { hasText: bought.state.serial }).getByText('enrolled', { exact: true }).waitFor();
   findings.push(...(await ada.inspect(page, 'enrolment-ade')));
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 1280, 'nothing sticks out');
+  await page
+    .getByRole('link', { name: /^[a-z]+-[a-z]+-\d{4}$/ })
+    .first()
+    .click();
+  await page.getByRole('button', { name: 'It is the holder’s own' }).click();
+  findings.push(...(await ada.inspect(page, 'device-owner')));
+  await page.getByRole('button', { name: 'Mark as personal' }).click();
+  await page.getByText('the holder (never erased)').waitFor();
+  assert.equal(await page.getByRole('button', { name: 'Erase', exact: true }).isDisabled(), true);
   assert.deepEqual(findings, []);
   assert.deepEqual(ada.troubles, []);
 });

@@ -5,6 +5,7 @@ import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
+import { Owner } from './device-owner.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
 
@@ -25,7 +26,7 @@ function fact(value: unknown) {
   return String(value);
 }
 
-function Facts({ data }: { data: DeviceDetail }) {
+function Facts({ data, onDone }: { data: DeviceDetail; onDone: () => void }) {
   const { device, inventory } = data;
   return (
     <>
@@ -41,7 +42,9 @@ function Facts({ data }: { data: DeviceDetail }) {
             <PersonLink handle={device.holder} />
           </dd>
           <dt>Owner</dt>
-          <dd>{device.ownership === 'personal' ? 'the holder (never erased)' : 'the organisation'}</dd>
+          <dd>
+            <Owner device={device.handle} ownership={device.ownership} onDone={onDone} />
+          </dd>
           <dt>Model</dt>
           <dd>{or(device.productName ?? device.model)}</dd>
           <dt>System</dt>
@@ -206,7 +209,7 @@ export function DevicePage({ handle }: { handle: string }) {
             <div className="halves">
               <div>
                 <DeviceStanding handle={handle} />
-                <Facts data={data} />
+                <Facts data={data} onDone={answer.reload} />
                 <DeviceHistory handle={handle} />
               </div>
               <div className="stack">
