@@ -15,6 +15,7 @@ import {
 import { type Answer, busy, gone, ok, refused } from './answer.ts';
 import type { Refusals } from './refusals.ts';
 import type { EdgeIdentity } from './registration.ts';
+import { signedProfile } from './signed-profile.ts';
 
 export interface EnrolDoors {
   readonly pool: Pool;
@@ -24,6 +25,8 @@ export interface EnrolDoors {
   readonly topic: string;
   readonly allowLegacy: boolean;
   readonly refusals: Refusals;
+  /** Whether enrolment profiles are signed (CMS); some old clients read plain XML only. */
+  readonly signProfiles?: boolean;
 }
 
 /** `GET /enrol/:token`: spends nothing yet; each opening makes a new challenge and voids the one before. */
@@ -62,7 +65,10 @@ export function profileAnswer(
     topic: doors.topic,
     ...(account === undefined ? {} : { account }),
   });
-  return ok(profile, 'application/x-apple-aspen-config');
+  return ok(
+    doors.signProfiles === true ? signedProfile(doors.identity, profile) : profile,
+    'application/x-apple-aspen-config',
+  );
 }
 
 /** `/scep` (RFC 8894): GetCACaps, GetCACert, PKIOperation by GET and POST. */

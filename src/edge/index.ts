@@ -4,4 +4,4 @@ export { EdgeError } from './error.ts';
 export { type Refusal, Refusals } from './refusals.ts';
 export { type EdgeIdentity, makeRegistrationKey, registerEdge } from './registration.ts';
 export { type EdgeSecrets, makeEdgeSecrets, readEdgeSecrets } from './secrets.ts';
-export { edgeServer } from './server.ts';
+export { type EdgeDoors, edgeServer } from './server.ts';

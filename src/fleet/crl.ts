@@ -32,7 +32,7 @@ export async function publishCrl(pool: Pool, ca: DeviceCa, now: number): Promise
     const number = (last[0]?.number ?? 0) + 1;
     const revoked = rows.map((row) => ({ serial: row.serial, revokedAt: row.revoked_at, reason: row.reason }));
     const nextUpdate = now + VALID_MS;
-    const der = makeCrl(ca, { number, thisUpdate: now, nextUpdate, revoked });
+    const der = await makeCrl(ca, { number, thisUpdate: now, nextUpdate, revoked });
     await t.query(
       `insert into fleet.crl (number, der, content_sha256, entries, this_update, next_update)
        values ($1, $2, $3, $4, to_timestamp($5::double precision / 1000), to_timestamp($6::double precision / 1000))

@@ -16,6 +16,7 @@ export interface DeviceRow {
   readonly productName: string | null;
   readonly osVersion: string | null;
   readonly supervised: boolean | null;
+  readonly lostMode: boolean;
   readonly enrolledAt: Date | null;
   readonly lastSeenAt: Date | null;
   readonly certificateNotAfter: Date | null;
@@ -24,7 +25,7 @@ export interface DeviceRow {
 }
 
 const COLUMNS = `d.handle, d.holder, d.state, d.ownership, d.serial, d.model, d.product_name as "productName", d.os_version as "osVersion",
-  d.supervised, d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
+  d.supervised, d.lost_mode as "lostMode", d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
   (select count(*)::int from fleet.command c where c.device_id = d.id and c.done_at is null) as pending`;
 
 /** Which devices a list is about; what is left out does not matter. */

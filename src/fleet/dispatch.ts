@@ -10,7 +10,7 @@ import { fanOut } from './fan-out.ts';
 import type { Scope } from './intent.ts';
 import { personalDevices } from './ownership.ts';
 import { wantPush } from './push/push.ts';
-import { placeFirst, type Queued, supersede } from './supersede.ts';
+import { type Queued, supersede } from './supersede.ts';
 import { CONTAINING } from './supersede-rules.ts';
 import { alwaysTwo, type CommandParams, commandRequest, isDangerous, keyOf, LOCKING, RISK } from './verbs.ts';
 import { splitByWindow } from './windows/split.ts';
@@ -115,7 +115,6 @@ async function afterwards(t: Tx, intent: IntentRow): Promise<void> {
   const queued: Queued = { id, verb, requester, late, many: intent.scope !== null };
   await dropRecovered(t, queued);
   await supersede(t, queued);
-  await placeFirst(t, queued);
 }
 
 /** A device that came back after this was wanted is not locked or erased any more. */

@@ -4,7 +4,8 @@ export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from '.
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
-export { type DeviceCa, loadCa, makeCa } from './ca.ts';
+export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
+export type { Pkcs11Key } from './ca-token.ts';
 export {
   type ComplianceRule,
   complianceOf,

@@ -1,6 +1,6 @@
 import { emit } from '#log';
 import { type Pool, type Queryable, tx } from '#store';
-import { type Certificate, issueCertificate, parseCsr, WireError } from '#wire';
+import { type Certificate, issueWith, parseCsr, WireError } from '#wire';
 import type { DeviceCa } from './ca.ts';
 
 const DEVICE_DAYS = 365;
@@ -40,7 +40,7 @@ export async function issuePending(
     );
     for (const row of rows) {
       try {
-        const issued = issueCertificate(
+        const issued = await issueWith(
           ca,
           {
             ...{ spki: parseCsr(row.csr).spki, commonName: row.enrolment_id, days, usage: 'device', now },
@@ -106,7 +106,7 @@ async function issueRegistrations(pool: Pool, ca: DeviceCa, now: number): Promis
       'select spki_sha256, csr from fleet.registration where certificate is null limit 8 for update skip locked',
     );
     for (const row of rows) {
-      const issued = issueCertificate(ca, {
+      const issued = await issueWith(ca, {
         spki: parseCsr(row.csr).spki,
         commonName: 'Bartizan registration authority',
         days: REGISTRATION_DAYS,

@@ -26,7 +26,7 @@ const ONCE = [
   ...['DeviceLock', 'ClearPasscode', 'DeclarativeManagement', 'Settings', 'ScheduleOSUpdate', 'RestartDevice'],
   ...['ShutDownDevice', 'PlayLostModeSound'],
 ];
-/** Verbs that contain a loss. They go before everything else that waits for a device, in the order in which they were wanted. */
+/** Verbs that contain a loss: dispatched before everything else, and not delivered to a device that came back. */
 export const CONTAINING: readonly string[] = ['DeviceLock', 'EnableLostMode', 'EraseDevice'];
 
 const NONE: SupersedeRule = { over: [], ends: [] };

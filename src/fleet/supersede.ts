@@ -1,6 +1,6 @@
 import { emit } from '#log';
 import type { Tx } from '#store';
-import { CONTAINING, supersedeRule } from './supersede-rules.ts';
+import { supersedeRule } from './supersede-rules.ts';
 
 /** The intent whose commands were put into the queue just now. */
 export interface Queued {
@@ -45,7 +45,8 @@ async function outdated(t: Tx, queued: Queued, mine: string): Promise<Gone[]> {
        select o.uuid, n.uuid as by_uuid from fleet.command n join fleet.command o on o.device_id = n.device_id
          and (o.done_at is null or o.held_by is not null) and o.state in ('queued', 'not_now', 'held')
          and coalesce(o.intent_id, o.fan_out_id) is distinct from $1
-         and (o.request_type = any($3) or (o.request_type = any($2) and coalesce(o.key, '') = coalesce(n.key, '')))
+         and (o.request_type = any($3) or (o.request_type = any($2) and coalesce(o.key, '') = coalesce(n.key, '')
+           and o.channel_id is not distinct from n.channel_id))
        where ${mine} = $1 and n.done_at is null
          and (not $4 or not exists (select from fleet.intent i, fleet.intent own where own.id = $1
            and i.id = coalesce(o.intent_id, o.fan_out_id) and (i.created_at, i.id) > (own.created_at, own.id)))
@@ -66,6 +67,7 @@ async function overtaken(t: Tx, queued: Queued, mine: string): Promise<Gone[]> {
        join fleet.command n on ${mine} = own.id
        join fleet.command w on w.device_id = n.device_id and w.queued_at >= own.created_at - interval '90 days'
          and w.request_type = any($2) and coalesce(w.key, '') = coalesce(n.key, '')
+         and w.channel_id is not distinct from n.channel_id
          and w.state not in ('cancelled', 'refused', 'expired', 'superseded')
        join fleet.intent i on i.id = coalesce(w.intent_id, w.fan_out_id) and (i.created_at, i.id) > (own.created_at, own.id)
        where own.id = $1 and n.done_at is null order by n.uuid, i.created_at desc) p
@@ -93,20 +95,4 @@ async function tell(t: Tx, queued: Queued, gone: readonly Gone[]): Promise<void>
       detail: { command: uuid, verb, by_intent: queued.id, by_verb: queued.verb },
     });
   }
-}
-
-/**
- * Lets an intent's commands overtake what waits and does not contain a loss. The queue's order is `queued_at`, then the
- * identifier, whose time tells which of two containing commands was wanted first.
- */
-export async function placeFirst(t: Tx, queued: Queued): Promise<void> {
-  if (!CONTAINING.includes(queued.verb)) return;
-  await t.query(
-    `update fleet.command n set queued_at = p.first - interval '1 millisecond'
-     from (select m.uuid, min(w.queued_at) as first from fleet.command m join fleet.command w on w.device_id = m.device_id
-         and w.done_at is null and w.request_type <> all($2)
-       where m.intent_id = $1 group by m.uuid) p
-     where n.uuid = p.uuid and p.first <= n.queued_at`,
-    [queued.id, CONTAINING],
-  );
 }

@@ -2,6 +2,18 @@ import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
 import type { Caps, PublicKeys } from '#seal';
 
+/** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
+export type CaKey =
+  | { readonly source: 'file' }
+  | {
+      readonly source: 'pkcs11';
+      readonly module: string;
+      readonly token: string;
+      readonly key: string;
+      readonly pinFile: string;
+      readonly environment?: Readonly<Record<string, string>>;
+    };
+
 /** What one process is told at start: its file is owned and readable by that process alone. */
 export interface ProcessConfig {
   readonly name: string;
@@ -39,6 +51,10 @@ export interface ProcessConfig {
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Days that a device certificate counts (365), and how many before its end it is renewed (90). */
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
+  /** Whether enrolment profiles are signed; yes if it is left out. */
+  readonly signProfiles?: boolean;
+  /** Where the device CA's key is; a file of core's if it is left out. */
+  readonly caKey?: CaKey;
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
@@ -49,7 +65,7 @@ export interface ProcessConfig {
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates', 'signProfiles', 'caKey'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

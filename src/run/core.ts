@@ -16,7 +16,9 @@ import {
   issuePending,
   judgeSilence,
   loadCa,
+  loadTokenCa,
   makeCa,
+  makeTokenCa,
   nudgeAgain,
   PushKeeper,
   pruneHistory,
@@ -52,10 +54,11 @@ const logger = processLogger('core');
 const config = readProcessConfig('core');
 const keyFile = join(config.state, 'command.key');
 
-function init(): void {
+async function init(): Promise<void> {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519');
   writeFileSync(keyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' });
-  makeCa(config.state, systemClock());
+  if (config.caKey?.source === 'pkcs11') await makeTokenCa(config.state, config.caKey, systemClock());
+  else makeCa(config.state, systemClock());
   process.stdout.write(`${JSON.stringify({ core: toBase64url(publicKey.export({ format: 'der', type: 'spki' })) })}\n`);
 }
 
@@ -66,7 +69,7 @@ async function run(): Promise<void> {
   const signKey = createPrivateKey(readFileSync(keyFile));
   const own = toBase64url(createPublicKey(signKey).export({ format: 'der', type: 'spki' }));
   if (own !== publicKeys.core) throw new Error('the command key is not the one of this installation');
-  const ca = loadCa(config.state);
+  const ca = config.caKey?.source === 'pkcs11' ? await loadTokenCa(config.state, config.caKey) : loadCa(config.state);
   const pool = openPool(database, { max: 20, name: 'core' });
   running.onStop(() => pool.end());
   const guards = {
@@ -202,7 +205,7 @@ async function run(): Promise<void> {
   logger.info('core is at work', { rules: loadRules().length });
 }
 
-if (process.argv.includes('--init')) init();
+if (process.argv.includes('--init')) await init();
 else
   await run().catch((error: unknown) => {
     logger.error('core cannot start', error);

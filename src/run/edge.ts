@@ -45,6 +45,7 @@ async function run(): Promise<void> {
     ...{ secrets, policy: { ...DEFAULT_POLICY, ...config.devicePolicy } },
     ...(account === undefined ? {} : { account }),
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
+    signProfiles: config.signProfiles ?? true,
   });
   edge.server.listen(http.port, http.host);
   await once(edge.server, 'listening');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fromBase64url, newPersonHandle, newToken, sha256, toBase64url } from '#base';
 import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
-import { type ProcessConfig, RunError } from './config.ts';
+import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
@@ -23,6 +23,10 @@ export interface InstanceOptions {
   readonly demo: boolean;
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
+  /** Whether enrolment profiles are signed; yes if it is left out. */
+  readonly signProfiles?: boolean;
+  /** Where the device CA's key is; a file of core's if it is left out. */
+  readonly caKey?: CaKey;
   /** Days of device certificates, and before their end to renew. */
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** Where core reaches APNs, if not at Apple's own origin. */
@@ -83,6 +87,8 @@ export function writeConfigs(
       topic: options.topic,
       demo: options.demo,
       ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
+      ...(name === 'core' && options.caKey !== undefined ? { caKey: options.caKey } : {}),
+      ...(name === 'edge' && options.signProfiles !== undefined ? { signProfiles: options.signProfiles } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
     };

@@ -156,11 +156,21 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates } = options;
+  const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
-    Object.entries({ org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates }).filter(
-      ([, value]) => value !== undefined,
-    ),
+    Object.entries({
+      org,
+      portBase,
+      founders,
+      caps,
+      topic,
+      demo,
+      edgeWorkers,
+      push,
+      certificates,
+      signProfiles,
+      caKey,
+    }).filter(([, value]) => value !== undefined),
   );
 }
 

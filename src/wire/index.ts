@@ -73,7 +73,16 @@ export {
   parseCertificate,
   toPem,
   verifyIssuedBy,
+  verifySignature,
 } from './x509/certificate.ts';
 export { CRL_REASONS, type CrlReason, type CrlRequest, makeCrl, type RevokedCertificate } from './x509/crl.ts';
-export { type IssueRequest, issueCertificate, makeCa } from './x509/issue.ts';
+export {
+  type IssueRequest,
+  type Issuer,
+  issueCertificate,
+  issueWith,
+  makeCa,
+  makeCaWith,
+  type Sign,
+} from './x509/issue.ts';
 export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';

@@ -258,7 +258,7 @@ test('a phone that enrols anew does not get what was held for it', async () => {
   const held = await plane.state({ verb: 'ProfileList', devices: [device] });
   await plane.dispatch();
   await tx(plane.console, (t) => holdIntent(t, { intent: held.id, by: ME, why: 'wait for a moment' }));
-  await plane.core.query(`update fleet.device set state = 'checked_out' where handle = $1`, [device]);
+  await plane.core.query(`update fleet.device set state = 'authenticated' where handle = $1`, [device]);
   await plane.core.query(`update fleet.device set state = 'enrolled' where handle = $1`, [device]);
   await tx(plane.console, (t) => releaseIntent(t, { intent: held.id, by: ME }));
   const before = did(phone, 'ProfileList');

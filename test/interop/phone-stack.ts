@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, systemClock, toBase64url } from '#base';
 import {
-  type AccountSettings,
   DEFAULT_POLICY,
+  type EdgeDoors,
   edgeServer,
   makeEdgeSecrets,
   makeRegistrationKey,
@@ -86,7 +86,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject, release: string): Public
   };
 }
 
-export async function devicePlane(options: { account?: AccountSettings } = {}): Promise<DevicePlane> {
+export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<DevicePlane> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'btz-edge-'));
   const pools = {
@@ -121,8 +121,8 @@ export async function devicePlane(options: { account?: AccountSettings } = {}): 
   const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
     ...{ secrets, policy: DEFAULT_POLICY },
-    ...(options.account === undefined ? {} : { account: options.account }),
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
+    ...given,
     get origin() {
       return origin;
     },

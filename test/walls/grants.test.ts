@@ -65,7 +65,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'fleet.account': 's',
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
-      ...{ 'fleet.channel': 's', 'fleet.release': 's' },
+      ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
@@ -97,7 +97,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     ],
   },
   glass: {
-    tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+    tables: { 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
     functions: ['fleet.put_release', 'log.emit'],
   },
   core: {
@@ -134,7 +134,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
-      'fleet.channel': 'S',
+      ...{ 'fleet.channel': 'S', 'fleet.template': 'I' },
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
       // declarations
       ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },

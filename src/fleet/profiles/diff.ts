@@ -71,7 +71,8 @@ function diffKeys(before: PlistDict | undefined, after: PlistDict | undefined): 
   return keys.flatMap((key) => {
     const [one, two] = [old.get(key), fresh.get(key)];
     if (one?.exact === two?.exact) return [];
-    return [{ key, before: one?.shown ?? null, after: two?.shown ?? null }];
+    const hidden = one !== undefined && one.shown === two?.shown ? ', another one' : '';
+    return [{ key, before: one?.shown ?? null, after: two === undefined ? null : `${two.shown}${hidden}` }];
   });
 }
 

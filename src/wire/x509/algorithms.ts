@@ -57,14 +57,18 @@ export function verifyWith(
   return verify(hash, data, key, signature);
 }
 
-/** Signs with an RSA or P-256/P-384 key; returns the AlgorithmIdentifier that goes with it. */
-export function signWith(key: KeyObject, digest: Digest, data: Uint8Array): { algorithm: Buffer; signature: Buffer } {
+/** The AlgorithmIdentifier of signatures by this key, private or public: RSA or P-256/P-384. */
+export function signatureAlgorithm(key: KeyObject, digest: Digest): Buffer {
   const type = key.asymmetricKeyType;
   const entry = Object.entries(SIGNATURE).find(([, value]) => value.key === type && value.digest === digest);
   if (entry === undefined)
     throw new WireError('signature', 'This key cannot sign here: use RSA or a P-256 or P-384 key.');
-  const algorithm = type === 'rsa' ? sequence(oid(entry[0]), nullValue()) : sequence(oid(entry[0]));
-  return { algorithm, signature: sign(digest, data, key) };
+  return type === 'rsa' ? sequence(oid(entry[0]), nullValue()) : sequence(oid(entry[0]));
+}
+
+/** Signs with an RSA or P-256/P-384 key; returns the AlgorithmIdentifier that goes with it. */
+export function signWith(key: KeyObject, digest: Digest, data: Uint8Array): { algorithm: Buffer; signature: Buffer } {
+  return { algorithm: signatureAlgorithm(key, digest), signature: sign(digest, data, key) };
 }
 
 /** Imports a SubjectPublicKeyInfo; only RSA of 1024 to 4096 bits and P-256/P-384. */

@@ -1,4 +1,4 @@
-import type { KeyObject } from 'node:crypto';
+import { type KeyObject, verify } from 'node:crypto';
 import { sha256 } from '#base';
 import { child, expectTag, type Node, oidOf, readDer, TAG, textOf, timeOf } from '../der/read.ts';
 import { WireError } from '../error.ts';
@@ -80,6 +80,12 @@ export function verifyIssuedBy(certificate: Certificate, issuer: Certificate, no
   if (!issuer.isCa || Buffer.compare(certificate.issuer, issuer.subject) !== 0) return false;
   if (now < certificate.notBefore || now > certificate.notAfter) return false;
   return verifyWith(certificate.algorithm, undefined, certificate.tbs, publicKeyOf(issuer.spki), certificate.signature);
+}
+
+/** Whether the certificate's key made this SHA-256 signature over `data`. */
+export function verifySignature(certificate: Certificate, data: Uint8Array, signature: Uint8Array): boolean {
+  const key = publicKeyOf(certificate.spki);
+  return verify('sha256', data, key, signature);
 }
 
 /** The certificate's public key, imported. */

@@ -1,8 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import { bitString, element, integer, octetString, oid, sequence, time } from '../der/write.ts';
-import { signWith } from './algorithms.ts';
+import { publicKeyOf, signatureAlgorithm } from './algorithms.ts';
 import type { Certificate } from './certificate.ts';
-import { keyId } from './issue.ts';
+import { type Issuer, keyId } from './issue.ts';
 
 /** CRLReason (RFC 5280, section 5.3.1). */
 export const CRL_REASONS = {
@@ -30,13 +29,10 @@ export interface CrlRequest {
 }
 
 /** Makes a version 2 list of revoked certificates (RFC 5280, section 5), signed by the CA. DER. */
-export function makeCrl(
-  ca: { readonly certificate: Certificate; readonly key: KeyObject },
-  request: CrlRequest,
-): Buffer {
-  const { algorithm } = signWith(ca.key, 'sha256', Buffer.alloc(0));
+export async function makeCrl(ca: Issuer, request: CrlRequest): Promise<Buffer> {
+  const algorithm = signatureAlgorithm(publicKeyOf(ca.certificate.spki), 'sha256');
   const list = certificateList(ca.certificate, algorithm, request);
-  return sequence(list, algorithm, bitString(signWith(ca.key, 'sha256', list).signature));
+  return sequence(list, algorithm, bitString(await ca.sign(list)));
 }
 
 /** TBSCertList. */

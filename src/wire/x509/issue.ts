@@ -13,7 +13,7 @@ import {
   utf8String,
 } from '../der/write.ts';
 import { WireError } from '../error.ts';
-import { publicKeyOf, signWith } from './algorithms.ts';
+import { publicKeyOf, signatureAlgorithm, signWith } from './algorithms.ts';
 import { type Certificate, parseCertificate } from './certificate.ts';
 
 const DAY_MS = 86_400_000;
@@ -45,11 +45,29 @@ function name(commonName: string, organisation?: string, userId?: string): Buffe
   );
 }
 
+/** Whoever holds a CA's key and signs with SHA-256; it need not be in this process. ECDSA signatures in DER. */
+export type Sign = (data: Uint8Array) => Promise<Buffer>;
+
+/** A CA whose key may be elsewhere. */
+export interface Issuer {
+  readonly certificate: Certificate;
+  readonly sign: Sign;
+}
+
 /** Makes a self-signed CA certificate, version 3, path length 0 (RFC 5280). */
 export function makeCa(key: KeyObject, options: { commonName: string; days: number; now: number }): Certificate {
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-  const subject = name(options.commonName, 'Bartizan');
-  return build({ ...options, spki, usage: 'ca' }, subject, subject, spki, key);
+  const part = ofCa(createPublicKey(key).export({ format: 'der', type: 'spki' }), options);
+  return joined(part, signWith(key, 'sha256', part.tbs).signature);
+}
+
+/** The same for a key that is elsewhere. `spki`: its public half. */
+export async function makeCaWith(
+  spki: Uint8Array,
+  sign: Sign,
+  options: { commonName: string; days: number; now: number },
+): Promise<Certificate> {
+  const part = ofCa(spki, options);
+  return joined(part, await sign(part.tbs));
 }
 
 /**
@@ -61,30 +79,51 @@ export function issueCertificate(
   request: IssueRequest,
   options: { readonly allowWeakRsa?: boolean } = {},
 ): Certificate {
+  const part = ofDevice(ca.certificate, request, options);
+  return joined(part, signWith(ca.key, 'sha256', part.tbs).signature);
+}
+
+/** The same from a CA whose key is elsewhere. */
+export async function issueWith(
+  ca: Issuer,
+  request: IssueRequest,
+  options: { readonly allowWeakRsa?: boolean } = {},
+): Promise<Certificate> {
+  const part = ofDevice(ca.certificate, request, options);
+  return joined(part, await ca.sign(part.tbs));
+}
+
+/** A TBSCertificate with the algorithm that will sign it. */
+interface Unsigned {
+  readonly tbs: Buffer;
+  readonly algorithm: Buffer;
+}
+
+function ofCa(spki: Uint8Array, options: { commonName: string; days: number; now: number }): Unsigned {
+  const subject = name(options.commonName, 'Bartizan');
+  return build({ ...options, spki, usage: 'ca' }, subject, subject, spki);
+}
+
+function ofDevice(ca: Certificate, request: IssueRequest, options: { readonly allowWeakRsa?: boolean }): Unsigned {
   const bits = publicKeyOf(request.spki).asymmetricKeyDetails?.modulusLength;
   if (bits !== undefined && bits < 2048 && options.allowWeakRsa !== true) {
     throw new WireError('certificate', 'RSA keys need at least 2048 bits.');
   }
-  const subject = name(request.commonName, undefined, request.userId);
-  const issued = build(request, subject, Buffer.from(ca.certificate.subject), ca.certificate.spki, ca.key);
-  if (issued.notAfter > ca.certificate.notAfter)
+  if (request.now + request.days * DAY_MS > ca.notAfter)
     throw new WireError('certificate', 'The CA itself expires before that.');
-  return issued;
+  return build(request, name(request.commonName, undefined, request.userId), Buffer.from(ca.subject), ca.spki);
 }
 
-function build(
-  request: IssueRequest,
-  subject: Buffer,
-  issuer: Buffer,
-  issuerSpki: Uint8Array,
-  key: KeyObject,
-): Certificate {
+const joined = ({ tbs, algorithm }: Unsigned, signature: Buffer): Certificate =>
+  parseCertificate(sequence(tbs, algorithm, bitString(signature)));
+
+function build(request: IssueRequest, subject: Buffer, issuer: Buffer, issuerSpki: Uint8Array): Unsigned {
   if (request.commonName.length < 1 || request.commonName.length > 64) {
     throw new WireError('certificate', 'A common name has 1 to 64 characters.');
   }
   const serial = randomBytes(16);
   serial[0] = (serial[0]! & 0x7f) | 0x40;
-  const { algorithm } = signWith(key, 'sha256', Buffer.alloc(0));
+  const algorithm = signatureAlgorithm(publicKeyOf(issuerSpki), 'sha256');
   const tbs = sequence(
     element(0xa0, integer(2)),
     integer(serial),
@@ -95,8 +134,7 @@ function build(
     Buffer.from(request.spki),
     element(0xa3, sequence(...extensions(request, issuerSpki))),
   );
-  const { signature } = signWith(key, 'sha256', tbs);
-  return parseCertificate(sequence(tbs, algorithm, bitString(signature)));
+  return { tbs, algorithm };
 }
 
 function extensions({ usage, spki, addresses, crlUrl }: IssueRequest, issuerSpki: Uint8Array): Buffer[] {

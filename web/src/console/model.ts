@@ -31,6 +31,7 @@ export interface Device {
   readonly productName: string | null;
   readonly osVersion: string | null;
   readonly supervised: boolean | null;
+  readonly lostMode?: boolean;
   readonly lastSeenAt: string | null;
   readonly enrolledAt: string | null;
   readonly pending: number;

@@ -5,6 +5,7 @@ import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
+import { DeviceActions } from './commands.tsx';
 import { Owner } from './device-owner.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
@@ -209,6 +210,7 @@ export function DevicePage({ handle }: { handle: string }) {
             <div className="halves">
               <div>
                 <DeviceStanding handle={handle} />
+                <DeviceActions device={data.device} onDone={answer.reload} />
                 <Facts data={data} onDone={answer.reload} />
                 <DeviceHistory handle={handle} />
               </div>

@@ -154,7 +154,8 @@ export function FilterBuilder({
 }) {
   const start = (field: string, op?: string): Row => {
     const info = infoOf(fields, field);
-    const first = info?.ops.find((one) => one.op === op) ?? info?.ops[0];
+    const usual = op ?? (info?.type === 'version' ? 'at-least' : undefined);
+    const first = info?.ops.find((one) => one.op === usual) ?? info?.ops[0];
     const value = first?.value === 'yes-no' ? 'true' : (info?.choices?.[0] ?? '');
     return row(field, first?.op ?? 'is', first?.value === 'text' || first?.value === 'yes-no' ? value : '');
   };

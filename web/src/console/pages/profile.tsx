@@ -43,7 +43,7 @@ function Assign({ detail, onDone }: { detail: ProfileDetail; onDone: () => void 
           ))}
         </ul>
       )}
-      <div className="row">
+      <div className="toolbar">
         <select aria-label="Group" value={group} onChange={(event) => setGroup(event.target.value)}>
           <option value="">Choose a group</option>
           {free.map(({ id, name, members }) => (
@@ -73,7 +73,7 @@ function Start({ detail, version, onClose }: { detail: ProfileDetail; version: V
     <Dialog title={`Roll out version ${version.number}`} onClose={onClose}>
       <p>
         At first 1 % of the devices, at least 5; after 24 hours without trouble 10 %; after 24 more all of them, at most{' '}
-        {devices}. More than 10 % errors stop it by themselves. Maintenance windows hold.
+        {devices}. More than 10 % errors stop it. Maintenance windows hold.
       </p>
       {detail.dangers.length === 0 ? null : (
         <p className="note warn">Each ring waits until two people have signed exactly what its devices will get.</p>
