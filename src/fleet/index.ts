@@ -4,6 +4,16 @@ export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from '.
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
+export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
+export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export {
+  IDENTITY_KINDS,
+  type IdentityKind,
+  type IdentityPolicy,
+  identityPolicy,
+  readAttestationRoots,
+  setIdentityPolicy,
+} from './attestation/policy.ts';
 export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
 export type { Pkcs11Key } from './ca-token.ts';
 export {
@@ -59,7 +69,7 @@ export {
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { type IssueOptions, issuePending, register } from './issue.ts';
 export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
-export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
+export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
 export {
   cancelAll,

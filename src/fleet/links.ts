@@ -1,6 +1,7 @@
 import type { Queryable } from '#store';
+import type { IdentityKind } from './attestation/policy.ts';
 import { FleetError } from './error.ts';
-import type { IdentityKind, Ownership } from './offer.ts';
+import type { Ownership } from './offer.ts';
 
 export const LINK_STATES = ['offered', 'opened', 'used', 'expired', 'revoked'] as const;
 export type LinkState = (typeof LINK_STATES)[number];

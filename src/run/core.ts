@@ -14,6 +14,7 @@ import {
   foundStandard,
   holdLane,
   issuePending,
+  judgeAttestations,
   judgeSilence,
   loadCa,
   loadTokenCa,
@@ -24,8 +25,10 @@ import {
   pruneHistory,
   publishCrl,
   READING,
+  readAttestationRoots,
   releaseSetups,
   renewCertificates,
+  setIdentityPolicy,
   settleProfiles,
   stepDeclarations,
 } from '#fleet';
@@ -118,6 +121,13 @@ async function run(): Promise<void> {
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
   const crlUrl = `${config.origins.edge}/crl`;
+  const roots = readAttestationRoots(config.attestationRoots ?? []);
+  await setIdentityPolicy(pool, config.identity ?? 'scep', roots);
+  loop(
+    'attestations',
+    200,
+    then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
+  );
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -184,6 +194,7 @@ async function run(): Promise<void> {
         'ade',
         'facts',
         'retire',
+        'attestations',
         'certificates',
         'dispatch',
         'declarations',

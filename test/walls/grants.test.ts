@@ -31,6 +31,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['identify', 'next_commands', 'release', 'released'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
+      ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
       ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
@@ -46,6 +48,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
       ...{ 'fleet.maintenance_window': 'ISu' },
@@ -88,7 +91,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.emit',
       ],
       // enrolment
-      ...['fleet.ade_ask', 'fleet.mark_personal', 'fleet.revoke_link'],
+      ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
+      'fleet.ade_ask',
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
       'fleet.set_scope',
@@ -103,6 +107,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       ...{
@@ -157,6 +162,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.judge_drift',
         ],
         'fleet.set_group_members',
+        'fleet.set_identity_policy',
         'fleet.take_touched',
         'fleet.version_key',
         'fleet.want_push',

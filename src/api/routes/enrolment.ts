@@ -38,7 +38,7 @@ export const enrolmentRoutes = [
     body: z.strictObject({
       holders: z.array(handle.nullable()).min(1).max(1000),
       ownership: z.enum(['organisation', 'personal']).default('organisation'),
-      identity: z.enum(['scep', 'acme']).default('scep'),
+      identity: z.enum(['scep', 'acme', 'acme-attested']).default('scep'),
       days: z.number().int().min(1).max(30).default(7),
     }),
     handle: async ({ doors, session, body: { holders, ownership, identity, days } }) => {
