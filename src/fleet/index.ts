@@ -97,6 +97,7 @@ export {
   unassignProfile,
 } from './profiles/library.ts';
 export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { sendChannelPushes } from './push/channels.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
 export { PushKeeper } from './push/keeper.ts';

@@ -139,7 +139,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
-      ...{ 'fleet.channel': 'S', 'fleet.template': 'I' },
+      ...{ 'fleet.channel': 'Su', 'fleet.template': 'I' },
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
       // declarations
       ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
