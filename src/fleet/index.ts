@@ -68,7 +68,7 @@ export {
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { type IssueOptions, issuePending, register } from './issue.ts';
-export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
+export { accountCounts, LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
 export {

@@ -67,7 +67,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      'fleet.account': 's',
+      ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
