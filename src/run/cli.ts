@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { BartizanError } from '#base';
 import { type AccountOptions, setAccount } from './account.ts';
+import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -41,6 +42,7 @@ program
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
   .option('--push-url <origin>', 'where APNs is; default: https://api.push.apple.com')
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
+  .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
       home?: string;
@@ -48,15 +50,17 @@ program
       org?: string;
       founders?: number;
       edgeWorkers?: number;
+      certificates?: string;
       pushUrl?: string;
       pushCa?: string;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
       await buildPages();
-      const { home = defaultHome(), pushUrl, pushCa, ...rest } = options;
+      const { home = defaultHome(), pushUrl, pushCa, certificates, ...rest } = options;
       const push = pushEndpoint(pushUrl, pushCa);
-      const product = await startProduct({ home, ...rest, ...(push === undefined ? {} : { push }) });
+      const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
+      const product = await startProduct({ home, ...rest, ...settings, ...(push === undefined ? {} : { push }) });
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
