@@ -32,13 +32,13 @@ after(async () => {
 });
 
 /** One connection of the phone; what it did, in order. */
-async function poll(): Promise<{ verb: string; uuid: string; profiles: number }[]> {
-  const { stdout } = await run(program, ['poll', dir]);
+async function poll(of = dir): Promise<{ verb: string; uuid: string; profiles: number; status: string }[]> {
+  const { stdout } = await run(program, ['poll', of]);
   return stdout
     .trim()
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as { verb: string; uuid: string; profiles: number });
+    .map((line) => JSON.parse(line) as { verb: string; uuid: string; profiles: number; status: string });
 }
 
 test("a phone made of micromdm's SCEP client and smallstep's PKCS #7 enrols, reports and takes a profile", async () => {
@@ -65,8 +65,7 @@ test("a phone made of micromdm's SCEP client and smallstep's PKCS #7 enrols, rep
     DeviceInformation: 'acknowledged',
     InstallProfile: 'acknowledged',
     ProfileList: 'acknowledged',
-    // This phone does not know the command: the answer is an error and final.
-    SecurityInfo: 'error',
+    SecurityInfo: 'acknowledged',
   });
   assert.equal(seen.device.serial, 'FOREIGN00001');
   assert.deepEqual(plane.problems, []);
@@ -83,3 +82,63 @@ test('the link is spent: a second phone gets nothing', async () => {
     rmSync(other, { recursive: true, force: true });
   }
 });
+
+/** Every command that one person may send to a phone that is not supervised. */
+const SET: readonly (readonly [Parameters<DevicePlane['order']>[0], Parameters<DevicePlane['order']>[2]?])[] = [
+  ...(['DeviceInformation', 'SecurityInfo', 'CertificateList', 'ProvisioningProfileList'] as const).map(
+    (verb) => [verb] as const,
+  ),
+  ...(['InstalledApplicationList', 'AvailableOSUpdates', 'OSUpdateStatus'] as const).map((verb) => [verb] as const),
+  ['InstallProfile', { profile }],
+  ['ProfileList'],
+  ['InstallApplication', { args: { Identifier: 'com.example.maps', ManagementFlags: 1 } }],
+  ['ManagedApplicationList'],
+  ...(['ManagedApplicationConfiguration', 'ManagedApplicationAttributes', 'ManagedApplicationFeedback'] as const).map(
+    (verb) => [verb, { args: { Identifiers: ['com.example.maps'] } }] as const,
+  ),
+  ['ValidateApplications', { args: { Identifiers: ['com.example.maps'] } }],
+  ['Settings', { args: { Settings: [{ Item: 'DataRoaming', Enabled: false }] } }],
+  ['DeviceLock', { args: { Message: 'Please bring this phone back' } }],
+];
+/** Ordered later: while the installation waits, a removal replaces it. */
+const REMOVALS: typeof SET = [
+  ['RemoveApplication', { args: { Identifier: 'com.example.maps' } }],
+  ['RemoveProfile', { identifier: 'org.example.passcode' }],
+];
+
+for (const [n, style] of [
+  [2, 'sha256,rsa,detached,put'],
+  [3, 'sha1,rsa,attached,post'],
+  [4, 'sha256,ec,attached,put'],
+  [5, 'sha1,ec,detached,post'],
+] as const) {
+  test(`the whole command set with ${style}; re-enrolment and leaving`, async () => {
+    const home = mkdtempSync(join(tmpdir(), 'btz-foreign-'));
+    try {
+      const [offer, again] = await plane.offer(2);
+      await run(program, ['enrol', home, offer!.link, `${style},n=${n}`]);
+      for (const set of [SET, REMOVALS]) {
+        for (const [verb, params] of set) await plane.order(verb, [offer!.device], params);
+        const done = await poll(home);
+        assert.deepEqual(done.map(({ verb }) => verb).sort(), set.map(([verb]) => verb).sort());
+        assert.deepEqual([...new Set(done.map(({ status }) => status))], ['Acknowledged'], JSON.stringify(done));
+      }
+      const seen = await getDevice(plane.console, offer!.device);
+      assert.equal(seen.device.serial, `FOREIGN0000${n}`);
+      assert.deepEqual([...new Set(seen.commands.map(({ state }) => state))], ['acknowledged']);
+      assert.deepEqual(await poll(home), [], 'nothing is sent twice');
+
+      await run(program, ['leave', home]);
+      await assert.rejects(poll(home), /the server answered 4(?!01)/);
+      await run(program, ['enrol', home, again!.link, `${style},n=${n}`]);
+      await plane.order('SecurityInfo', [again!.device]);
+      assert.deepEqual(
+        (await poll(home)).map(({ verb }) => verb),
+        ['SecurityInfo'],
+      );
+      assert.deepEqual(plane.problems, []);
+    } finally {
+      rmSync(home, { recursive: true, force: true });
+    }
+  });
+}

@@ -1,13 +1,19 @@
 // Command foreignphone plays an iPhone with nothing of Bartizan's: micromdm's SCEP client, smallstep's PKCS #7 and
 // howett's property lists. It knows Apple's protocol alone.
 //
-//	foreignphone enrol DIR LINK   profile, SCEP, Authenticate, TokenUpdate
-//	foreignphone poll DIR         Idle, then every command that waits; prints one JSON line per command
+//	foreignphone enrol DIR LINK [STYLE]   profile, SCEP, Authenticate, TokenUpdate
+//	foreignphone poll DIR                 Idle, then every command that waits; prints one JSON line per command
+//	foreignphone leave DIR                CheckOut
+//
+// STYLE is a list such as sha1,ec,attached,post,n=7: digest, kind of identity, form of signature, method, which phone.
 package main
 
 import (
 	"bytes"
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
@@ -24,6 +30,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/go-kit/kit/log"
@@ -34,11 +41,35 @@ import (
 	"howett.net/plist"
 )
 
-const udid = "5A2B8C10-77D4-4E0E-9F11-2A61B0C4D901"
-
 type state struct {
-	ServerURL, CheckInURL, Topic string
-	Profiles                     map[string]string
+	ServerURL, CheckInURL, Topic, UDID string
+	SHA1, EC, Attached, POST           bool
+	Profiles                           map[string]string
+	Apps                               map[string]bool
+}
+
+func (s *state) serial() string { return "FOREIGN0000" + s.UDID[len(s.UDID)-1:] }
+
+func (s *state) style(list string) error {
+	s.UDID = "5A2B8C10-77D4-4E0E-9F11-2A61B0C4D901"
+	for _, word := range strings.Split(list, ",") {
+		switch {
+		case word == "" || word == "sha256" || word == "rsa" || word == "detached" || word == "put":
+		case word == "sha1":
+			s.SHA1 = true
+		case word == "ec":
+			s.EC = true
+		case word == "attached":
+			s.Attached = true
+		case word == "post":
+			s.POST = true
+		case strings.HasPrefix(word, "n="):
+			s.UDID = s.UDID[:len(s.UDID)-1] + word[2:]
+		default:
+			return fmt.Errorf("unknown style %q", word)
+		}
+	}
+	return nil
 }
 
 type scepPayload struct {
@@ -59,11 +90,15 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == "enrol":
-		return enrol(args[1], args[2])
+		return enrol(args[1], args[2], "")
+	case len(args) == 4 && args[0] == "enrol":
+		return enrol(args[1], args[2], args[3])
+	case len(args) == 2 && args[0] == "leave":
+		return leave(args[1])
 	case len(args) == 2 && args[0] == "poll":
 		return poll(args[1])
 	}
-	return errors.New("usage: foreignphone enrol DIR LINK | poll DIR")
+	return errors.New("usage: foreignphone enrol DIR LINK [STYLE] | poll DIR | leave DIR")
 }
 
 func get(url string) ([]byte, string, error) {
@@ -79,7 +114,7 @@ func get(url string) ([]byte, string, error) {
 	return body, answer.Header.Get("Content-Type"), err
 }
 
-func enrol(dir, link string) error {
+func enrol(dir, link, style string) error {
 	body, kind, err := get(link)
 	if err != nil {
 		return err
@@ -96,6 +131,9 @@ func enrol(dir, link string) error {
 	}
 	var wanted scepPayload
 	var s state
+	if err := s.style(style); err != nil {
+		return err
+	}
 	for _, payload := range profile.PayloadContent {
 		switch payload["PayloadType"] {
 		case "com.apple.security.scep":
@@ -118,11 +156,11 @@ func enrol(dir, link string) error {
 	if wanted.URL == "" || s.ServerURL == "" || s.Topic == "" {
 		return errors.New("the profile lacks the SCEP or the MDM payload")
 	}
-	key, certificate, err := certify(wanted)
+	key, certificate, err := certify(wanted, s)
 	if err != nil {
 		return err
 	}
-	s.Profiles = map[string]string{}
+	s.Profiles, s.Apps = map[string]string{}, map[string]bool{}
 	if err := keep(dir, s, key, certificate); err != nil {
 		return err
 	}
@@ -132,12 +170,12 @@ func enrol(dir, link string) error {
 	}
 	for _, message := range []map[string]any{
 		{
-			"MessageType": "Authenticate", "UDID": udid, "Topic": s.Topic, "DeviceName": "Foreign phone",
+			"MessageType": "Authenticate", "UDID": s.UDID, "Topic": s.Topic, "DeviceName": "Foreign phone",
 			"Model": "MD123", "ModelName": "iPhone", "ProductName": "iPhone15,4", "OSVersion": "18.3",
-			"BuildVersion": "22D5", "SerialNumber": "FOREIGN00001",
+			"BuildVersion": "22D5", "SerialNumber": s.serial(),
 		},
 		{
-			"MessageType": "TokenUpdate", "UDID": udid, "Topic": s.Topic, "PushMagic": "foreign-magic",
+			"MessageType": "TokenUpdate", "UDID": s.UDID, "Topic": s.Topic, "PushMagic": "foreign-magic",
 			"Token": bytes.Repeat([]byte{0x5a}, 32), "AwaitingConfiguration": false,
 		},
 	} {
@@ -148,7 +186,7 @@ func enrol(dir, link string) error {
 	return nil
 }
 
-func certify(wanted scepPayload) (*rsa.PrivateKey, *x509.Certificate, error) {
+func certify(wanted scepPayload, s state) (crypto.Signer, *x509.Certificate, error) {
 	bits := wanted.Keysize
 	if bits == 0 {
 		bits = 2048
@@ -173,10 +211,19 @@ func certify(wanted scepPayload) (*rsa.PrivateKey, *x509.Certificate, error) {
 	if name.CommonName == "" {
 		name.CommonName = "foreign phone"
 	}
+	// The identity may be a P-256 key; what SCEP encrypts its answer to must be RSA all the same.
+	var identity crypto.Signer = key
+	algorithm := x509.SHA256WithRSA
+	if s.EC {
+		algorithm = x509.ECDSAWithSHA256
+		if identity, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			return nil, nil, err
+		}
+	}
 	der, err := x509util.CreateCertificateRequest(rand.Reader, &x509util.CertificateRequest{
-		CertificateRequest: x509.CertificateRequest{Subject: name, SignatureAlgorithm: x509.SHA256WithRSA},
+		CertificateRequest: x509.CertificateRequest{Subject: name, SignatureAlgorithm: algorithm},
 		ChallengePassword:  wanted.Challenge,
-	}, key)
+	}, identity)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -197,7 +244,13 @@ func certify(wanted scepPayload) (*rsa.PrivateKey, *x509.Certificate, error) {
 		return nil, nil, err
 	}
 	issued, err := request2certificate(wanted, request, self, key)
-	return key, issued, err
+	if err != nil {
+		return nil, nil, err
+	}
+	if mine, ok := identity.Public().(interface{ Equal(crypto.PublicKey) bool }); !ok || !mine.Equal(issued.PublicKey) {
+		return nil, nil, errors.New("the certificate is for another key")
+	}
+	return identity, issued, nil
 }
 
 func request2certificate(wanted scepPayload, request *x509.CertificateRequest, self *x509.Certificate, key *rsa.PrivateKey) (*x509.Certificate, error) {
@@ -244,11 +297,7 @@ func request2certificate(wanted scepPayload, request *x509.CertificateRequest, s
 	if err := reply.DecryptPKIEnvelope(self, key); err != nil {
 		return nil, err
 	}
-	issued := reply.CertRepMessage.Certificate
-	if !key.PublicKey.Equal(issued.PublicKey) {
-		return nil, errors.New("the certificate is for another key")
-	}
-	return issued, nil
+	return reply.CertRepMessage.Certificate, nil
 }
 
 func anyHas(authorities []*x509.Certificate, fingerprint []byte) bool {
@@ -261,7 +310,7 @@ func anyHas(authorities []*x509.Certificate, fingerprint []byte) bool {
 	return false
 }
 
-func keep(dir string, s state, key *rsa.PrivateKey, certificate *x509.Certificate) error {
+func keep(dir string, s state, key crypto.Signer, certificate *x509.Certificate) error {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return err
@@ -270,7 +319,11 @@ func keep(dir string, s state, key *rsa.PrivateKey, certificate *x509.Certificat
 		return err
 	}
 	var out bytes.Buffer
-	pem.Encode(&out, &pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return err
+	}
+	pem.Encode(&out, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
 	if err := os.WriteFile(filepath.Join(dir, "key.pem"), out.Bytes(), 0o600); err != nil {
 		return err
 	}
@@ -279,7 +332,7 @@ func keep(dir string, s state, key *rsa.PrivateKey, certificate *x509.Certificat
 
 type phone struct {
 	state
-	key         *rsa.PrivateKey
+	key         crypto.Signer
 	certificate *x509.Certificate
 }
 
@@ -296,9 +349,11 @@ func load(dir string) (*phone, error) {
 		return nil, err
 	}
 	block, _ := pem.Decode(text)
-	if p.key, err = x509.ParsePKCS1PrivateKey(block.Bytes); err != nil {
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
 		return nil, err
 	}
+	p.key = key.(crypto.Signer)
 	if text, err = os.ReadFile(filepath.Join(dir, "certificate.der")); err != nil {
 		return nil, err
 	}
@@ -317,15 +372,24 @@ func (p *phone) send(url, kind string, message map[string]any) ([]byte, error) {
 		return nil, err
 	}
 	signed.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA256)
+	if p.SHA1 {
+		signed.SetDigestAlgorithm(pkcs7.OIDDigestAlgorithmSHA1)
+	}
 	if err := signed.AddSigner(p.certificate, p.key, pkcs7.SignerInfoConfig{}); err != nil {
 		return nil, err
 	}
-	signed.Detach()
+	if !p.Attached {
+		signed.Detach()
+	}
 	signature, err := signed.Finish()
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequest("PUT", url, bytes.NewReader(body))
+	method := "PUT"
+	if p.POST {
+		method = "POST"
+	}
+	request, err := http.NewRequest(method, url, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +415,7 @@ func poll(dir string) error {
 	if err != nil {
 		return err
 	}
-	message := map[string]any{"UDID": udid, "Status": "Idle"}
+	message := map[string]any{"UDID": p.UDID, "Status": "Idle"}
 	for turns := 0; turns < 50; turns++ {
 		said, err := p.send(p.ServerURL, "application/x-apple-aspen-mdm", message)
 		if err != nil {
@@ -360,61 +424,33 @@ func poll(dir string) error {
 		if len(said) == 0 {
 			return keep(dir, p.state, nil, nil)
 		}
-		var order struct {
-			CommandUUID string
-			Command     struct {
-				RequestType string
-				Queries     []string
-				Payload     []byte
-				Identifier  string
-			}
-		}
-		if _, err := plist.Unmarshal(said, &order); err != nil {
+		one, err := decode(said)
+		if err != nil {
 			return err
 		}
-		message = map[string]any{"UDID": udid, "Status": "Acknowledged", "CommandUUID": order.CommandUUID}
-		switch order.Command.RequestType {
-		case "DeviceInformation":
-			message["QueryResponses"] = information(order.Command.Queries)
-		case "InstallProfile":
-			var profile struct{ PayloadIdentifier, PayloadUUID string }
-			if _, err := plist.Unmarshal(order.Command.Payload, &profile); err != nil {
-				return err
-			}
-			p.Profiles[profile.PayloadIdentifier] = profile.PayloadUUID
-		case "RemoveProfile":
-			delete(p.Profiles, order.Command.Identifier)
-		case "ProfileList":
-			list := []map[string]any{}
-			for identifier, id := range p.Profiles {
-				list = append(list, map[string]any{
-					"PayloadIdentifier": identifier, "PayloadUUID": id, "PayloadVersion": 1, "IsManaged": true, "PayloadContent": []any{},
-				})
-			}
-			message["ProfileList"] = list
-		default:
+		more, done := p.answer(one.Command)
+		message = map[string]any{"UDID": p.UDID, "Status": "Acknowledged", "CommandUUID": one.CommandUUID}
+		if !done {
 			message["Status"] = "Error"
-			message["ErrorChain"] = []map[string]any{{
-				"ErrorCode": 12021, "ErrorDomain": "MCMDMErrorDomain", "LocalizedDescription": "Unknown command",
-			}}
 		}
-		line, _ := json.Marshal(map[string]any{"verb": order.Command.RequestType, "uuid": order.CommandUUID, "profiles": len(p.Profiles)})
+		for key, value := range more {
+			message[key] = value
+		}
+		line, _ := json.Marshal(map[string]any{
+			"verb": one.Command["RequestType"], "uuid": one.CommandUUID, "profiles": len(p.Profiles), "status": message["Status"],
+		})
 		fmt.Println(string(line))
 	}
 	return errors.New("the server never stopped sending commands")
 }
 
-func information(queries []string) map[string]any {
-	known := map[string]any{
-		"UDID": udid, "SerialNumber": "FOREIGN00001", "DeviceName": "Foreign phone", "OSVersion": "18.3", "BuildVersion": "22D5",
-		"ModelName": "iPhone", "Model": "MD123", "ProductName": "iPhone15,4", "DeviceCapacity": 128.0, "AvailableDeviceCapacity": 77.25,
-		"BatteryLevel": 0.5, "IsSupervised": false,
+func leave(dir string) error {
+	p, err := load(dir)
+	if err != nil {
+		return err
 	}
-	answers := map[string]any{}
-	for _, query := range queries {
-		if value, ok := known[query]; ok {
-			answers[query] = value
-		}
-	}
-	return answers
+	_, err = p.send(p.CheckInURL, "application/x-apple-aspen-mdm-checkin", map[string]any{
+		"MessageType": "CheckOut", "UDID": p.UDID, "Topic": p.Topic,
+	})
+	return err
 }
