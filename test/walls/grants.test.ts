@@ -156,6 +156,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
+        'fleet.renewable',
         ...[
           'fleet.end_grace',
           'fleet.judge',
