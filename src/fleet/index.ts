@@ -68,7 +68,7 @@ export {
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { type IssueOptions, issuePending, register } from './issue.ts';
-export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
+export { accountCounts, LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
 export {
@@ -97,6 +97,7 @@ export {
   unassignProfile,
 } from './profiles/library.ts';
 export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { sendChannelPushes } from './push/channels.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
 export { PushKeeper } from './push/keeper.ts';

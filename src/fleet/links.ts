@@ -52,3 +52,13 @@ export async function revokeLink(t: Queryable, input: { link: string; by: string
   if (rows[0]!.done) return;
   throw new FleetError('not-open', 'This link is not open: it was used, has expired or was revoked.', { status: 409 });
 }
+
+/** Holders' own devices that came by account: how many people signed in, how many devices are managed now, when the last came. */
+export async function accountCounts(db: Queryable): Promise<{ people: number; devices: number; lastAt: Date | null }> {
+  const { rows } = await db.query<{ people: number; devices: number; lastAt: Date | null }>(
+    `select (select count(*)::int from fleet.account) as people, (select max(last_at) from fleet.account) as "lastAt",
+       (select count(*)::int from fleet.account_device a join fleet.device d on d.id = a.device_id
+        where d.state not in ('checked_out', 'retired')) as devices`,
+  );
+  return rows[0]!;
+}

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -51,6 +52,7 @@ program
   )
   .option('--push-url <origin>', 'where APNs is; default: https://api.push.apple.com')
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
+  .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
       home?: string;
@@ -58,6 +60,7 @@ program
       org?: string;
       founders?: number;
       edgeWorkers?: number;
+      certificates?: string;
       identity?: IdentityKind;
       attestationRoot?: string[];
       pushUrl?: string;
@@ -66,12 +69,13 @@ program
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
       await buildPages();
-      const { home = defaultHome(), pushUrl, pushCa, attestationRoot, ...rest } = options;
+      const { home = defaultHome(), pushUrl, pushCa, attestationRoot, certificates, ...rest } = options;
       const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
       readAttestationRoots(attestationRoots ?? []);
       const push = pushEndpoint(pushUrl, pushCa);
+      const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
       const product = await startProduct({
-        ...{ home, ...rest },
+        ...{ home, ...rest, ...settings },
         ...(push === undefined ? {} : { push }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
       });

@@ -67,7 +67,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      'fleet.account': 's',
+      ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
@@ -143,7 +143,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
-      ...{ 'fleet.channel': 'S', 'fleet.template': 'I' },
+      ...{ 'fleet.channel': 'Su', 'fleet.template': 'I' },
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
       // declarations
       ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
@@ -156,6 +156,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
+        'fleet.renewable',
         ...[
           'fleet.end_grace',
           'fleet.judge',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { LINK_STATES, listLinks, markPersonal, offerEnrolments, revokeLink } from '#fleet';
+import { accountCounts, LINK_STATES, listLinks, markPersonal, offerEnrolments, revokeLink } from '#fleet';
 import { tx } from '#store';
 import { handle, page, route, uuid } from '../route.ts';
 
@@ -55,6 +55,13 @@ export const enrolmentRoutes = [
         })),
       };
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/enrolments/accounts',
+    summary: 'How many people enrolled their own devices by account, and how many devices; never who.',
+    for: 'all',
+    handle: ({ doors }) => accountCounts(doors.pool),
   }),
   route({
     method: 'POST',
