@@ -78,3 +78,4 @@ export { type EnrolmentProfile, readEnrolmentProfile } from './profile.ts';
 export { type Pushed, type PushFault, PushService } from './push-service.ts';
 export { ScepRefused } from './scep.ts';
 export { DeviceAuthority, type SetupOptions, setUp } from './setup-assistant.ts';
+export { VppService } from './vpp-service.ts';

@@ -4,6 +4,9 @@ export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from '.
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
+export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
+export { Licences } from './apps/licences.ts';
+export { sendApps } from './apps/send.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
 export {
@@ -27,12 +30,9 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
-
 export { publishCrl } from './crl.ts';
-
 export * from './ddm/index.ts';
 export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
-
 export {
   type CommandRow,
   countDevices,
@@ -109,7 +109,6 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
-
 export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
 export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
 export {
@@ -119,7 +118,6 @@ export {
   type RenewalView,
   revokeCertificates,
 } from './renewal/state.ts';
-
 export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
@@ -127,7 +125,6 @@ export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
-
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

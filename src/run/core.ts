@@ -16,6 +16,7 @@ import {
   issuePending,
   judgeAttestations,
   judgeSilence,
+  Licences,
   loadCa,
   loadTokenCa,
   makeCa,
@@ -28,6 +29,7 @@ import {
   readAttestationRoots,
   releaseSetups,
   renewCertificates,
+  sendApps,
   setIdentityPolicy,
   settleProfiles,
   stepDeclarations,
@@ -149,6 +151,9 @@ async function run(): Promise<void> {
   loop('running-out', 10_000, () => expireIntents(pool));
   const rollouts = { requestApproval, now: systemClock };
   loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  const licences = new Licences({ pool, state: config.state, now: systemClock });
+  loop('licences', 5_000, () => licences.step(), 1_000_000);
+  loop('apps', 2_000, () => sendApps(pool, systemClock), 1_000_000);
   loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));

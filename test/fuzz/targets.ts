@@ -1,3 +1,4 @@
+import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
 import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
@@ -18,4 +19,6 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   csr: csrTarget,
   scep: scepTarget,
   'cert-rep': certRepTarget,
+  'machine-info': machineInfoTarget,
+  'server-token': serverTokenTarget,
 };

@@ -52,6 +52,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
       ...{ 'fleet.maintenance_window': 'ISu' },
+      ...{ 'fleet.app': 'Siu', 'fleet.app_assignment': 'Siu', 'fleet.app_licence': 'S', 'fleet.app_on': 'S' },
+      ...{ 'fleet.app_service': 'S' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -132,6 +134,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.group_member': 'S',
       },
       ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
+      ...{ 'fleet.app': 'S', 'fleet.app_assignment': 'S', 'fleet.app_licence': 'ISU', 'fleet.app_on': 'ISU' },
+      ...{ 'fleet.app_service': 'ISU' },
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
