@@ -6,6 +6,7 @@ import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
 import { DeviceActions } from './commands.tsx';
+import { DeviceIdentity } from './device-identity.tsx';
 import { Owner } from './device-owner.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
@@ -212,6 +213,7 @@ export function DevicePage({ handle }: { handle: string }) {
                 <DeviceStanding handle={handle} />
                 <DeviceActions device={data.device} onDone={answer.reload} />
                 <Facts data={data} onDone={answer.reload} />
+                <DeviceIdentity handle={handle} />
                 <DeviceHistory handle={handle} />
               </div>
               <div className="stack">
