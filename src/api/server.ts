@@ -19,6 +19,7 @@ import { declarationRoutes } from './routes/declarations.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
@@ -44,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   ...retirementRoutes,
   ...enrolmentRoutes,
   ...adeRoutes,
+  ...identityRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,
