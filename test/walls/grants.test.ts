@@ -83,7 +83,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
     },
     functions: [
-      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates', 'fleet.renewal_obstacle'],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -156,7 +156,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
-        'fleet.renewable',
+        ...['fleet.renewable', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',
