@@ -23,6 +23,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'authenticate',
         'certificate',
         'check_out',
+        'count_legacy',
         'count_refused',
         'deliver',
         'fan_out',
