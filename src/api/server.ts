@@ -18,6 +18,7 @@ import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
@@ -40,6 +41,7 @@ export const ROUTES: readonly Route[] = [
   ...retirementRoutes,
   ...enrolmentRoutes,
   ...adeRoutes,
+  ...identityRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,

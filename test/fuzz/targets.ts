@@ -1,5 +1,7 @@
+import { attestationTarget, cborTarget, jwsTarget } from './acme.ts';
 import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
+import { ddmTarget } from './ddm.ts';
 import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
 import { plistTarget } from './plist.ts';
@@ -21,4 +23,8 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'cert-rep': certRepTarget,
   'machine-info': machineInfoTarget,
   'server-token': serverTokenTarget,
+  'ddm-status': ddmTarget,
+  cbor: cborTarget,
+  'attestation-object': attestationTarget,
+  jws: jwsTarget,
 };
