@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { newPhone, Phone } from '#sim';
+import { after, test } from 'node:test';
+import { newPhone, openLine, Phone } from '#sim';
 import { devicePlane } from './phone-stack.ts';
+
+const line = openLine();
+after(() => line.close());
 
 const accepted = `select coalesce(sum((body->'unmapped'->>'count')::int), 0)::int as n from log.event where kind = 'edge.legacy'`;
 
@@ -16,7 +19,10 @@ test('old cryptography is accepted and counted, or refused and counted, as the i
       await phone.enrol(modern!.link);
       assert.equal((await plane.counted())['legacy'], undefined);
       assert.equal((await plane.owner<{ n: number }>(accepted, []))[0]!.n, 0, 'a modern phone leaves no trace');
-      const elder = new Phone(newPhone({ deviceName: 'Two', phoneNumber: '+447700900102' }), { send: line.send, digest: 'sha1' });
+      const elder = new Phone(newPhone({ deviceName: 'Two', phoneNumber: '+447700900102' }), {
+        send: line.send,
+        digest: 'sha1',
+      });
       if (allowLegacy) await elder.enrol(old!.link);
       else await assert.rejects(elder.enrol(old!.link));
       const refused = (await plane.counted())['legacy'] ?? 0;
