@@ -1,6 +1,7 @@
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
 import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
+import { ddmTarget, machineInfoTarget } from './newer.ts';
 import { plistTarget } from './plist.ts';
 import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
 import type { Target } from './target.ts';
@@ -18,4 +19,6 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   csr: csrTarget,
   scep: scepTarget,
   'cert-rep': certRepTarget,
+  'ddm-status': ddmTarget,
+  'machine-info': machineInfoTarget,
 };
