@@ -1,10 +1,18 @@
 export { type AccountEnrolment, enrolAccount, plainWebView } from './account.ts';
-export { IdentityProvider, type IdpFault, type IdpUser } from './identity-provider.ts';
 /**
  * The simulators: software passkeys, phones and invented people for tests, demo and drill. They know the public
  * protocols and nothing of the server, so that they find its bugs and do not share them.
  */
-
+export {
+  AcmeClient,
+  type AcmeEnrolment,
+  AcmeRefused,
+  acmeEnrol,
+  ecRequest,
+  type Hardware,
+  type IdentityFault,
+} from './acme.ts';
+export { type AttestationClaims, AttestationServer, attestationObject, encodeCbor } from './attestation.ts';
 export { newExtras, type PhoneExtras } from './commands-more.ts';
 export {
   DDM_KINDS,
@@ -25,6 +33,7 @@ export { type Encoded, encodings } from './encodings.ts';
 export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';
 export { type Hit, Hunter, type Searched } from './hunt.ts';
+export { IdentityProvider, type IdpFault, type IdpUser } from './identity-provider.ts';
 export { KeyPool } from './keys.ts';
 export {
   type Misbehaviour,
@@ -65,6 +74,8 @@ export {
   newPhone,
   type PhoneState,
 } from './phone-state.ts';
+export { type EnrolmentProfile, readEnrolmentProfile } from './profile.ts';
 export { type Pushed, type PushFault, PushService } from './push-service.ts';
 export { ScepRefused } from './scep.ts';
 export { DeviceAuthority, type SetupOptions, setUp } from './setup-assistant.ts';
+export { VppService } from './vpp-service.ts';

@@ -1,5 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { acmeEnrol } from './acme.ts';
+import type { AttestationServer } from './attestation.ts';
 import { type Digest, signCms } from './cms.ts';
 import { carryOut, garbage } from './commands.ts';
 import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
@@ -39,6 +41,8 @@ export interface PhoneOptions {
   readonly send: Send;
   readonly keyPool?: KeyPool;
   readonly behaviour?: Behaviour;
+  /** Who vouches for the phone's keys when a profile asks for it; without one the phone has software keys only. */
+  readonly attestationServer?: AttestationServer;
   /** Digest of Mdm-Signature and SCEP; old clients use SHA-1. Default sha256. */
   readonly digest?: Digest;
   /** Puts the body into Mdm-Signature too. */
@@ -109,7 +113,7 @@ export class Phone {
     return this.state.enrolment !== null;
   }
 
-  /** Opens an enrolment link: profile, SCEP, Authenticate, TokenUpdate. Throws PhoneError, ScepRefused or SyntaxError. */
+  /** Opens an enrolment link: profile, identity by SCEP or ACME, Authenticate, TokenUpdate. Throws PhoneError, ScepRefused, AcmeRefused or SyntaxError. */
   async enrol(url: string): Promise<void> {
     const answer = await this.options.send('GET', url);
     if (answer.status !== 200) throw new PhoneError('the enrolment link did not answer a profile', answer.status);
@@ -143,26 +147,35 @@ export class Phone {
     }
   }
 
-  /** Makes a key and has it certified as the profile says. */
-  async #identify(profile: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
-    const pool = this.options.keyPool ?? new KeyPool([], { bits: profile.scep.keySize });
-    const key = await pool.take();
-    const certificate = await scepEnrol(this.options.send, {
-      ...profile.scep,
-      key: readKey(key),
-      subject: fillSubject(profile.scep.subject, {
-        SerialNumber: this.state.serial,
-        HardwareUUID: this.state.udid,
-        ComputerName: this.state.deviceName,
-      }),
-      ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
-    });
-    return { key, certificate: certificate.toString('base64') };
-  }
-
   #who(): PlistDict {
     const { enrolment, udid } = this.state;
     return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
+  }
+
+  /** Makes a key and has it certified as the profile says. */
+  async #identify({ identity }: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
+    const { send, keyPool, digest, attestationServer } = this.options;
+    const { serial, udid, osVersion, deviceName } = this.state;
+    const subject = fillSubject(identity.subject, {
+      SerialNumber: serial,
+      HardwareUUID: udid,
+      ComputerName: deviceName,
+    });
+    if (identity.kind === 'acme') {
+      const hardware = attestationServer === undefined ? undefined : { serial, udid, osVersion, attestationServer };
+      const got = await acmeEnrol(send, { ...identity, subject }, hardware);
+      const der = got.key.export({ type: 'pkcs8', format: 'der' });
+      return { key: der.toString('base64'), certificate: got.certificate.toString('base64') };
+    }
+    const pool = keyPool ?? new KeyPool([], { bits: identity.keySize });
+    const key = await pool.take();
+    const certificate = await scepEnrol(send, {
+      ...identity,
+      key: readKey(key),
+      subject,
+      ...(digest === undefined ? {} : { digest }),
+    });
+    return { key, certificate: certificate.toString('base64') };
   }
 
   #authenticate(): PlistDict {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { AcmeEnrolment } from './acme.ts';
 import { readSigned } from './cms.ts';
 import type { Enrolment, InstalledProfile, PhoneState } from './phone-state.ts';
 import { decodePlist, dict, type PlistDict, type PlistValue, text } from './plist.ts';
@@ -8,13 +9,16 @@ import type { SubjectParts } from './scep.ts';
 export interface EnrolmentProfile {
   readonly enrolment: Enrolment;
   readonly installed: InstalledProfile;
-  readonly scep: {
-    readonly url: string;
-    readonly challenge: string;
-    readonly subject: SubjectParts;
-    readonly keySize: number;
-    readonly fingerprint?: Uint8Array;
-  };
+  readonly identity:
+    | {
+        readonly kind: 'scep';
+        readonly url: string;
+        readonly challenge: string;
+        readonly subject: SubjectParts;
+        readonly keySize: number;
+        readonly fingerprint?: Uint8Array;
+      }
+    | ({ readonly kind: 'acme' } & AcmeEnrolment);
 }
 
 /** Profile bytes to their dictionary; a signed profile's signature must hold under its own certificate. */
@@ -69,11 +73,7 @@ export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
   if (mdm.length !== 1) throw new SyntaxError('an enrolment profile holds exactly one MDM payload');
   const wanted = text(mdm[0]!, 'IdentityCertificateUUID');
   const identity = all.find((payload) => payload['PayloadUUID'] === wanted);
-  if (identity?.['PayloadType'] !== 'com.apple.security.scep') {
-    throw new SyntaxError('the MDM payload must name a SCEP identity');
-  }
-  const scep = dict(identity['PayloadContent']);
-  const fingerprint = scep['CAFingerprint'];
+  if (identity === undefined) throw new SyntaxError('the MDM payload must name its identity');
   const serverUrl = text(mdm[0]!, 'ServerURL');
   return {
     enrolment: {
@@ -87,14 +87,42 @@ export function readEnrolmentProfile(bytes: Buffer): EnrolmentProfile {
       ...userEnrolment(mdm[0]!),
     },
     installed: describeProfile(profile, true),
-    scep: {
-      url: text(scep, 'URL'),
-      challenge: typeof scep['Challenge'] === 'string' ? scep['Challenge'] : '',
-      subject: readSubject(scep['Subject']),
-      // The protocol's default when the profile says nothing.
-      keySize: Number(scep['Keysize'] ?? 1024),
-      ...(fingerprint instanceof Uint8Array ? { fingerprint } : {}),
-    },
+    identity: readIdentity(identity),
+  };
+}
+
+function readIdentity(identity: PlistDict): EnrolmentProfile['identity'] {
+  if (identity['PayloadType'] === 'com.apple.security.acme') {
+    // Both must be there (Apple's schema of the payload); only a hardware-bound key can be attested.
+    const attest = identity['Attest'];
+    const bound = identity['HardwareBound'];
+    if (typeof attest !== 'boolean' || typeof bound !== 'boolean' || (attest && !bound)) {
+      throw new SyntaxError('the ACME payload must say HardwareBound and Attest');
+    }
+    if (identity['KeyType'] !== 'ECSECPrimeRandom' || Number(identity['KeySize']) !== 384) {
+      throw new SyntaxError('this phone makes P-384 keys for ACME');
+    }
+    return {
+      kind: 'acme',
+      directoryUrl: text(identity, 'DirectoryURL'),
+      clientIdentifier: text(identity, 'ClientIdentifier'),
+      attest,
+      subject: readSubject(identity['Subject']),
+    };
+  }
+  if (identity['PayloadType'] !== 'com.apple.security.scep') {
+    throw new SyntaxError('the MDM payload must name a SCEP or ACME identity');
+  }
+  const scep = dict(identity['PayloadContent']);
+  const fingerprint = scep['CAFingerprint'];
+  return {
+    kind: 'scep',
+    url: text(scep, 'URL'),
+    challenge: typeof scep['Challenge'] === 'string' ? scep['Challenge'] : '',
+    subject: readSubject(scep['Subject']),
+    // The protocol's default when the profile says nothing.
+    keySize: Number(scep['Keysize'] ?? 1024),
+    ...(fingerprint instanceof Uint8Array ? { fingerprint } : {}),
   };
 }
 

@@ -17,7 +17,7 @@ const NAMES: Readonly<Record<string, string>> = {
 /** A subject as profiles write it: relative names, each a list of [type, value]. */
 export type SubjectParts = readonly (readonly (readonly [type: string, value: string])[])[];
 
-function encodeName(subject: SubjectParts): Buffer {
+export function encodeName(subject: SubjectParts): Buffer {
   return seq(
     ...subject.map((relative) =>
       setOf(

@@ -13,6 +13,7 @@ import { check, type Route } from './route.ts';
 import { adeRoutes } from './routes/ade.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
+import { appRoutes } from './routes/apps.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
@@ -34,6 +35,7 @@ export const ROUTES: readonly Route[] = [
   ...certificateRoutes,
   ...intentRoutes,
   ...profileRoutes,
+  ...appRoutes,
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,

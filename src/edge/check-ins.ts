@@ -8,6 +8,7 @@ import {
   type Personal,
   parseCheckIn,
   tokenAnswer,
+  WireError,
 } from '#wire';
 import { type Answer, gone, notFound, ok, refused } from './answer.ts';
 import { declarative } from './declarative.ts';
@@ -57,7 +58,9 @@ async function record(doors: DeviceDoors, signer: Certificate, message: CheckIn)
       const { serial, model, productName, osVersion, buildVersion } = message;
       const facts = JSON.stringify({ serial, model, productName, osVersion, buildVersion });
       const params = [...who, message.topic, facts, findings];
-      return first(pool, 'select * from edge.authenticate($1, $2, $3, $4, $5)', params);
+      return first(pool, 'select * from edge.authenticate($1, $2, $3, $4, $5)', params).catch((error: unknown) =>
+        refuseMismatch(pool, signer, error),
+      );
     }
     case 'TokenUpdate': {
       const { topic, token, pushMagic, awaitingConfiguration, channel } = message;
@@ -107,6 +110,13 @@ async function answer(doors: DeviceDoors, handle: string, message: CheckIn): Pro
     default:
       return ok();
   }
+}
+
+/** A device that was attested as another one: Authenticate was undone as a whole (migrations/0025_acme.sql), this is kept. */
+async function refuseMismatch(pool: Pool, signer: Certificate, error: unknown): Promise<never> {
+  if (!(error instanceof Error && 'code' in error && error.code === 'BZ001')) throw error;
+  await pool.query('select edge.attestation_mismatch($1)', [signer.sha256]);
+  throw new WireError('attestation', 'The device is not the one that its key was attested for.', { cause: error });
 }
 
 async function first(pool: Pool, sql: string, params: readonly unknown[]): Promise<Identified> {

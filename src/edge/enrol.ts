@@ -13,6 +13,7 @@ import {
   WireError,
 } from '#wire';
 import { type Answer, busy, gone, ok, refused } from './answer.ts';
+import { identityFor } from './identity.ts';
 import type { Refusals } from './refusals.ts';
 import type { EdgeIdentity } from './registration.ts';
 import { signedProfile } from './signed-profile.ts';
@@ -44,22 +45,17 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
   return profileAnswer(doors, id, challenge);
 }
 
-/** The profile that enrols, with an identity by SCEP; `account`: the holder's own device, under a managed account. */
-export function profileAnswer(
+/** The profile that enrols, with the identity that the enrolment asks for; `account`: the holder's own device, under a managed account. */
+export async function profileAnswer(
   doors: EnrolDoors,
   id: string,
   challenge: string,
   account?: { readonly managedAppleId: string },
-): Answer {
+): Promise<Answer> {
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
-    identity: {
-      kind: 'scep',
-      url: `${doors.origin}/scep`,
-      challenge,
-      caFingerprint: doors.identity.registration.certificate.sha256,
-    },
+    identity: await identityFor(doors, id, challenge),
     serverUrl: `${doors.origin}/mdm`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,

@@ -13,6 +13,8 @@ export type Refusal =
   | 'message'
   | 'scep'
   | 'challenge'
+  | 'acme'
+  | 'attestation'
   | 'machine-info'
   | 'serial'
   | 'account'

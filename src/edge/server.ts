@@ -3,6 +3,7 @@ import { BartizanError } from '#base';
 import { RESULT_BYTES, WireError } from '#wire';
 import { AccountFlow, accountRoutes } from './account/flow.ts';
 import type { AccountSettings } from './account/settings.ts';
+import { ACME_LIMIT, acme, acmeTooLarge, isAcme } from './acme.ts';
 import { deviceEnrolment } from './ade.ts';
 import { type Answer, busy, notFound, ok, refused } from './answer.ts';
 import { checkIn } from './check-ins.ts';
@@ -26,6 +27,7 @@ interface Route {
 }
 
 interface Request {
+  readonly method: string;
   readonly url: URL;
   readonly header: (name: string) => string | undefined;
   readonly body: Uint8Array;
@@ -145,6 +147,15 @@ function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): 
             : signed(commandTurn)(request),
       },
     ],
+    [
+      '/acme',
+      {
+        methods: ['GET', 'HEAD', 'POST'],
+        limit: ACME_LIMIT,
+        handle: ({ method, url, header, body }) =>
+          acme(doors, { method, path: url.pathname, contentType: header('content-type'), body }),
+      },
+    ],
     ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
     ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
     ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
@@ -162,27 +173,41 @@ async function serve(
   let close = false;
   try {
     const url = new URL(request.url ?? '/', 'http://edge');
-    const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(url.pathname) ?? [];
-    const route = routes.get(linked ?? (url.pathname === '/enrol' || url.pathname === '/data' ? '' : url.pathname));
+    const route = routes.get(routeName(url.pathname));
     const fault = routeFault(route, request, url);
     if (fault !== undefined || route === undefined) {
       doors.refusals.count(fault ?? 'unknown-route');
-      answer = fault === 'too-large' || fault === 'method' ? refused : notFound;
+      answer = fault === 'too-large' ? tooLarge(url) : fault === 'method' ? refused : notFound;
       close = true;
     } else {
       const body = await readBody(request, route.limit);
       if (body === undefined) {
         doors.refusals.count('too-large');
-        answer = refused;
+        answer = tooLarge(url);
         close = true;
       } else {
-        answer = await route.handle({ url, body, header: (name) => single(request.headers[name]) });
+        answer = await route.handle({
+          method: request.method ?? '',
+          url,
+          body,
+          header: (name) => single(request.headers[name]),
+        });
       }
     }
   } catch (error) {
     answer = explain(doors, error);
   }
   write(response, answer, close);
+}
+
+const tooLarge = (url: URL): Answer => (isAcme(url.pathname) ? acmeTooLarge : refused);
+
+/** The name of the route that a path belongs to; the bare names of those with a part behind them lead nowhere. */
+function routeName(path: string): string {
+  const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(path) ?? [];
+  if (linked !== undefined) return linked;
+  if (isAcme(path)) return '/acme';
+  return ['/enrol', '/data', '/acme'].includes(path) ? '' : path;
 }
 
 function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
@@ -205,6 +230,7 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
       cms: 'signature',
       certificate: 'certificate',
       scep: 'scep',
+      attestation: 'attestation',
       'machine-info': 'machine-info',
     };
     doors.refusals.count(reasons[error.code] ?? 'message');

@@ -4,6 +4,19 @@ export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from '.
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
+export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
+export { Licences } from './apps/licences.ts';
+export { sendApps } from './apps/send.ts';
+export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
+export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export {
+  IDENTITY_KINDS,
+  type IdentityKind,
+  type IdentityPolicy,
+  identityPolicy,
+  readAttestationRoots,
+  setIdentityPolicy,
+} from './attestation/policy.ts';
 export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
 export type { Pkcs11Key } from './ca-token.ts';
 export {
@@ -17,12 +30,9 @@ export {
   VERDICTS,
   type Verdict,
 } from './compliance/rule.ts';
-
 export { publishCrl } from './crl.ts';
-
 export * from './ddm/index.ts';
 export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
-
 export {
   type CommandRow,
   countDevices,
@@ -58,8 +68,8 @@ export {
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
 export { type IssueOptions, issuePending, register } from './issue.ts';
-export { LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
-export { type IdentityKind, type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
+export { accountCounts, LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
+export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
 export {
   cancelAll,
@@ -87,6 +97,7 @@ export {
   unassignProfile,
 } from './profiles/library.ts';
 export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { sendChannelPushes } from './push/channels.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
 export { PushKeeper } from './push/keeper.ts';
@@ -99,7 +110,6 @@ export {
   waitingCommands,
   waitsFor,
 } from './push/state.ts';
-
 export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
 export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
 export {
@@ -109,7 +119,6 @@ export {
   type RenewalView,
   revokeCertificates,
 } from './renewal/state.ts';
-
 export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
@@ -117,7 +126,6 @@ export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
-
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

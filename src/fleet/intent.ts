@@ -1,6 +1,6 @@
 import { HANDLE, type Json, sha256, toBase64url, uuidv7 } from '#base';
 import { emit } from '#log';
-import type { CommandSet } from '#seal';
+import { type CommandSet, NIL_UUID } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
@@ -106,6 +106,12 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
       ...(input.rollout === undefined ? [] : [input.rollout]),
     ],
   );
+  if (approval !== undefined) {
+    await t.query('insert into fleet.template (approval_id, template) values ($1, $2)', [
+      approval.id,
+      buildCommand(NIL_UUID, request),
+    ]);
+  }
   await emit(t, {
     kind: 'command.requested',
     actor: input.requester,

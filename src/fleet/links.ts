@@ -1,6 +1,7 @@
 import type { Queryable } from '#store';
+import type { IdentityKind } from './attestation/policy.ts';
 import { FleetError } from './error.ts';
-import type { IdentityKind, Ownership } from './offer.ts';
+import type { Ownership } from './offer.ts';
 
 export const LINK_STATES = ['offered', 'opened', 'used', 'expired', 'revoked'] as const;
 export type LinkState = (typeof LINK_STATES)[number];
@@ -50,4 +51,14 @@ export async function revokeLink(t: Queryable, input: { link: string; by: string
   const { rows } = await t.query<{ done: boolean }>('select fleet.revoke_link($1, $2) as done', [input.link, input.by]);
   if (rows[0]!.done) return;
   throw new FleetError('not-open', 'This link is not open: it was used, has expired or was revoked.', { status: 409 });
+}
+
+/** Holders' own devices that came by account: how many people signed in, how many devices are managed now, when the last came. */
+export async function accountCounts(db: Queryable): Promise<{ people: number; devices: number; lastAt: Date | null }> {
+  const { rows } = await db.query<{ people: number; devices: number; lastAt: Date | null }>(
+    `select (select count(*)::int from fleet.account) as people, (select max(last_at) from fleet.account) as "lastAt",
+       (select count(*)::int from fleet.account_device a join fleet.device d on d.id = a.device_id
+        where d.state not in ('checked_out', 'retired')) as devices`,
+  );
+  return rows[0]!;
 }

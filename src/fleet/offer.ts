@@ -1,11 +1,10 @@
 import { HANDLE, newDeviceHandle, newToken, sha256, uuidv7 } from '#base';
 import type { Queryable } from '#store';
+import { type IdentityKind, identityPolicy } from './attestation/policy.ts';
 import { FleetError } from './error.ts';
 
 /** Whose the device is: a personal one is never erased, only its managed part can be taken away. */
 export type Ownership = 'organisation' | 'personal';
-/** How the device gets its certificate. */
-export type IdentityKind = 'scep' | 'acme';
 
 export interface Offer {
   readonly device: string;
@@ -37,6 +36,9 @@ export async function offerEnrolments(t: Queryable, input: OfferInput): Promise<
   const { ownership = 'organisation', identity = 'scep' } = input;
   if (ownership === 'personal' && input.holders.some((holder) => holder === null)) {
     throw new FleetError('bad-request', 'A personal device has a holder. Name one for each link.');
+  }
+  if (identity === 'acme-attested' && (await identityPolicy(t)).roots.length === 0) {
+    throw new FleetError('bad-request', 'No attestation root is set, so no attested device could enrol.');
   }
   const offers: Offer[] = [];
   for (const holder of input.holders) {

@@ -16,6 +16,8 @@ interface Shown {
   readonly document: Approvable;
   readonly state: string;
   readonly needs: number;
+  /** What a command set would send, with the nil UUID for each device's own; null for other documents. */
+  readonly template: string | null;
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 
@@ -27,7 +29,8 @@ export async function showApproval(db: Queryable, id: string): Promise<Shown> {
     `select a.document, case when a.state = 'open' and a.not_after <= now() then 'expired' else a.state end as state,
        a.needs, coalesce((select jsonb_agg(jsonb_build_object('admin', s.admin, 'at',
          to_char(s.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by s.at)
-         from respond.signature s where s.approval_id = a.id), '[]') as signatures
+         from respond.signature s where s.approval_id = a.id), '[]') as signatures,
+       (select convert_from(f.template, 'UTF8') from fleet.template f where f.approval_id = a.id) as template
      from respond.approval a where a.id = $1`,
     [id],
   );

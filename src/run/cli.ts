@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
+import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -39,8 +41,18 @@ program
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
+  .addOption(
+    new Option('--identity <kind>', 'the least that an enrolment asks for; kept for later starts').choices(
+      IDENTITY_KINDS,
+    ),
+  )
+  .option(
+    '--attestation-root <file...>',
+    'PEM of the root whose device attestations are believed; kept for later starts',
+  )
   .option('--push-url <origin>', 'where APNs is; default: https://api.push.apple.com')
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
+  .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
       home?: string;
@@ -48,15 +60,25 @@ program
       org?: string;
       founders?: number;
       edgeWorkers?: number;
+      certificates?: string;
+      identity?: IdentityKind;
+      attestationRoot?: string[];
       pushUrl?: string;
       pushCa?: string;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
       await buildPages();
-      const { home = defaultHome(), pushUrl, pushCa, ...rest } = options;
+      const { home = defaultHome(), pushUrl, pushCa, attestationRoot, certificates, ...rest } = options;
+      const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
+      readAttestationRoots(attestationRoots ?? []);
       const push = pushEndpoint(pushUrl, pushCa);
-      const product = await startProduct({ home, ...rest, ...(push === undefined ? {} : { push }) });
+      const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
+      const product = await startProduct({
+        ...{ home, ...rest, ...settings },
+        ...(push === undefined ? {} : { push }),
+        ...(attestationRoots === undefined ? {} : { attestationRoots }),
+      });
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );

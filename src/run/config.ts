@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
+import type { IdentityKind } from '#fleet';
 import type { Caps, PublicKeys } from '#seal';
 
 /** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
@@ -51,6 +52,9 @@ export interface ProcessConfig {
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Days that a device certificate counts (365), and how many before its end it is renewed (90). */
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
+  /** The least that an enrolment may ask for, and PEM texts of the attestation roots that are believed: core's. */
+  readonly identity?: IdentityKind;
+  readonly attestationRoots?: readonly string[];
   /** Whether enrolment profiles are signed; yes if it is left out. */
   readonly signProfiles?: boolean;
   /** Where the device CA's key is; a file of core's if it is left out. */
@@ -65,6 +69,7 @@ export interface ProcessConfig {
 
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
+  ...['identity', 'attestationRoots'],
   ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates', 'signProfiles', 'caKey'],
 ]);
 

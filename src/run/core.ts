@@ -14,7 +14,9 @@ import {
   foundStandard,
   holdLane,
   issuePending,
+  judgeAttestations,
   judgeSilence,
+  Licences,
   loadCa,
   loadTokenCa,
   makeCa,
@@ -24,8 +26,11 @@ import {
   pruneHistory,
   publishCrl,
   READING,
+  readAttestationRoots,
   releaseSetups,
   renewCertificates,
+  sendApps,
+  setIdentityPolicy,
   settleProfiles,
   stepDeclarations,
 } from '#fleet';
@@ -118,6 +123,13 @@ async function run(): Promise<void> {
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
   const crlUrl = `${config.origins.edge}/crl`;
+  const roots = readAttestationRoots(config.attestationRoots ?? []);
+  await setIdentityPolicy(pool, config.identity ?? 'scep', roots);
+  loop(
+    'attestations',
+    200,
+    then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
+  );
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -139,6 +151,9 @@ async function run(): Promise<void> {
   loop('running-out', 10_000, () => expireIntents(pool));
   const rollouts = { requestApproval, now: systemClock };
   loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  const licences = new Licences({ pool, state: config.state, now: systemClock });
+  loop('licences', 5_000, () => licences.step(), 1_000_000);
+  loop('apps', 2_000, () => sendApps(pool, systemClock), 1_000_000);
   loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));
@@ -184,6 +199,7 @@ async function run(): Promise<void> {
         'ade',
         'facts',
         'retire',
+        'attestations',
         'certificates',
         'dispatch',
         'declarations',

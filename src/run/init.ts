@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromBase64url, newPersonHandle, newToken, sha256, toBase64url } from '#base';
+import type { IdentityKind } from '#fleet';
 import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
@@ -21,6 +22,10 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
+  /** The least that an enrolment may ask for; default SCEP. */
+  readonly identity?: IdentityKind;
+  /** PEM texts of the roots whose device attestations are believed; none: none is. */
+  readonly attestationRoots?: readonly string[];
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
   /** Whether enrolment profiles are signed; yes if it is left out. */
@@ -87,6 +92,10 @@ export function writeConfigs(
       topic: options.topic,
       demo: options.demo,
       ...(name === 'edge' ? { edgeWorkers: options.edgeWorkers } : {}),
+      ...(name === 'core' && options.identity !== undefined ? { identity: options.identity } : {}),
+      ...(name === 'core' && options.attestationRoots !== undefined
+        ? { attestationRoots: options.attestationRoots }
+        : {}),
       ...(name === 'core' && options.caKey !== undefined ? { caKey: options.caKey } : {}),
       ...(name === 'edge' && options.signProfiles !== undefined ? { signProfiles: options.signProfiles } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),

@@ -156,6 +156,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
+  const { identity, attestationRoots } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -168,6 +169,8 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       edgeWorkers,
       push,
       certificates,
+      identity,
+      attestationRoots,
       signProfiles,
       caKey,
     }).filter(([, value]) => value !== undefined),

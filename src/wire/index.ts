@@ -1,3 +1,28 @@
+export {
+  APPLE_OIDS,
+  type Attestation,
+  type AttestedFacts,
+  freshnessFor,
+  parseAttestationObject,
+  verifyAttestation,
+} from './acme/attestation.ts';
+export { type AccountKey, type Jwk, keyAuthorization, readJwk } from './acme/jwk.ts';
+export { type Jws, parseJws, readObject, signedBy } from './acme/jws.ts';
+export { makeNonce, NONCE_TTL_MS, nonceKey, readNonce } from './acme/nonce.ts';
+export {
+  type AcmeOrder,
+  type AcmeUrls,
+  acmeUrls,
+  authorizationObject,
+  challengeObject,
+  directory,
+  type OrderState,
+  orderObject,
+  readChallengeAnswer,
+  readFinalize,
+  readNewOrder,
+} from './acme/objects.ts';
+export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
 export { type AdeDevice, type AdePage, parseAdeDevice, parseAdePage } from './ade/device.ts';
 export {
   compareVersions,
@@ -47,6 +72,7 @@ export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
 export { type CommandResult, parseCommandResult, RESULT_BYTES, STATUSES, type Status } from './apple/result.ts';
 export type { Speaker, UserChannel } from './apple/speaker.ts';
+export { type Cbor, type CborLimits, type CborMap, readCbor } from './cbor/read.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';
 export {

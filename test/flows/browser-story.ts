@@ -39,7 +39,14 @@ export async function signIn(person: Person, place: Place): Promise<{ page: Page
 
 const JUMPS = [
   ['d', 'Devices'],
+  ['r', 'Groups'],
+  ['c', 'Compliance'],
+  ['t', 'Retirements'],
   ['e', 'Enrolment'],
+  ['f', 'Profiles'],
+  ['b', 'Apps'],
+  ['u', 'Rollouts'],
+  ['q', 'Queue'],
   ['p', 'People'],
   ['a', 'Alerts'],
   ['i', 'Incidents'],
@@ -57,7 +64,7 @@ export async function walk(person: Person, page: Page): Promise<string[]> {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.getByRole('heading', { level: 1, name: title }).waitFor();
-    await page.getByText('Loading', { exact: true }).waitFor({ state: 'detached' });
+    await page.getByText('Loading', { exact: true }).first().waitFor({ state: 'detached' });
     findings.push(...(await person.inspect(page, title.toLowerCase())));
   }
   await page.keyboard.press('?');

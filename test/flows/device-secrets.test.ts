@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sha256, toBase64url } from '#base';
+import type { CommandSet } from '#seal';
 import { Hunter } from '#sim';
 import { openPool } from '#store';
 import { stealFiles } from '../../src/run/drill/stolen-files.ts';
-import { allOf } from '../../src/run/person.ts';
+import { allOf, send } from '../../src/run/person.ts';
 import { until } from '../../src/run/stage.ts';
 import { living } from './product.ts';
 
@@ -111,6 +113,35 @@ test('a passcode is cleared with the device’s own unlock token, which nobody b
     assert.match(values[device] ?? '', /^48\.208176, 16\.373819 ±65 m 2026-11-24T20:00:00Z$/);
   });
 
+  const bootstrap = Buffer.from('bootstrap token of a test, long enough to be hunted for').toString('base64');
+  await t.test('a bootstrap token is given back after a release, once', async () => {
+    const say = (message: Record<string, string | Buffer>) => phone.checkInWith(message);
+    await say({ MessageType: 'SetBootstrapToken', BootstrapToken: Buffer.from(bootstrap, 'base64') });
+    assert.ok(await sealed('bootstrap-token'));
+    assert.equal((await say({ MessageType: 'GetBootstrapToken' })).body.length, 0);
+    assert.equal((await ada!.release('bootstrap-token', device, 'the device asks for it')).status, 200);
+    const given = await say({ MessageType: 'GetBootstrapToken' });
+    assert.ok(given.body.toString().includes(`<data>${bootstrap}</data>`));
+    assert.equal((await say({ MessageType: 'GetBootstrapToken' })).body.length, 0, 'once');
+  });
+
+  await t.test('a raw command takes two people, who are shown exactly what is sent', async () => {
+    const plist = '<plist><dict><key>RequestType</key><string>RequestRebootstrap</string></dict></plist>';
+    const asked = await ada!.call('POST', '/api/intents', {
+      ...{ verb: 'Raw', devices: [device], params: { plist }, purpose: 'a command of next year' },
+    });
+    assert.equal(asked.body['state'], 'awaiting-approval', JSON.stringify(asked.body));
+    const approval = String(asked.body['approval']);
+    const shown = await send(product.urls.glass, 'GET', `/api/approvals/${approval}`);
+    const { document, template } = shown.body as unknown as { document: CommandSet; template: string };
+    assert.equal(document.verb, 'RequestRebootstrap');
+    const { uuid, body } = document.commands[0]!;
+    const filled = template.replace('00000000-0000-0000-0000-000000000000', uuid);
+    assert.equal(toBase64url(sha256(filled)), body, 'what is shown is what is signed');
+    for (const who of [ada!, bo!]) assert.equal((await who.approve(approval)).status, 200);
+    assert.ok(await until(async () => (await commands('RequestRebootstrap')).join() === 'unsupported', 30_000));
+  });
+
   await t.test('neither token nor place is in the database, a file or a log', async () => {
     const raw = Buffer.from(phone.state.unlockToken, 'base64');
     const values = [
@@ -118,7 +149,7 @@ test('a passcode is cleared with the device’s own unlock token, which nobody b
       phone.state.unlockToken.slice(400, 464),
       raw.toString('hex').slice(0, 64),
       raw.toString('base64url').slice(0, 64),
-      ...['48.208176', '16.373819'],
+      ...['48.208176', '16.373819', bootstrap],
     ];
     const verdict = await stealFiles(product, values);
     assert.ok(verdict.searchedBytes > 20_000_000);

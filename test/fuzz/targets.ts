@@ -1,7 +1,8 @@
+import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
+import { ddmTarget } from './ddm.ts';
 import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
-import { ddmTarget, machineInfoTarget } from './newer.ts';
 import { plistTarget } from './plist.ts';
 import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
 import type { Target } from './target.ts';
@@ -21,4 +22,5 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'cert-rep': certRepTarget,
   'ddm-status': ddmTarget,
   'machine-info': machineInfoTarget,
+  'server-token': serverTokenTarget,
 };

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { getDevice, stateIntent } from '#fleet';
+import { accountCounts, getDevice, stateIntent } from '#fleet';
 import {
   DeviceAuthority,
   enrolAccount,
@@ -120,6 +120,8 @@ test('two phones of one person are known to be of one person, of another not', a
     [],
   );
   assert.deepEqual(rows, [{ n: 1 }, { n: 2 }]);
+  const { people, devices } = await accountCounts(plane.console);
+  assert.deepEqual([people, devices], [2, 3], 'the console counts, and learns no more');
   assert.equal(
     (await getDevice(plane.console, await deviceOf(other))).device.holder,
     null,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { Hunter, KeyPool, newPhone, openLine, Phone } from '#sim';
+import { PushClient, readPushCertificate, sendChannelPushes } from '#fleet';
+import { Hunter, KeyPool, newPhone, openLine, Phone, PushService } from '#sim';
 import { type DevicePlane, devicePlane } from './phone-stack.ts';
 
 const line = openLine({ sockets: 4 });
@@ -58,6 +59,30 @@ test('a user’s channel has its own token and queue, and the user’s name is n
     [device],
   );
   assert.deepEqual(kept, [{ kind: 'ProfileList' }], 'what a user’s channel says is not the device’s inventory');
+
+  // The channel is woken by its own token, once for what waits.
+  const apns = new PushService();
+  const endpoint = { url: await apns.listen(), ca: apns.ca, timeoutMs: 2_000 };
+  const client = new PushClient(
+    endpoint,
+    readPushCertificate(apns.issue('com.apple.mgmt.External.example'), Date.now()),
+  );
+  const tokens = await plane.core.query<{ id: string; push_token: Buffer; push_magic: string }>(
+    'select id, push_token, push_magic from fleet.channel where push_token is not null order by id',
+  );
+  for (const { push_token: token } of tokens.rows) apns.knows(token);
+  assert.equal(await sendChannelPushes(plane.core, client, Date.now), 0, 'nothing waits for a user');
+  const [later] = [...(await plane.order('SecurityInfo', [device])).values()];
+  await plane.core.query('update fleet.command set channel_id = $2 where uuid = $1', [later, rows[1]!.id]);
+  assert.equal(await sendChannelPushes(plane.core, client, Date.now), 1);
+  assert.equal(await sendChannelPushes(plane.core, client, Date.now), 0);
+  assert.deepEqual(
+    apns.pushed.map(({ magic }) => magic),
+    [tokens.rows.find(({ id }) => id === rows[1]!.id)!.push_magic],
+  );
+  client.close();
+  await apns.close();
+  assert.equal(await phone.pollUser({ shared: users[1]! }), 1);
 
   await phone.checkOutUser({ shared: users[0]! });
   assert.equal((await events(device)).filter(({ kind }) => kind.startsWith('channel.')).length, 3);

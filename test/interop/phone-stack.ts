@@ -19,11 +19,15 @@ import {
   type DeviceCa,
   dispatchReady,
   foundStandard,
+  type IdentityKind,
   type IntentInput,
   issuePending,
+  judgeAttestations,
   makeCa,
   offerEnrolments,
+  readAttestationRoots,
   type StatedIntent,
+  setIdentityPolicy,
   stateIntent,
   stepDeclarations,
 } from '#fleet';
@@ -40,12 +44,14 @@ export interface DevicePlane {
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
+  /** Writes what edge counted as refused. */
+  counted(): Promise<Record<string, number>>;
   /** As the database's owner: what no process may read. */
   owner<T extends object>(sql: string, params: readonly unknown[]): Promise<T[]>;
   /** Problems that edge told its operator. */
   readonly problems: string[];
   /** Enrolment links, with the handles of the devices that wait for them. */
-  offer(count: number): Promise<{ device: string; link: string }[]>;
+  offer(count: number, identity?: IdentityKind): Promise<{ device: string; link: string }[]>;
   /** States what the console would, lets core dispatch it; answers device handle → command uuid. */
   order(
     verb: IntentInput['verb'],
@@ -86,7 +92,14 @@ function publicKeys(core: KeyObject, ledger: KeyObject, release: string): Public
   };
 }
 
-export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<DevicePlane> {
+export interface PlaneOptions {
+  /** PEM texts of the attestation roots that this installation believes. */
+  readonly roots?: readonly string[];
+  /** The least that an enrolment may ask for. */
+  readonly policy?: IdentityKind;
+}
+
+export async function devicePlane(given: Partial<EdgeDoors> = {}, options: PlaneOptions = {}): Promise<DevicePlane> {
   const database = await testDatabase();
   const dir = mkdtempSync(join(tmpdir(), 'btz-edge-'));
   const pools = {
@@ -105,10 +118,13 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<Devic
     warn: (message, facts) => void problems.push(`${message} ${JSON.stringify(facts ?? {})}`),
     error: (message, cause) => void problems.push(`${message}: ${cause instanceof Error ? cause.message : cause}`),
   };
+  const roots = readAttestationRoots(options.roots ?? []);
+  await setIdentityPolicy(pools.core, options.policy ?? 'scep', roots);
   // Core's loop, without its process.
   let stopped = false;
   const signing = (async () => {
     while (!stopped) {
+      await judgeAttestations(pools.core, { roots, now: Date.now() });
       await issuePending(pools.core, ca, Date.now());
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -148,10 +164,18 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}): Promise<Devic
     owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
       (await pools.owner.query<T>(sql, [...params])).rows,
     problems,
-    offer: async (count) => {
+    counted: async () => {
+      await refusals.flush();
+      const { rows } = await pools.core.query<{ reason: string; n: number }>(
+        `select body->'unmapped'->>'reason' as reason, sum((body->'unmapped'->>'count')::int)::int as n
+         from log.event where kind = 'edge.refused' group by 1`,
+      );
+      return Object.fromEntries(rows.map(({ reason, n }) => [reason, n]));
+    },
+    offer: async (count, identity = 'scep') => {
       const holders = Array.from({ length: count }, () => null);
       const offers = await tx(pools.console, (t) =>
-        offerEnrolments(t, { createdBy: 'amber-otter-4821', holders, ttlMs: 600_000 }),
+        offerEnrolments(t, { createdBy: 'amber-otter-4821', holders, ttlMs: 600_000, identity }),
       );
       return offers.map(({ device, token }) => ({ device, link: `${origin}/enrol/${token}` }));
     },

@@ -211,6 +211,24 @@ test('alarms at 60, 30 and 14 days while a phone keeps silent, each once; it is 
   assert.ok(['due', 'sent'].includes((await renewal(phones[0]!.handle))!.state));
 });
 
+test('a device whose profile we cannot make anew is not touched, and its end is spoken of', async (t) => {
+  const { clock, phones, left, round, rows, events, plane } = await renewing(t, 1);
+  await rows(`update fleet.enrolment set identity = 'acme'`);
+  await left(70);
+  for (let day = 0; day < 60; day += 1) {
+    assert.equal(await round(), 0);
+    clock.now += DAY;
+  }
+  assert.deepEqual(
+    (await events('device.certificate_expiring')).map((one) => one['days']),
+    [60, 30, 14],
+  );
+  assert.deepEqual(await rows('select 1 from fleet.command'), []);
+  await plane.console.query('select fleet.ask_renewal($1, $2)', [phones[0]!.handle, 'amber-otter-4821']);
+  await round();
+  assert.deepEqual(await rows('select 1 from fleet.command'), []);
+});
+
 test('asked for by hand; a phone that checks out stops it, and all its certificates are revoked', async (t) => {
   const { plane, clock, phones, round, renewal, good, rows } = await renewing(t, 2);
   const [one, two] = phones as [(typeof phones)[0], (typeof phones)[0]];

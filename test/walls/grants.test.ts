@@ -31,6 +31,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['identify', 'next_commands', 'release', 'released'],
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
+      ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
+      ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
       ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
@@ -46,9 +48,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
       ...{ 'fleet.maintenance_window': 'ISu' },
+      ...{ 'fleet.app': 'Siu', 'fleet.app_assignment': 'Siu', 'fleet.app_licence': 'S', 'fleet.app_on': 'S' },
+      ...{ 'fleet.app_service': 'S' },
       ...{ 'fleet.command': 's', 'fleet.device': 'S', 'fleet.enrolment': 's', 'fleet.intent': 'Si' },
       ...{
         'fleet.recovery': 'S',
@@ -62,10 +67,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       'fleet.retirement': 'S',
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      'fleet.account': 's',
+      ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'log.event': 's',
-      ...{ 'fleet.channel': 's', 'fleet.release': 's' },
+      ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
@@ -88,7 +93,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.emit',
       ],
       // enrolment
-      ...['fleet.ade_ask', 'fleet.mark_personal', 'fleet.revoke_link'],
+      ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
+      'fleet.ade_ask',
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
       'fleet.set_scope',
@@ -97,12 +103,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     ],
   },
   glass: {
-    tables: { 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+    tables: { 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
     functions: ['fleet.put_release', 'log.emit'],
   },
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       ...{
@@ -127,6 +134,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.group_member': 'S',
       },
       ...{ 'fleet.profile': 'S', 'fleet.profile_version': 'S', 'fleet.profile_assignment': 'S', 'fleet.rollout': 'SU' },
+      ...{ 'fleet.app': 'S', 'fleet.app_assignment': 'S', 'fleet.app_licence': 'ISU', 'fleet.app_on': 'ISU' },
+      ...{ 'fleet.app_service': 'ISU' },
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
@@ -134,7 +143,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
-      'fleet.channel': 'S',
+      ...{ 'fleet.channel': 'Su', 'fleet.template': 'I' },
       ...{ 'watch.alert': 'ISU', 'watch.cursor': 'ISU' },
       // declarations
       ...{ 'fleet.declaration': 'ISU', 'fleet.declaration_set': 'S', 'fleet.declaration_version': 'ISU' },
@@ -147,6 +156,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
+        'fleet.renewable',
         ...[
           'fleet.end_grace',
           'fleet.judge',
@@ -157,6 +167,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
           'fleet.judge_drift',
         ],
         'fleet.set_group_members',
+        'fleet.set_identity_policy',
         'fleet.take_touched',
         'fleet.version_key',
         'fleet.want_push',

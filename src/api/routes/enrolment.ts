@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { LINK_STATES, listLinks, markPersonal, offerEnrolments, revokeLink } from '#fleet';
+import { accountCounts, LINK_STATES, listLinks, markPersonal, offerEnrolments, revokeLink } from '#fleet';
 import { tx } from '#store';
 import { handle, page, route, uuid } from '../route.ts';
 
@@ -38,7 +38,7 @@ export const enrolmentRoutes = [
     body: z.strictObject({
       holders: z.array(handle.nullable()).min(1).max(1000),
       ownership: z.enum(['organisation', 'personal']).default('organisation'),
-      identity: z.enum(['scep', 'acme']).default('scep'),
+      identity: z.enum(['scep', 'acme', 'acme-attested']).default('scep'),
       days: z.number().int().min(1).max(30).default(7),
     }),
     handle: async ({ doors, session, body: { holders, ownership, identity, days } }) => {
@@ -55,6 +55,13 @@ export const enrolmentRoutes = [
         })),
       };
     },
+  }),
+  route({
+    method: 'GET',
+    path: '/enrolments/accounts',
+    summary: 'How many people enrolled their own devices by account, and how many devices; never who.',
+    for: 'all',
+    handle: ({ doors }) => accountCounts(doors.pool),
   }),
   route({
     method: 'POST',

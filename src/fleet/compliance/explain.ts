@@ -6,6 +6,7 @@ const REPORT: Readonly<Partial<Record<JoinName, string>>> = {
   security: 'SecurityInfo',
   information: 'DeviceInformation',
   profiles: 'ProfileList',
+  apps: 'InstalledApplicationList',
 };
 
 /**

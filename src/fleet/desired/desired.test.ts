@@ -142,3 +142,36 @@ test('a declaration is installed when the device reports it valid and active und
   assert.deepEqual(await look(handle), { 'a.passcode': 'drifted', 'a.on': 'pushed', 'b.unknown': 'unexpected' });
   assert.deepEqual((await told(handle)).sort(), ['declaration a.passcode drifted', 'declaration b.unknown unexpected']);
 });
+
+test('an app is installed when the device lists it as managed; its own certificate has drifted when its list lacks it', async () => {
+  const handle = await enrolled();
+  await command(handle, 'InstallApplication', 'com.example.app', 'acknowledged');
+  await command(handle, 'InstallApplication', '0123456789abcdef', 'acknowledged');
+  assert.deepEqual(await look(handle), { 'com.example.app': 'unknown' });
+  const says = (kind: string, facts: object) =>
+    owner.query(
+      `insert into fleet.inventory (device_id, kind, facts, taken_at) select id, $2, $3, clock_timestamp() from fleet.device where handle = $1
+       on conflict (device_id, kind) do update set facts = excluded.facts, taken_at = clock_timestamp()`,
+      [handle, kind, JSON.stringify(facts)],
+    );
+  await says('ManagedApplicationList', { apps: [{ Identifier: 'com.example.app', Status: 'Installing' }] });
+  assert.deepEqual(await look(handle), { 'com.example.app': 'pushed' });
+  await says('ManagedApplicationList', { apps: [{ Identifier: 'com.example.app', Status: 'Managed' }] });
+  assert.deepEqual(await look(handle), { 'com.example.app': 'installed' });
+  await says('ManagedApplicationList', { apps: [{ Identifier: 'com.example.app', Status: 'ManagedButUninstalled' }] });
+  assert.deepEqual(await look(handle), { 'com.example.app': 'drifted' });
+  await owner.query(
+    `update fleet.device set certificate_sha256 = sha256(convert_to(handle, 'UTF8')), enrolled_at = now() - interval '1 day' where handle = $1`,
+    [handle],
+  );
+  assert.equal((await look(handle))['device identity'], 'unknown');
+  const { rows } = await owner.query<{ hash: string }>(
+    `select encode(certificate_sha256, 'hex') as hash from fleet.device where handle = $1`,
+    [handle],
+  );
+  await says('CertificateList', { certificates: [{ sha256: rows[0]!.hash, IsIdentity: true }] });
+  assert.equal((await look(handle))['device identity'], 'installed');
+  await says('CertificateList', { certificates: [{ sha256: 'other', IsIdentity: true }] });
+  assert.equal((await look(handle))['device identity'], 'drifted');
+  assert.deepEqual((await told(handle)).sort(), ['app com.example.app drifted', 'certificate device identity drifted']);
+});

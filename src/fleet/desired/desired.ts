@@ -4,8 +4,8 @@ export const DESIRED_STATES = ['wanted', 'pushed', 'installed', 'drifted', 'unex
 
 /** One thing that a device should have, or has without being asked. */
 export interface DesiredItem {
-  readonly kind: 'profile' | 'declaration';
-  /** A profile's or declaration's identifier. */
+  readonly kind: 'profile' | 'declaration' | 'app' | 'certificate';
+  /** Its identifier. */
   readonly key: string;
   readonly state: (typeof DESIRED_STATES)[number];
   readonly why: string;

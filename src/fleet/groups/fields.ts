@@ -21,6 +21,7 @@ export const JOINS = {
   security: inventory('s', 'SecurityInfo'),
   information: inventory('i', 'DeviceInformation'),
   profiles: inventory('p', 'ProfileList'),
+  apps: inventory('a', 'InstalledApplicationList'),
   push: 'left join fleet.push q on q.device_id = d.id',
 } as const;
 export type JoinName = keyof typeof JOINS;
@@ -39,6 +40,13 @@ export const FIELDS: Readonly<Record<string, Field>> = {
   product: { label: 'Product', type: 'text', sql: 'd.product_name', joins: [] },
   serial: { label: 'Serial number', type: 'text', sql: 'd.serial', joins: [] },
   supervised: { label: 'Supervised', type: 'yes-no', sql: 'd.supervised', joins: [] },
+  ownership: {
+    label: 'Owner',
+    type: 'choice',
+    sql: 'd.ownership',
+    joins: [],
+    choices: ['organisation', 'personal'],
+  },
   holder: { label: 'Holder', type: 'presence', sql: 'd.holder', joins: [] },
   seen: { label: 'Last seen', type: 'age', sql: 'd.last_seen_at', joins: [] },
   enrolled: { label: 'Enrolled', type: 'age', sql: 'd.enrolled_at', joins: [] },
@@ -104,6 +112,24 @@ export const FIELDS: Readonly<Record<string, Field>> = {
     has: `case when p.device_id is not null then
       p.facts @> jsonb_build_object('profiles', jsonb_build_array(jsonb_build_object('PayloadIdentifier', $::text))) end`,
     joins: ['profiles'],
+  },
+  app: {
+    label: 'App installed',
+    type: 'list',
+    sql: `case when a.device_id is not null then jsonb_path_query_array(a.facts, '$.apps[*].Identifier') end`,
+    has: `case when a.device_id is not null then
+      a.facts @> jsonb_build_object('apps', jsonb_build_array(jsonb_build_object('Identifier', $::text))) end`,
+    joins: ['apps'],
+  },
+  // Only what the device itself reports as valid and in force.
+  declaration: {
+    label: 'Declaration in force',
+    type: 'list',
+    sql: `case when exists (select from fleet.declared_status z where z.device_id = d.id) then coalesce((select
+      jsonb_agg(z.identifier) from fleet.declared_state z where z.device_id = d.id and z.active and z.valid = 'valid'), '[]') end`,
+    has: `case when exists (select from fleet.declared_status z where z.device_id = d.id) then exists (select from
+      fleet.declared_state z where z.device_id = d.id and z.active and z.valid = 'valid' and z.identifier = $::text) end`,
+    joins: [],
   },
 };
 

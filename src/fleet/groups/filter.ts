@@ -119,12 +119,12 @@ function valueFor(field: Field, needs: string, value: unknown, where: string): C
   }
 }
 
-/** Whether time alone can change the answer. */
+/** Whether the answer can change without a mark: by time alone, or by an owner's word, which is rare and leaves none. */
 export function isTimed(filter: Filter): boolean {
   if ('all' in filter) return filter.all.some(isTimed);
   if ('any' in filter) return filter.any.some(isTimed);
   if ('not' in filter) return isTimed(filter.not);
-  return OPS[FIELDS[filter.field]!.type][filter.op] === 'span';
+  return filter.field === 'ownership' || OPS[FIELDS[filter.field]!.type][filter.op] === 'span';
 }
 
 /** Its conditions, in order. */

@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import type { Pool } from '#store';
 import { FleetError } from '../error.ts';
 import { type PushCertificate, parsePushCertificate } from './certificate.ts';
+import { sendChannelPushes } from './channels.ts';
 import { PushClient } from './client.ts';
 import type { PushEndpoint } from './connection.ts';
 import { pushAgain, refuseCertificate, sendPushes, watchCertificate } from './push.ts';
@@ -89,8 +90,11 @@ export class PushKeeper {
       if (this.#refusedAt !== undefined) return 0;
     }
     const { sent, refused } = await sendPushes(this.#pool, client, this.#options.now);
-    if (refused !== undefined) this.#refusedAt = this.#options.now();
-    return sent;
+    if (refused !== undefined) {
+      this.#refusedAt = this.#options.now();
+      return sent;
+    }
+    return sent + (await sendChannelPushes(this.#pool, client, this.#options.now));
   }
 
   /** Wakes again who was woken hours ago in vain. */

@@ -48,8 +48,7 @@ export async function renewCertificates(pool: Pool, options: RenewalOptions): Pr
          ${MS('d.certificate_not_after')} as not_after, r.state, ${MS('r.next_at')} as next_at, r.attempts, r.command_uuid,
          k.state as command
        from fleet.renewal r join fleet.device d on d.id = r.device_id left join fleet.command k on k.uuid = r.command_uuid
-       left join lateral (select id from fleet.enrolment where device_id = d.id and used_at is not null
-         order by used_at desc limit 1) e on true
+       left join lateral (${ENROLMENT}) e on e.renewable
        where r.state in ('due', 'sent', 'issued') and (r.next_at <= ${AT('$1')} or d.state <> 'enrolled'
          or (r.state = 'sent' and k.done_at is not null)
          or (r.state = 'issued' and k.done_at is not null and k.state <> 'acknowledged'))
@@ -63,12 +62,15 @@ export async function renewCertificates(pool: Pool, options: RenewalOptions): Pr
   return moved;
 }
 
+/** The device's last enrolment. Those that we cannot make anew wait for ever and are only spoken of. */
+const ENROLMENT = `select id, fleet.renewable(d.id) as renewable from fleet.enrolment
+  where device_id = d.id and used_at is not null order by used_at desc limit 1`;
+
 async function findDue(pool: Pool, { days, now }: RenewalOptions): Promise<void> {
   await pool.query(
     `insert into fleet.renewal as r (device_id, state, next_at, started_at)
-     select d.id, 'due', ${AT('$1')}, ${AT('$1')} from fleet.device d
-     join lateral (select identity from fleet.enrolment where device_id = d.id and used_at is not null
-       order by used_at desc limit 1) e on e.identity = 'scep'
+     select d.id, 'due', case when e.renewable then ${AT('$1')} else 'infinity' end, ${AT('$1')} from fleet.device d
+     join lateral (${ENROLMENT}) e on true
      where d.state = 'enrolled' and d.certificate_not_after < ${AT('$1')} + $2 * interval '1 day'
        and not exists (select from fleet.renewal o where o.device_id = d.id and o.state in ('due', 'sent', 'issued'))
      order by d.certificate_not_after limit 500

@@ -275,3 +275,20 @@ test('an invitation expires after a day', async () => {
   guards.now = Date.now() + 25 * HOUR;
   await assert.rejects(guards.enrol(newPasskey(), token.toString('base64url')), code('expired'));
 });
+
+test('the destructive caps count what destroys, whatever else two people sign', async () => {
+  const both = (document: ReturnType<typeof guards.commandSet>) =>
+    guards.client('ledger', 'core').call<{ permits: { verb: string }[] }>('authorise', {
+      document,
+      assertions: [0, 1].map((n) => touch(guards.passkey(n), document)),
+    });
+  for (const verb of ['DeviceLocation', 'ClearPasscode', 'InstallProfile', 'RequestRebootstrap']) {
+    const { permits } = await both(guards.commandSet(20, { verb }));
+    assert.deepEqual([permits.length, permits[0]!.verb], [20, verb]);
+  }
+  await assert.rejects(both(guards.commandSet(20, { verb: 'DeleteUser' })), code('cap'));
+  await assert.rejects(
+    both(guards.commandSet(1, { verb: 'drop table' })),
+    (error: { code?: string }) => error.code === 'dropped',
+  );
+});

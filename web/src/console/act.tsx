@@ -13,7 +13,7 @@ export const ACTS = {
   install: {
     label: 'Install profile',
     verb: 'InstallProfile',
-    effect: 'Puts a configuration profile on each device. Runs at once.',
+    effect: 'Puts a configuration profile on each device. Runs at once; a dangerous one waits for two signatures.',
   },
   lock: {
     label: 'Lock',
@@ -34,7 +34,12 @@ function Outcome(props: { state: string; approval: string | null; count: number;
   const devices = count === 1 ? '1 device' : `${count} devices`;
   return (
     <div className="stack" role="status">
-      {approval === null ? (
+      {props.state === 'held' ? (
+        <p className="note warn">
+          <strong>It is held.</strong> With this you would change more devices within an hour than one person may.
+          Another administrator releases it in the <a href="/queue">queue</a>; a rollout in rings needs nobody.
+        </p>
+      ) : approval === null ? (
         <p className="note good">
           <strong>It runs.</strong> Signed commands go out to {devices}; each device fetches its own at its next
           check-in.

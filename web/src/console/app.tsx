@@ -8,6 +8,7 @@ import { Admins } from './pages/admins.tsx';
 import { AlertPage } from './pages/alert.tsx';
 import { Alerts } from './pages/alerts.tsx';
 import { Approvals } from './pages/approvals.tsx';
+import { AppsPage } from './pages/apps.tsx';
 import { DevicePage } from './pages/device.tsx';
 import { Devices } from './pages/devices.tsx';
 import { Enrolment } from './pages/enrolment.tsx';
@@ -51,6 +52,7 @@ function page(path: string): ReactNode {
   if (room === 'approvals') return <Approvals />;
   if (room === 'locks') return <Locks />;
   if (room === 'profiles') return <Profiles />;
+  if (room === 'apps') return <AppsPage />;
   if (room === 'rollouts') return <Rollouts />;
   if (room === 'queue') return <Queue />;
   if (room === 'push') return <PushPage />;

@@ -9,6 +9,7 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['t', '/retirements', 'Retirements'],
   ['e', '/enrolment', 'Enrolment'],
   ['f', '/profiles', 'Profiles'],
+  ['b', '/apps', 'Apps'],
   ['u', '/rollouts', 'Rollouts'],
   ['q', '/queue', 'Queue'],
   ['p', '/people', 'People'],

@@ -2,6 +2,7 @@ import { type ReactNode, useCallback, useEffect, useState } from 'react';
 import { type Approvable, DESTROYING } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
+import { Contents, useChecked } from './contents.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
 import { type ApprovalView, approval, signApproval } from './server.ts';
@@ -93,6 +94,8 @@ export function Approve({ id }: { id: string }) {
     void load();
   }, [load]);
 
+  const checked = useChecked(view?.document.op === 'command' ? view.document : undefined, view?.template);
+
   if (view === undefined) {
     return (
       <Card title="Approval">
@@ -128,6 +131,7 @@ export function Approve({ id }: { id: string }) {
         {effect(document)}
       </p>
       <Particulars document={document} />
+      {view.template ? <Contents template={view.template} checked={checked} /> : null}
       <Signatures view={view} />
       <div role="status">
         {done ? (
@@ -156,7 +160,12 @@ export function Approve({ id }: { id: string }) {
           <Signer who={who} onForget={() => setWho(undefined)} />
           <Trouble error={error} />
           <div className="row">
-            <button type="button" className="primary" disabled={busy || already} onClick={sign}>
+            <button
+              type="button"
+              className="primary"
+              disabled={busy || already || checked === 'false' || checked === 'checking'}
+              onClick={sign}
+            >
               Touch and sign
             </button>
             <span role="status">{busy ? 'Touch your security key' : ''}</span>

@@ -23,6 +23,7 @@ export interface ApprovalView {
   readonly document: Approvable;
   readonly state: string;
   readonly needs: number;
+  readonly template?: string | null;
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 

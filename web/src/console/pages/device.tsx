@@ -6,6 +6,8 @@ import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
 import { DeviceActions } from './commands.tsx';
+import { DeviceCertificates } from './device-certificates.tsx';
+import { Owner } from './device-owner.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
 
@@ -26,7 +28,7 @@ function fact(value: unknown) {
   return String(value);
 }
 
-function Facts({ data }: { data: DeviceDetail }) {
+function Facts({ data, onDone }: { data: DeviceDetail; onDone: () => void }) {
   const { device, inventory } = data;
   return (
     <>
@@ -42,7 +44,9 @@ function Facts({ data }: { data: DeviceDetail }) {
             <PersonLink handle={device.holder} />
           </dd>
           <dt>Owner</dt>
-          <dd>{device.ownership === 'personal' ? 'the holder (never erased)' : 'the organisation'}</dd>
+          <dd>
+            <Owner device={device.handle} ownership={device.ownership} onDone={onDone} />
+          </dd>
           <dt>Model</dt>
           <dd>{or(device.productName ?? device.model)}</dd>
           <dt>System</dt>
@@ -208,7 +212,8 @@ export function DevicePage({ handle }: { handle: string }) {
               <div>
                 <DeviceStanding handle={handle} />
                 <DeviceActions device={data.device} onDone={answer.reload} />
-                <Facts data={data} />
+                <Facts data={data} onDone={answer.reload} />
+                <DeviceCertificates handle={handle} />
                 <DeviceHistory handle={handle} />
               </div>
               <div className="stack">

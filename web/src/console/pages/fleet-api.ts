@@ -139,6 +139,8 @@ export const fleetApi = {
   silence: (signal?: Get) =>
     get<Items<{ id: string; group: string | null; groupName: string | null; days: number }>>('/silence', signal),
   setSilence: (group: string | null, days: number | null) => send<void>('POST', '/silence', { group, days }),
+  plans: (signal?: Get) => get<{ items: readonly { kind: string; hours: number }[] }>('/inventory/plans', signal),
+  setPlan: (kind: string, hours: number) => send<void>('POST', '/inventory/plans', { kind, hours }),
   standing: (device: string, signal?: Get) => get<Standing>(`/devices/${one(device)}/standing`, signal),
   history: (device: string, signal?: Get) => get<Items<Change>>(`/devices/${one(device)}/history?limit=50`, signal),
   ways: (device: string, signal?: Get) => get<Items<WayOf>>(`/devices/${one(device)}/ways?limit=20`, signal),

@@ -6,6 +6,7 @@ import { useSearch } from '../router.ts';
 import { useSession } from '../session.tsx';
 import { type Finding, fleetApi, type Rule, VERDICTS, type Verdict } from './fleet-api.ts';
 import { asDraft, asFilter, emptyDraft, FilterBuilder, FilterText, useFields } from './fleet-filter.tsx';
+import { Drift, InventoryPlans, Silence } from './fleet-watch.tsx';
 
 export const VERDICT: Readonly<Record<Verdict, readonly [Tone, string]>> = {
   compliant: ['good', 'compliant'],
@@ -144,109 +145,6 @@ function RuleDevices({ rule, state }: { rule: string; state: Verdict }) {
   );
 }
 
-function Silence({ mayChange }: { mayChange: boolean }) {
-  const answer = useAnswer('silence', fleetApi.silence);
-  const groups = useAnswer('groups', fleetApi.groups).data?.items ?? [];
-  const [group, setGroup] = useState('');
-  const [days, setDays] = useState('');
-  const set = useAct(async (of: string | null, to: number | null) => {
-    await fleetApi.setSilence(of, to);
-    setDays('');
-    answer.reload();
-  });
-  return (
-    <section className="section">
-      <h2>Silence</h2>
-      <p className="quiet">
-        A device that was not heard of for this long makes an event; after twice and three times as long another, and
-        then an alert that suggests retiring it. Of several rules the strictest counts.{' '}
-        <a href="/devices?silent=true">Silent devices</a>
-      </p>
-      <Loaded answer={answer}>
-        {({ items }) => (
-          <ul>
-            {items.map((one) => (
-              <li key={one.id} className="row">
-                <span>
-                  {one.group === null ? 'Every enrolled device' : one.groupName}: <strong>{one.days} days</strong>
-                </span>
-                {mayChange && one.group !== null ? (
-                  <button type="button" className="plain" disabled={set.busy} onClick={() => set.run(one.group, null)}>
-                    Remove
-                  </button>
-                ) : null}
-              </li>
-            ))}
-          </ul>
-        )}
-      </Loaded>
-      {mayChange ? (
-        <form
-          className="toolbar"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void set.run(group === '' ? null : group, Number(days));
-          }}
-        >
-          <select aria-label="Devices" value={group} onChange={(event) => setGroup(event.target.value)}>
-            <option value="">Every enrolled device</option>
-            {groups.map((one) => (
-              <option key={one.id} value={one.id}>
-                {one.name}
-              </option>
-            ))}
-          </select>
-          <input
-            type="number"
-            aria-label="Days"
-            placeholder="days"
-            min={1}
-            max={365}
-            required
-            className="short"
-            value={days}
-            onChange={(event) => setDays(event.target.value)}
-          />
-          <button type="submit" disabled={set.busy}>
-            Set
-          </button>
-        </form>
-      ) : null}
-      <Refused problem={set.problem} />
-    </section>
-  );
-}
-
-function Drift() {
-  const answer = useAnswer('drift', fleetApi.drift);
-  return (
-    <section className="section">
-      <h2>Drift</h2>
-      <p className="quiet">What is gone or was changed on devices, and what is on them that nobody here installed.</p>
-      <Loaded answer={answer}>
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="Nothing has drifted" />
-          ) : (
-            <ul>
-              {items.map((one) => (
-                <li key={`${one.device}${one.kind}${one.key}`} className="row">
-                  <DeviceLink handle={one.device} />{' '}
-                  <Chip tone={one.state === 'drifted' ? 'bad' : 'warn'}>{one.state}</Chip>
-                  <span className="mono small">{one.key}</span>
-                  <span className="quiet small">
-                    {one.kind}, <When at={one.since} />
-                  </span>
-                </li>
-              ))}
-            </ul>
-          )
-        }
-      </Loaded>
-    </section>
-  );
-}
-
 export function Compliance() {
   const answer = useAnswer('compliance', fleetApi.rules);
   const fields = useFields();
@@ -337,6 +235,7 @@ export function Compliance() {
       </Loaded>
       <Drift />
       <Silence mayChange={mayChange} />
+      <InventoryPlans mayChange={mayChange} />
       {open === undefined ? null : (
         <RuleDialog
           {...(open === 'new' ? {} : { rule: open })}

@@ -53,7 +53,7 @@ export function RetireDialog({
     <Dialog title={`Retire: ${devices.length === 1 ? devices[0] : `${devices.length} devices`}`} onClose={onClose}>
       {made === undefined ? (
         <form className="stack" onSubmit={submit}>
-          <fieldset className="stack">
+          <fieldset className="builder">
             <legend>How</legend>
             {(Object.keys(WAYS) as RetireWay[]).map((one) => (
               <label key={one} className="choice">
@@ -149,7 +149,7 @@ function Item({ one, onChanged }: { one: Retirement; onChanged: () => void }) {
           <Chip tone={tone}>{word}</Chip>
         </div>
         <p className="small quiet">
-          asked for <When at={one.requestedAt} /> by <span className="mono">{one.requester}</span>, “{one.purpose}”
+          by <span className="mono">{one.requester}</span>, “{one.purpose}”
         </p>
         <ol className="way small">
           <li>

@@ -1,10 +1,7 @@
-import { signCms, writePlist } from '#wire';
-import { parseMachineInfo } from '../../src/wire/ade/machine-info.ts';
 import { parseEndpoint } from '../../src/wire/ddm/protocol.ts';
 import { parseStatusReport } from '../../src/wire/ddm/status.ts';
-import { seeds } from './seeds.ts';
 import { checkTexts, type Target } from './target.ts';
-import { DER_WORDS, JSON_WORDS } from './words.ts';
+import { JSON_WORDS } from './words.ts';
 
 const STATUS = {
   FullReport: true,
@@ -55,27 +52,6 @@ export function ddmTarget(): Target {
       checkTexts([values, lists, declarations, errors]);
       JSON.stringify(declarations);
       return `${ask?.ask} ${Object.keys(values).length} ${Object.keys(lists)} ${declarations?.length} ${errors.length} ${Math.sign(dropped)}`;
-    },
-  };
-}
-
-/** What a device sends before it is enrolled, to whoever asks: signed with a key of its maker's. */
-export function machineInfoTarget(): Target {
-  const { ca, ec, rsa } = seeds();
-  const info = writePlist({
-    ...{ UDID: '00008120-000A1B2C3D4E5F60', SERIAL: 'F2LXK0AA0001', PRODUCT: 'iPhone15,4', VERSION: '22B83' },
-    ...{ OS_VERSION: '18.1', LANGUAGE: 'et', MDM_CAN_REQUEST_SOFTWARE_UPDATE: true },
-  });
-  const sign = (who: typeof ec, content: Buffer) =>
-    signCms({ content, certificate: who.certificate, key: who.key, chain: [ca.certificate] });
-  return {
-    ...{ name: 'machine-info', form: 'der', maxBytes: 64 * 1024, words: DER_WORDS },
-    seeds: [sign(ec, info), sign(rsa, info)],
-    make: (_dice, change) => sign(ec, change(info)),
-    parse: (input) => {
-      const found = parseMachineInfo(input, [ca.certificate]);
-      checkTexts(found);
-      return `${found.verified} ${found.udid === undefined} ${found.serial === undefined} ${found.canUpdate}`;
     },
   };
 }

@@ -1,0 +1,125 @@
+import { When } from '../../shared/time.tsx';
+import { call, send } from '../client.ts';
+import { useAct, useAnswer } from '../data.ts';
+import { Chip, Empty, Loaded, or, Refused, type Tone } from '../parts.tsx';
+
+interface Certificates {
+  readonly certificates: readonly {
+    readonly serial: string | null;
+    readonly issuedAt: string;
+    readonly notAfter: string | null;
+    readonly seenAt: string | null;
+    readonly revokedAt: string | null;
+    readonly reason: string | null;
+    readonly pinned: boolean;
+  }[];
+  readonly renewal: {
+    readonly state: string;
+    /** Null: this device's certificate is not renewed by us. */
+    readonly nextAt: string | null;
+    readonly attempts: number;
+    readonly reason: string | null;
+    readonly askedBy: string | null;
+  } | null;
+}
+
+const RENEWAL: Readonly<Record<string, [Tone, string]>> = {
+  due: ['info', 'waits for its next attempt'],
+  sent: ['info', 'the device was told'],
+  issued: ['info', 'issued, not used yet'],
+  done: ['good', 'renewed'],
+  stopped: ['quiet', 'stopped'],
+};
+
+function standing(one: Certificates['certificates'][number]): [Tone, string] {
+  if (one.revokedAt !== null) return ['quiet', `revoked: ${one.reason}`];
+  if (one.pinned) return ['good', 'in use'];
+  return ['info', 'issued, not used yet'];
+}
+
+function Renewal({ renewal }: { renewal: Certificates['renewal'] }) {
+  if (renewal === null) return <p className="quiet">It is renewed by itself before it ends.</p>;
+  const [tone, words] = RENEWAL[renewal.state] ?? ['quiet', renewal.state];
+  const open = ['due', 'sent', 'issued'].includes(renewal.state);
+  return (
+    <p>
+      Renewal: <Chip tone={tone}>{words}</Chip>{' '}
+      <span className="quiet">
+        {renewal.attempts} {renewal.attempts === 1 ? 'attempt' : 'attempts'}
+        {renewal.reason === null ? '' : `, the last failed: ${renewal.reason}`}
+      </span>{' '}
+      {open && renewal.nextAt !== null ? (
+        <>
+          next step <When at={renewal.nextAt} />
+        </>
+      ) : null}
+      {open && renewal.nextAt === null ? 'This device’s certificate must be renewed by enrolling anew.' : null}
+    </p>
+  );
+}
+
+/** A device's certificates, those that count and those that were revoked, and its renewal. */
+export function DeviceCertificates({ handle }: { handle: string }) {
+  const answer = useAnswer(`certificates:${handle}`, (signal) =>
+    call<Certificates>(`/devices/${handle}/certificates`, { signal: signal ?? null }),
+  );
+  const renew = useAct(async () => {
+    await send<void>('POST', `/devices/${handle}/certificates/renew`, {});
+    answer.reload();
+  });
+  return (
+    <section className="section">
+      <h2>Certificates</h2>
+      <Loaded answer={answer}>
+        {({ certificates, renewal }) =>
+          certificates.length === 0 ? (
+            <Empty title="None was issued yet" />
+          ) : (
+            <>
+              <Renewal renewal={renewal} />
+              <div className="scroll">
+                <table className="list">
+                  <thead>
+                    <tr>
+                      <th scope="col">Issued</th>
+                      <th scope="col">Until</th>
+                      <th scope="col">State</th>
+                      <th scope="col">Serial</th>
+                    </tr>
+                  </thead>
+                  <tbody>
+                    {certificates.map((one) => {
+                      const [tone, words] = standing(one);
+                      return (
+                        <tr key={`${one.serial} ${one.issuedAt}`}>
+                          <th scope="row">
+                            <When at={one.issuedAt} />
+                          </th>
+                          <td>
+                            <When at={one.notAfter} />
+                          </td>
+                          <td>
+                            <Chip tone={tone}>{words}</Chip>
+                          </td>
+                          <td className="mono small">{or(one.serial)}</td>
+                        </tr>
+                      );
+                    })}
+                  </tbody>
+                </table>
+              </div>
+              {certificates.some((one) => one.pinned) ? (
+                <p>
+                  <button type="button" disabled={renew.busy} onClick={() => renew.run()}>
+                    Renew now
+                  </button>
+                </p>
+              ) : null}
+              <Refused problem={renew.problem} />
+            </>
+          )
+        }
+      </Loaded>
+    </section>
+  );
+}
