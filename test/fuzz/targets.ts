@@ -21,6 +21,7 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   csr: csrTarget,
   scep: scepTarget,
   'cert-rep': certRepTarget,
+  'ddm-status': ddmTarget,
   'machine-info': machineInfoTarget,
   'server-token': serverTokenTarget,
   'ddm-status': ddmTarget,
