@@ -24,7 +24,6 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'ddm-status': ddmTarget,
   'machine-info': machineInfoTarget,
   'server-token': serverTokenTarget,
-  'ddm-status': ddmTarget,
   cbor: cborTarget,
   'attestation-object': attestationTarget,
   jws: jwsTarget,
