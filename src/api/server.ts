@@ -15,6 +15,7 @@ import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { appRoutes } from './routes/apps.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { declarationRoutes } from './routes/declarations.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
@@ -27,13 +28,16 @@ import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
+import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
 
 export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
+  ...declarationRoutes,
   ...deviceRoutes,
   ...certificateRoutes,
+  ...updateRoutes,
   ...intentRoutes,
   ...profileRoutes,
   ...appRoutes,

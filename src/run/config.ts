@@ -60,6 +60,8 @@ export interface ProcessConfig {
   readonly signProfiles?: boolean;
   /** Where the device CA's key is; a file of core's if it is left out. */
   readonly caKey?: CaKey;
+  /** Where core reads which system versions Apple signs (gdmf); not read if it is left out. */
+  readonly releases?: { readonly url: string; readonly ca?: string };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
@@ -71,7 +73,8 @@ export interface ProcessConfig {
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
   ...['identity', 'attestationRoots'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates', 'signProfiles', 'caKey'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'releases'],
+  ...['certificates', 'signProfiles', 'caKey'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */
