@@ -10,6 +10,7 @@ export { sendApps } from './apps/send.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
 export {
+  expectSerial,
   IDENTITY_KINDS,
   type IdentityKind,
   type IdentityPolicy,
