@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
 import type { IdentityKind } from '#fleet';
 import type { Caps, PublicKeys } from '#seal';
+import type { DevicePlaneSettings } from './device-plane.ts';
 
 /** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
 export type CaKey =
@@ -64,7 +65,7 @@ export interface ProcessConfig {
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
-  readonly devicePolicy?: { readonly userAuthenticate?: boolean };
+  readonly devicePolicy?: DevicePlaneSettings;
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
