@@ -44,6 +44,8 @@ const JUMPS = [
   ['t', 'Retirements'],
   ['e', 'Enrolment'],
   ['f', 'Profiles'],
+  ['n', 'Declarations'],
+  ['v', 'Software updates'],
   ['b', 'Apps'],
   ['u', 'Rollouts'],
   ['q', 'Queue'],

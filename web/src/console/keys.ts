@@ -9,6 +9,8 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['t', '/retirements', 'Retirements'],
   ['e', '/enrolment', 'Enrolment'],
   ['f', '/profiles', 'Profiles'],
+  ['n', '/declarations', 'Declarations'],
+  ['v', '/updates', 'Software updates (versions)'],
   ['b', '/apps', 'Apps'],
   ['u', '/rollouts', 'Rollouts'],
   ['q', '/queue', 'Queue'],

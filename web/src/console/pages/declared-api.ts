@@ -1,0 +1,131 @@
+import { call, send } from '../client.ts';
+
+export interface Declaration {
+  readonly id: string;
+  readonly identifier: string;
+  readonly type: string;
+  readonly origin: string;
+  readonly version: number;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly author: string;
+  readonly changedAt: string;
+  readonly sets: readonly string[];
+  readonly devices: number;
+  readonly invalid: number;
+  readonly inactive: number;
+}
+
+export interface Written {
+  readonly identifier: string;
+  readonly type: string;
+  readonly payload: object;
+  readonly unchecked: boolean;
+}
+
+export interface Checked {
+  readonly problems: readonly { readonly path: string; readonly rule: string }[];
+  readonly since: string | null;
+  readonly devices: number;
+  readonly tooOld: number;
+}
+
+export interface DeclarationSet {
+  readonly id: string;
+  readonly name: string;
+  readonly predicate: string | null;
+  readonly everyone: boolean;
+  readonly origin: string;
+  readonly declarations: readonly { readonly id: string; readonly identifier: string }[];
+  readonly groups: readonly { readonly id: string; readonly name: string }[];
+  readonly devices: readonly string[];
+  readonly reached: number;
+  readonly missing: readonly string[];
+}
+
+export interface Scope {
+  readonly id: string | null;
+  readonly everyone: boolean;
+  readonly groups: readonly string[];
+  readonly devices: readonly string[];
+}
+
+export interface Standing {
+  readonly upToDate: boolean;
+  readonly reportedAt: string | null;
+  readonly declarations: readonly {
+    readonly kind: string;
+    readonly identifier: string;
+    readonly state: string;
+    readonly why: string;
+    readonly reasons: readonly string[];
+    readonly since: string | null;
+  }[];
+}
+
+export interface Updates {
+  readonly plans: readonly {
+    readonly id: string;
+    readonly name: string;
+    readonly groupName: string | null;
+    readonly versions: readonly string[];
+    readonly deadline: string;
+    readonly endedAt: string | null;
+    readonly wanted: number;
+    readonly failed: number;
+    readonly overdue: number;
+  }[];
+  readonly devices: readonly {
+    readonly device: string;
+    readonly model: string | null;
+    readonly osVersion: string | null;
+    readonly wanted: string;
+    readonly deadline: string;
+    readonly overdue: boolean;
+    readonly plan: string;
+    readonly state: string | null;
+  }[];
+  readonly releases: readonly { readonly version: string; readonly build: string; readonly models: number }[];
+  readonly feed: { readonly source: string; readonly takenAt: string } | null;
+}
+
+export interface Target {
+  readonly model: string;
+  readonly devices: number;
+  readonly version: string | null;
+  readonly why: string | null;
+  readonly behind: number;
+}
+
+type Get = AbortSignal | undefined;
+const get = <T>(path: string, signal?: Get) => call<T>(path, { signal: signal ?? null });
+
+export const declaredApi = {
+  list: (signal?: Get) => get<{ items: readonly Declaration[] }>('/declarations', signal),
+  one: (id: string, signal?: Get) =>
+    get<Declaration & { versions: readonly { version: number; payload: object }[] }>(`/declarations/${id}`, signal),
+  check: (body: Written) => send<Checked>('POST', '/declarations/check', body),
+  store: (body: Written) => send<{ state: string }>('POST', '/declarations', body),
+  second: (id: string, version: number, agree: boolean) =>
+    send<void>('POST', `/declarations/${id}/second`, { version, agree }),
+  sets: (signal?: Get) => get<{ items: readonly DeclarationSet[] }>('/declaration-sets', signal),
+  preview: (scope: Scope) =>
+    send<{ now: number; then: number; join: readonly string[]; leave: readonly string[] }>(
+      ...(['POST', '/declaration-sets/preview', scope] as const),
+    ),
+  saveSet: (body: Scope & { name: string; predicate: string | null; declarations: readonly string[] }) =>
+    send<{ id: string }>('POST', '/declaration-sets', body),
+  standing: (device: string, signal?: Get) =>
+    get<{ standing: Standing | null }>(`/devices/${encodeURIComponent(device)}/declared`, signal),
+  updates: (signal?: Get) => get<Updates>('/software-updates', signal),
+  previewUpdate: (body: { group: string | null; version: string | null }) =>
+    send<{ models: readonly Target[] }>('POST', '/software-updates/preview', body),
+  plan: (body: {
+    name: string;
+    group: string | null;
+    version: string | null;
+    deadline: string;
+    detailsUrl: string | null;
+  }) => send<{ id: string }>('POST', '/software-updates', body),
+  end: (id: string) => send<void>('POST', `/software-updates/${id}/end`, {}),
+} as const;
