@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { uuidv7 } from '#base';
-import { followFacts, proposeDeclaration, secondDeclaration } from '#fleet';
+import { advanceRollouts, followFacts, proposeDeclaration, secondDeclaration } from '#fleet';
 import { KeyPool, newPhone, openLine, Phone } from '#sim';
 import { tx } from '#store';
 import { type DevicePlane, devicePlane } from '../interop/phone-stack.ts';
@@ -31,7 +31,14 @@ async function plant(verb: string, more: { params?: unknown; targets?: unknown; 
   await plane.console.query(
     `insert into fleet.intent (id, verb, risk, params, targets, requester, purpose, state, approval_id)
      values ($1, $2, 'read', $3, $4, $5, 'planted here', 'ready', $6)`,
-    [id, verb, JSON.stringify(more.params ?? {}), JSON.stringify(targets), more.by ?? ME, more.approval ?? null],
+    [
+      id,
+      verb,
+      JSON.stringify('params' in more ? more.params : {}),
+      JSON.stringify(targets),
+      more.by ?? ME,
+      more.approval ?? null,
+    ],
   );
   return id;
 }
@@ -108,6 +115,43 @@ test('a group’s question that nobody can ask is empty, and stops neither group
     'select name, members from fleet.device_group where members > 0',
   );
   assert.deepEqual(rows, [{ name: 'good', members: 3 }]);
+});
+
+test('a rollout of what is no profile, or by a plan that is none, ends by itself and holds up no other', async () => {
+  const [profile, version] = [uuidv7(), uuidv7()];
+  await plane.console.query(
+    `insert into fleet.profile (id, identifier, name, created_by) values ($1, 'hostile', 'hostile', $2)`,
+    [profile, ME],
+  );
+  await plane.console.query(
+    `insert into fleet.profile_version (id, profile_id, number, body, sha256, uuid, stored_by) values ($1, $2, 1, 'x', sha256('x'), 'x', $3)`,
+    [version, profile, ME],
+  );
+  await plane.console.query(
+    'insert into fleet.profile_assignment (id, profile_id, device_id, assigned_by) select $1, $2, id, $4 from fleet.device where handle = $3',
+    [uuidv7(), profile, devices[0], ME],
+  );
+  const plan = [
+    { percent: 10, atLeast: 5, soakHours: 1 },
+    { percent: 100, atLeast: 0, soakHours: 1 },
+  ];
+  const start = async (given: unknown) =>
+    plane.console.query(
+      `insert into fleet.rollout (id, kind, subject_id, version_id, plan, requester, purpose) values ($1, 'profile', $2, $3, $4, $5, 'planted here')`,
+      [uuidv7(), profile, version, JSON.stringify(given), ME],
+    );
+  const states = async () =>
+    (await plane.core.query<{ state: string; why: string }>('select state, why from fleet.rollout order by started_at'))
+      .rows;
+  const step = () => advanceRollouts(plane.core, { requestApproval: async () => {}, now: Date.now });
+  await start([null, null]);
+  await step();
+  await start(plan);
+  await step();
+  assert.deepEqual(
+    (await states()).map(({ state }) => state),
+    ['cancelled', 'cancelled'],
+  );
 });
 
 const declared = async (id: string, version = 1) =>
