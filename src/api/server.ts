@@ -15,9 +15,11 @@ import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { appRoutes } from './routes/apps.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { declarationRoutes } from './routes/declarations.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
 import { groupRoutes } from './routes/groups.ts';
+import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { overviewRoutes } from './routes/overview.ts';
@@ -26,13 +28,16 @@ import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
+import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
 
 export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
   ...overviewRoutes,
+  ...declarationRoutes,
   ...deviceRoutes,
   ...certificateRoutes,
+  ...updateRoutes,
   ...intentRoutes,
   ...profileRoutes,
   ...appRoutes,
@@ -40,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   ...retirementRoutes,
   ...enrolmentRoutes,
   ...adeRoutes,
+  ...identityRoutes,
   ...peopleRoutes,
   ...pushRoutes,
   ...alertRoutes,

@@ -7,7 +7,6 @@ import {
   digestChallengeAnswer,
   type Personal,
   parseCheckIn,
-  tokenAnswer,
   WireError,
 } from '#wire';
 import { type Answer, gone, notFound, ok, refused } from './answer.ts';
@@ -20,12 +19,12 @@ import { channelKey } from './secrets.ts';
 export interface DevicePolicy {
   /** Whether users of a device may have a channel of their own by UserAuthenticate; 410 declines. */
   readonly userAuthenticate: boolean;
-  /** Signed tokens for GetToken, by service (`com.apple.maid`, `com.apple.watch.pairing`); undefined is refused. */
-  readonly tokenFor?: (service: string) => Uint8Array | undefined;
+  /** Whether a bootstrap token that was released on glass is handed to its device. */
+  readonly bootstrapToken: boolean;
 }
 
 /** Nothing is offered that nobody asked for. */
-export const DEFAULT_POLICY: DevicePolicy = { userAuthenticate: false };
+export const DEFAULT_POLICY: DevicePolicy = { userAuthenticate: false, bootstrapToken: true };
 
 interface Identified {
   readonly verdict: string;
@@ -90,17 +89,19 @@ async function answer(doors: DeviceDoors, handle: string, message: CheckIn): Pro
       await asked('set-bootstrap-token', message.personal.has('bootstrap-token') ? 'sealed' : 'withdrawn');
       return ok();
     case 'GetBootstrapToken': {
-      const token = await openRelease(doors, handle, 'bootstrap-token', doors.clock());
+      const token = policy.bootstrapToken
+        ? await openRelease(doors, handle, 'bootstrap-token', doors.clock())
+        : undefined;
       await asked('get-bootstrap-token', token === undefined ? 'nothing' : 'released');
       if (token === undefined) return ok();
       await reportRelease(pool, handle, 'bootstrap-token', 'opened');
       return ok(bootstrapTokenAnswer(token));
     }
-    case 'GetToken': {
-      const token = policy.tokenFor?.(message.service);
-      await asked(`get-token ${message.service}`, token === undefined ? 'refused' : 'given');
-      return token === undefined ? notFound : ok(tokenAnswer(token));
-    }
+    case 'GetToken':
+      // Apple: 400 for a service that is not known. Its tokens are signed with the key of the device assignment service,
+      // which is core's: the process that faces the internet must not hold it.
+      await asked(`get-token ${message.service}`, 'refused');
+      return refused;
     case 'ReturnToService':
       await asked('return-to-service', 'noted');
       return ok();

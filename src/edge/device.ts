@@ -39,7 +39,11 @@ const MAX_TRUSTED = 200_000;
 
 /** Authenticates a message before anything of it is parsed: signature over the body, then our CA. */
 export function authenticateMessage(doors: DeviceDoors, header: string | undefined, body: Uint8Array): Certificate {
-  const signer = verifyMdmSignature(header ?? '', body, { allowLegacyDigest: doors.allowLegacy });
+  let old = false;
+  const onLegacy = () => {
+    old = true;
+  };
+  const signer = verifyMdmSignature(header ?? '', body, { allowLegacyDigest: doors.allowLegacy, onLegacy });
   const id = signer.sha256.toString('latin1');
   const now = doors.clock();
   if (!trusted.has(id)) {
@@ -51,6 +55,7 @@ export function authenticateMessage(doors: DeviceDoors, header: string | undefin
     }
   }
   if (now > signer.notAfter) throw new WireError('certificate', 'The certificate has expired.');
+  if (old) doors.refusals.legacy();
   return signer;
 }
 

@@ -10,6 +10,7 @@ import {
   parseCsr,
   parsePkiMessage,
   SCEP_CAPS,
+  SCEP_CAPS_MODERN,
   WireError,
 } from '#wire';
 import { type Answer, busy, gone, ok, refused } from './answer.ts';
@@ -76,7 +77,7 @@ export async function scep(
 ): Promise<Answer> {
   switch (operation) {
     case 'GetCACaps':
-      return ok(Buffer.from(SCEP_CAPS), 'text/plain');
+      return ok(Buffer.from(doors.allowLegacy ? SCEP_CAPS : SCEP_CAPS_MODERN), 'text/plain');
     case 'GetCACert':
       // One certificate, the RA's: clients parse the raw bytes, encrypt to it and check the answer with it.
       return ok(doors.identity.registration.certificate.der, 'application/x-x509-ca-cert');
@@ -98,7 +99,11 @@ function messageBytes(text: string): Buffer {
 
 async function pkiOperation(doors: EnrolDoors, message: Uint8Array): Promise<Answer> {
   const { registration } = doors.identity;
-  const request = parsePkiMessage(message, registration, { allowLegacy: doors.allowLegacy });
+  let old = false;
+  const onLegacy = () => {
+    old = true;
+  };
+  const request = parsePkiMessage(message, registration, { allowLegacy: doors.allowLegacy, onLegacy });
   const answer = (body: Buffer) => ok(body, 'application/x-pki-message');
   let challenge: string | undefined;
   try {
@@ -120,6 +125,7 @@ async function pkiOperation(doors: EnrolDoors, message: Uint8Array): Promise<Ans
     doors.refusals.count('challenge');
     return answer(certRepFailure(request, registration, 'badRequest'));
   }
+  if (old) doors.refusals.legacy();
   const issued = await waitForCertificate(doors.pool, id);
   if (issued === 'late') return busy;
   if (issued === 'refused') return answer(certRepFailure(request, registration, 'badRequest'));

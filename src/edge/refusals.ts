@@ -9,6 +9,7 @@ export type Refusal =
   | 'too-slow'
   | 'link'
   | 'signature'
+  | 'legacy'
   | 'certificate'
   | 'message'
   | 'scep'
@@ -20,9 +21,13 @@ export type Refusal =
   | 'account'
   | 'probe';
 
+const LEGACY_EVERY_MS = 600_000;
+
 /** Counts refusals and reports them once a second as events, one per reason, however many requests. */
 export class Refusals {
   #counts: Partial<Record<Refusal, number>> = {};
+  #legacy = 0;
+  #legacyAt = 0;
   readonly #pool: Pool;
   readonly #log: Logger;
   readonly #timer: NodeJS.Timeout;
@@ -38,8 +43,14 @@ export class Refusals {
     this.#counts[reason] = (this.#counts[reason] ?? 0) + 1;
   }
 
+  /** Old cryptography was accepted. Reported every ten minutes at most: whole fleets of old phones say it each minute. */
+  legacy(): void {
+    this.#legacy += 1;
+  }
+
   /** Writes what was counted; what could not be written is counted again. */
-  async flush(): Promise<void> {
+  async flush(last = false): Promise<void> {
+    await this.#flushLegacy(last);
     const counts = this.#counts;
     if (Object.keys(counts).length === 0) return;
     this.#counts = {};
@@ -53,8 +64,21 @@ export class Refusals {
     }
   }
 
+  async #flushLegacy(last: boolean): Promise<void> {
+    const count = this.#legacy;
+    if (count === 0 || (!last && Date.now() - this.#legacyAt < LEGACY_EVERY_MS)) return;
+    this.#legacy = 0;
+    this.#legacyAt = Date.now();
+    try {
+      await this.#pool.query('select edge.count_legacy($1)', [count]);
+    } catch (error) {
+      this.#log.error('old cryptography could not be reported yet', error);
+      this.#legacy += count;
+    }
+  }
+
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    await this.flush();
+    await this.flush(true);
   }
 }

@@ -227,6 +227,7 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
   if (error instanceof WireError) {
     const reasons: Record<string, Refusal> = {
       signature: 'signature',
+      legacy: 'legacy',
       cms: 'signature',
       certificate: 'certificate',
       scep: 'scep',

@@ -10,6 +10,7 @@ export { sendApps } from './apps/send.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
 export {
+  expectSerial,
   IDENTITY_KINDS,
   type IdentityKind,
   type IdentityPolicy,
@@ -117,6 +118,7 @@ export {
   deviceCertificates,
   type IssuedCertificate,
   type RenewalView,
+  renewalObstacle,
   revokeCertificates,
 } from './renewal/state.ts';
 export { advanceRetirements } from './retire/advance.ts';

@@ -6,6 +6,7 @@ import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet'
 import { type AccountOptions, setAccount } from './account.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
+import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { january } from './drill/january.ts';
@@ -188,6 +189,7 @@ program
   });
 
 pushCommands(program);
+settingsCommands(program);
 
 program
   .command('log')

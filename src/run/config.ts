@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
 import type { IdentityKind } from '#fleet';
 import type { Caps, PublicKeys } from '#seal';
+import type { DevicePlaneSettings } from './device-plane.ts';
 
 /** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
 export type CaKey =
@@ -59,10 +60,12 @@ export interface ProcessConfig {
   readonly signProfiles?: boolean;
   /** Where the device CA's key is; a file of core's if it is left out. */
   readonly caKey?: CaKey;
+  /** Where core reads which system versions Apple signs (gdmf); not read if it is left out. */
+  readonly releases?: { readonly url: string; readonly ca?: string };
   /** Worker processes of edge; 1 if it is left out. */
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
-  readonly devicePolicy?: { readonly userAuthenticate?: boolean };
+  readonly devicePolicy?: DevicePlaneSettings;
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
@@ -70,7 +73,8 @@ export interface ProcessConfig {
 const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
   ...['identity', 'attestationRoots'],
-  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'certificates', 'signProfiles', 'caKey'],
+  ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'releases'],
+  ...['certificates', 'signProfiles', 'caKey'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

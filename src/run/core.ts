@@ -10,7 +10,9 @@ import {
   askInventory,
   dispatchReady,
   expireIntents,
+  fetchReleases,
   followFacts,
+  followUpdates,
   foundStandard,
   holdLane,
   issuePending,
@@ -142,6 +144,14 @@ async function run(): Promise<void> {
     stepDeclarations(pool, { signKey, laneOpen: !(await isLocked(pool, 'commands')) }),
   );
   loop('declarations-again', 3_600_000, () => nudgeAgain(pool));
+  loop('updates', 30_000, async () => ((await isLocked(pool, 'commands')) ? 0 : followUpdates(pool, signKey)));
+  const { releases } = config;
+  if (releases !== undefined) {
+    loop('os-versions', 6 * 3_600_000, async () => {
+      await fetchReleases(pool, releases);
+      return 0;
+    });
+  }
   loop('dispatch', 200, async () => {
     const open = !(await isLocked(pool, 'commands'));
     const held = await holdLane(pool, { open, reading: READING });
@@ -203,6 +213,7 @@ async function run(): Promise<void> {
         'certificates',
         'dispatch',
         'declarations',
+        'updates',
         'approvals',
         'locks',
         'settle',

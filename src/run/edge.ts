@@ -13,6 +13,7 @@ import {
 } from '#edge';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
+import { checkDevicePlane } from './device-plane.ts';
 import { runProcess, runWorker } from './process.ts';
 import { superviseWorkers } from './workers.ts';
 
@@ -40,9 +41,19 @@ async function run(): Promise<void> {
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
   const account = readAccountSettings(config.state);
+  const { legacy = 'count', ...policy } = checkDevicePlane(config.devicePolicy ?? {});
   const edge = edgeServer({
-    ...{ pool, keys, identity, ca: identity.ca, clock: systemClock, log: logger, refusals, allowLegacy: true },
-    ...{ secrets, policy: { ...DEFAULT_POLICY, ...config.devicePolicy } },
+    ...{
+      pool,
+      keys,
+      identity,
+      ca: identity.ca,
+      clock: systemClock,
+      log: logger,
+      refusals,
+      allowLegacy: legacy === 'count',
+    },
+    ...{ secrets, policy: { ...DEFAULT_POLICY, ...policy } },
     ...(account === undefined ? {} : { account }),
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
     signProfiles: config.signProfiles ?? true,

@@ -6,6 +6,7 @@ import type { IdentityKind } from '#fleet';
 import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
+import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
@@ -28,6 +29,8 @@ export interface InstanceOptions {
   readonly attestationRoots?: readonly string[];
   /** Worker processes of edge. */
   readonly edgeWorkers: number;
+  /** What edge answers where Apple leaves it to the organisation. */
+  readonly devicePolicy?: DevicePlaneSettings;
   /** Whether enrolment profiles are signed; yes if it is left out. */
   readonly signProfiles?: boolean;
   /** Where the device CA's key is; a file of core's if it is left out. */
@@ -98,6 +101,7 @@ export function writeConfigs(
         : {}),
       ...(name === 'core' && options.caKey !== undefined ? { caKey: options.caKey } : {}),
       ...(name === 'edge' && options.signProfiles !== undefined ? { signProfiles: options.signProfiles } : {}),
+      ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
     };

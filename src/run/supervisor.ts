@@ -156,7 +156,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots } = options;
+  const { identity, attestationRoots, devicePolicy } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -173,6 +173,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       attestationRoots,
       signProfiles,
       caKey,
+      devicePolicy,
     }).filter(([, value]) => value !== undefined),
   );
 }

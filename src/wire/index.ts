@@ -44,7 +44,7 @@ export {
   parseCheckIn,
   type TokenUpdate,
 } from './apple/check-in.ts';
-export { bootstrapTokenAnswer, digestChallengeAnswer, tokenAnswer } from './apple/check-in-answers.ts';
+export { bootstrapTokenAnswer, digestChallengeAnswer } from './apple/check-in-answers.ts';
 export {
   buildCommand,
   type CommandArgs,
@@ -90,7 +90,7 @@ export { WireError } from './error.ts';
 export { parsePlist } from './plist/read.ts';
 export { isDict, type Plist, type PlistDict, type PlistInput, textAt } from './plist/value.ts';
 export { writePlist } from './plist/write.ts';
-export { type FailInfo, SCEP_CAPS } from './scep/attributes.ts';
+export { type FailInfo, SCEP_CAPS, SCEP_CAPS_MODERN } from './scep/attributes.ts';
 export { buildPkcsReq, readCertRep, type ScepExchange } from './scep/client.ts';
 export { certRepFailure, certRepSuccess, parsePkiMessage, type Registration, type ScepRequest } from './scep/server.ts';
 export {

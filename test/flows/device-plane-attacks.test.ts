@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, openLine, type Phone } from '#sim';
 import { openPool, type Pool } from '#store';
-import { type PlistInput, parseCertificate, parsePlist, signCms, writePlist } from '#wire';
+import { type PlistInput, parseCertificate, parsePlist, parseSigned, RESULT_BYTES, signCms, writePlist } from '#wire';
 import { residentMib, withChildren } from '../../bench/measure.ts';
 import { scepEnrol } from '../../sim/scep.ts';
 import { until } from '../../src/run/stage.ts';
@@ -114,7 +114,7 @@ test('attacks on the device plane are refused, counted and bounded', async (t) =
   });
 
   await t.test('property lists that are too large, too deep, or grow when read', async () => {
-    const big = Buffer.concat([writePlist(idle(a)), Buffer.alloc(1024 * 1024, ' ')]);
+    const big = Buffer.concat([writePlist(idle(a)), Buffer.alloc(RESULT_BYTES, ' ')]);
     await countsMore(pool, 'too-large', 1, async () => refusedBy(await say(mdm, big, identityOf(a)), 'oversized'));
     const entities = `<!DOCTYPE plist [<!ENTITY a "${'x'.repeat(1_000)}"><!ENTITY b "${'&a;'.repeat(1_000)}">]>`;
     await countsMore(pool, 'message', 3, async () => {
@@ -192,7 +192,7 @@ test('attacks on the device plane are refused, counted and bounded', async (t) =
     const link = (offered.body['items'] as { link: string }[])[0]!.link;
     const profile = async () => {
       const { body } = await line.send('GET', link);
-      const text = JSON.stringify([...(parsePlist(body) as Map<string, unknown>)], (_, v) =>
+      const text = JSON.stringify([...(parsePlist(parseSigned(body).content!) as Map<string, unknown>)], (_, v) =>
         v instanceof Map ? Object.fromEntries(v) : v,
       );
       return { url: /"URL":"([^"]+)"/.exec(text)![1]!, challenge: /"Challenge":"([^"]+)"/.exec(text)![1]! };

@@ -132,8 +132,9 @@ export function shorten(target: Target, input: Buffer): Buffer {
   const failing = words(input);
   if (failing === undefined) return input;
   let best = input;
+  const endsAt = performance.now() + 5_000;
   for (let piece = Math.ceil(input.length / 2); piece >= 1; piece = Math.floor(piece / 2)) {
-    for (let at = 0; at < best.length; ) {
+    for (let at = 0; at < best.length && performance.now() < endsAt; ) {
       const shorter = Buffer.concat([best.subarray(0, at), best.subarray(at + piece)]);
       if (words(shorter) === failing) best = shorter;
       else at += piece;

@@ -1,3 +1,4 @@
+import { Sealed } from '#base';
 import { type PlistInput, parseCheckIn, parseCommandResult, writePlist } from '#wire';
 import type { Dice } from './dice.ts';
 import { pythonPlist } from './seeds.ts';
@@ -180,8 +181,15 @@ export function resultTarget(): Target {
   };
 }
 
-/** As the database takes it: JSON, no larger than a few times what is let in. */
-function storable(value: unknown): void {
-  checkTexts(value);
-  if (JSON.stringify(value).length > 8 * 1024 * 1024) throw new Broken('more comes out than any message holds');
+/** As the database takes it: JSON, no larger than a few times what is let in. Sealed values go another way. */
+function storable(value: object): void {
+  const open = Object.fromEntries(Object.entries(value).filter(([, one]) => !holdsSealed(one)));
+  checkTexts(open);
+  if (JSON.stringify(open).length > 8 * 1024 * 1024) throw new Broken('more comes out than any message holds');
+}
+
+function holdsSealed(value: unknown): boolean {
+  if (value instanceof Sealed) return true;
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return false;
+  return [...(value instanceof Map ? value.values() : Object.values(value))].some(holdsSealed);
 }

@@ -3,7 +3,7 @@ import type { Dice } from './dice.ts';
 /** A parser under test. Its contract: any bytes either parse or throw WireError, in time and memory bounded by their size. */
 export interface Target {
   readonly name: string;
-  readonly form: 'xml' | 'der' | 'cbor';
+  readonly form: 'xml' | 'der' | 'json' | 'cbor';
   /** Largest input that the product hands to this parser; the driver goes a little beyond. */
   readonly maxBytes: number;
   /** Valid inputs, from our own encoders and from foreign ones. */

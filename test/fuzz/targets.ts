@@ -1,5 +1,7 @@
+import { attestationTarget, cborTarget, jwsTarget } from './acme.ts';
 import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
+import { ddmTarget } from './ddm.ts';
 import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
 import { plistTarget } from './plist.ts';
@@ -19,6 +21,10 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   csr: csrTarget,
   scep: scepTarget,
   'cert-rep': certRepTarget,
+  'ddm-status': ddmTarget,
   'machine-info': machineInfoTarget,
   'server-token': serverTokenTarget,
+  cbor: cborTarget,
+  'attestation-object': attestationTarget,
+  jws: jwsTarget,
 };

@@ -1,4 +1,5 @@
-const texts = (...all: string[]) => all.map((text) => Buffer.from(text));
+/** Texts as fragments. */
+export const texts = (...all: string[]) => all.map((text) => Buffer.from(text));
 const hex = (...all: string[]) => all.map((text) => Buffer.from(text.replaceAll(' ', ''), 'hex'));
 
 /** Fragments of property lists, and what breaks careless XML readers. */
@@ -134,3 +135,21 @@ export const DER_WORDS: readonly Buffer[] = [
   ),
   ...hex('03 01 00', '03 00', '01 01 ff', '01 00', 'a3 04 30 02 30 00', '00', 'ff', '80'),
 ];
+
+/** Fragments of JSON. */
+export const JSON_WORDS: readonly Buffer[] = texts(
+  ...['{', '}', '[', ']', '{}', '[]', '{"":', '[[', '{"a":', '"a"', '""', ':', ',', 'null', 'true', '1e999', '-0', '0'],
+  ...['"\\u0000"', '"\\ud800"', '"__proto__":{}', '"constructor":1', '"StatusItems":{', '"Errors":[', '"management":{'],
+  ...[
+    '"declarations":{',
+    '"identifier":"a"',
+    '"server-token":"x"',
+    '"valid":"valid"',
+    '"device":{',
+    '\\',
+    '"',
+    ' ',
+    '\n',
+    '\0',
+  ],
+);

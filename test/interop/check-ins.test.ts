@@ -100,7 +100,7 @@ test('what policy decides: users decline with 410, tokens are refused, a bootstr
   const { phone, device } = await enrolled();
   const say = (message: Record<string, string | Buffer>) => phone.checkInWith(message);
   assert.equal((await say({ MessageType: 'UserAuthenticate', UserID: 'anna' })).status, 410);
-  assert.equal((await say({ MessageType: 'GetToken', TokenServiceType: 'com.apple.maid' })).status, 404);
+  assert.equal((await say({ MessageType: 'GetToken', TokenServiceType: 'com.apple.maid' })).status, 400);
   const token = Buffer.alloc(300, 5);
   assert.equal((await say({ MessageType: 'SetBootstrapToken', BootstrapToken: token })).status, 200);
   const sealed = async () =>

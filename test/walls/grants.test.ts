@@ -23,6 +23,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'authenticate',
         'certificate',
         'check_out',
+        'count_legacy',
         'count_refused',
         'deliver',
         'fan_out',
@@ -81,9 +82,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_data': 'Is', 'fleet.declared_device': 'S', 'fleet.declared_list': 's' },
       ...{ 'fleet.declared_state': 'S', 'fleet.declared_status': 'S', 'fleet.set_declaration': 'S' },
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
+      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
-      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates', 'fleet.renewal_obstacle'],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -97,7 +99,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'fleet.ade_ask',
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
-      'fleet.set_scope',
+      ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
       // what waits
       ...['fleet.cancel_all', 'fleet.hold_intent', 'fleet.recover', 'fleet.release_intent'],
     ],
@@ -150,13 +152,15 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_device': 'ISU', 'fleet.declared_list': 'ISU', 'fleet.declared_state': 'S' },
       ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
       ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
+      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'S', 'fleet.update_set': 'IS' },
     },
     functions: [
+      'fleet.put_releases',
       ...[
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
-        'fleet.renewable',
+        ...['fleet.renewable', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',

@@ -45,3 +45,11 @@ export async function identityPolicy(db: Queryable): Promise<IdentityPolicy> {
   const { rows } = await db.query<IdentityPolicy>('select identity, roots from fleet.identity_policy');
   return rows[0] ?? { identity: 'scep', roots: [] };
 }
+
+/** Names the one device that an unopened link is for. Throws `unknown-device` if there is no such link any more. */
+export async function expectSerial(db: Queryable, device: string, serial: string): Promise<void> {
+  const { rows } = await db.query<{ ok: boolean }>('select fleet.expect_serial($1, $2) as ok', [device, serial]);
+  if (rows[0]?.ok !== true) {
+    throw new FleetError('unknown-device', 'No unopened enrolment link waits for this device.', { status: 404 });
+  }
+}

@@ -1,4 +1,16 @@
+export {
+  type DeclarationRow,
+  getDeclaration,
+  listDeclarations,
+  listSets,
+  previewDeclaration,
+  previewSet,
+  removeSet,
+  type SetInput,
+  saveSet,
+} from './catalogue.ts';
 export { type Judgement, judgeDeclaration } from './danger.ts';
+export { storeData } from './data.ts';
 export {
   type DeclarationInput,
   InvalidDeclaration,
@@ -8,6 +20,17 @@ export {
 } from './declare.ts';
 export { refreshDevices, refreshLists } from './lists.ts';
 export { nudgeAgain, nudgeDevices } from './nudge.ts';
+export { fetchReleases, listReleases, putReleases, type ReleaseFeed } from './releases.ts';
 export { signProposed } from './sign.ts';
 export { foundStandard, STANDARD_SET } from './standard.ts';
+export { type Standing, standingOf } from './standing.ts';
 export { stepDeclarations } from './step.ts';
+export {
+  endUpdate,
+  followUpdates,
+  listUpdates,
+  planUpdate,
+  previewUpdate,
+  type UpdateInput,
+  updateDevices,
+} from './updates.ts';

@@ -6,11 +6,6 @@ export function bootstrapTokenAnswer(token: Sealed<string>): Buffer {
   return token.use((text) => writePlist({ BootstrapToken: Buffer.from(text, 'base64') }));
 }
 
-/** The answer to GetToken: what the service's owner signed, as it is. */
-export function tokenAnswer(data: Uint8Array): Buffer {
-  return writePlist({ TokenData: data });
-}
-
 /** The answer to the first UserAuthenticate where users need not prove anything to us: an empty challenge. */
 export function digestChallengeAnswer(): Buffer {
   return writePlist({ DigestChallenge: '' });

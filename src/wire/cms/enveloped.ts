@@ -63,7 +63,7 @@ export function encryptEnvelope(
 export function decryptEnvelope(
   der: Uint8Array,
   recipient: { readonly certificate: Certificate; readonly key: KeyObject },
-  options: { readonly allowLegacyCiphers: boolean },
+  options: { readonly allowLegacyCiphers: boolean; readonly onLegacy?: () => void },
 ): Buffer {
   const root = expectTag(readDer(der), TAG.sequence);
   if (oidOf(child(root, 0)) !== CMS.envelopedData) closed();
@@ -73,8 +73,12 @@ export function decryptEnvelope(
   const algorithm = child(contents, 1, TAG.sequence);
   const cipher = CIPHERS[oidOf(child(algorithm, 0))];
   if (cipher === undefined || (cipher.legacy && !options.allowLegacyCiphers)) {
-    throw new WireError('cms', 'The message is encrypted with a cipher that is not accepted.');
+    throw new WireError(
+      cipher === undefined ? 'cms' : 'legacy',
+      'The message is encrypted with a cipher that is not accepted.',
+    );
   }
+  if (cipher.legacy) options.onLegacy?.();
   const iv = octets(child(algorithm, 1, TAG.octetString));
   const encrypted = octets(contents.children[2] ?? closed());
   try {

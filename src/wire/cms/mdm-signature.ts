@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { WireError } from '../error.ts';
 import { type Certificate, certificateKey } from '../x509/certificate.ts';
-import { parseSigned, verifySigned } from './signed.ts';
+import { parseSigned, type VerifyOptions, verifySigned } from './signed.ts';
 
 /** Base64 of a SignedData with one RSA-4096 certificate stays far below this. */
 const MAX_HEADER = 12_000;
@@ -27,7 +27,7 @@ function cachedKey(certificate: Certificate): KeyObject {
 export function verifyMdmSignature(
   header: string,
   body: Uint8Array,
-  options: { readonly allowLegacyDigest: boolean },
+  options: Pick<VerifyOptions, 'allowLegacyDigest' | 'onLegacy'>,
 ): Certificate {
   const compact = header.replace(/\s+/g, '');
   if (compact.length === 0 || compact.length > MAX_HEADER || !/^[A-Za-z0-9+/]+={0,2}$/.test(compact)) {

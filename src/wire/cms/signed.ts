@@ -63,6 +63,8 @@ export function readCertificates(der: Uint8Array): Certificate[] {
 
 export interface VerifyOptions {
   readonly allowLegacyDigest: boolean;
+  /** Told when what was verified leans on SHA-1. */
+  readonly onLegacy?: () => void;
   /** Imports the signer's key; the hot path hands in a cache. */
   readonly keyOf?: (certificate: Certificate) => KeyObject;
 }
@@ -76,7 +78,7 @@ export function verifySigned(message: SignedMessage, content: Uint8Array, option
   const certificate = signerCertificate(message);
   const digest = digestOf(oidOf(child(child(signer, 2, TAG.sequence), 0)));
   if (digest === 'sha1' && !options.allowLegacyDigest) {
-    throw new WireError('signature', 'The message is signed with SHA-1, which is switched off here.');
+    throw new WireError('legacy', 'The message is signed with SHA-1, which is switched off here.');
   }
   const signed = signer.children.find((node) => node.tag === 0xa0);
   const rest = signer.children.slice(signed === undefined ? 3 : 4);
@@ -92,6 +94,7 @@ export function verifySigned(message: SignedMessage, content: Uint8Array, option
   }
   const key = (options.keyOf ?? certificateKey)(certificate);
   if (!verifyWith(algorithm, digest, covered, key, signature)) fail();
+  if (digest === 'sha1') options.onLegacy?.();
   return certificate;
 }
 

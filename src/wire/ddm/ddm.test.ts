@@ -237,3 +237,8 @@ test('versions compare by their numbers', () => {
   assert.ok(compareVersions('26', '26.0.1') < 0);
   assert.equal(compareVersions('26.0', '26'), 0);
 });
+
+test('members without a name, however deep, are counted and not followed for ever', () => {
+  const deep = (levels: number) => Buffer.from(`{"StatusItems":${'{"":'.repeat(levels)}1${'}'.repeat(levels)}}`);
+  assert.equal(parseStatusReport(deep(40_000)).dropped, 1);
+});

@@ -18,6 +18,7 @@ export {
   serverToken,
   TYPES,
 } from './declaration.ts';
+export { newestFor, type OsRelease, parseReleases } from './gdmf.ts';
 export { type Ask, consistent, itemsAnswer, type Manifest, parseEndpoint, tokensAnswer } from './protocol.ts';
 export { type DeclarationState, parseStatusReport, type StatusReport } from './status.ts';
 export { SUBSCRIBED } from './status-items.ts';

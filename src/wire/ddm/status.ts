@@ -91,12 +91,14 @@ function at(items: JsonObject, path: string): Json | undefined {
 }
 
 /** How many status items a report speaks of: known paths count once, anything else by its leaves. */
-function countLeaves(items: JsonObject, above: string): number {
+function countLeaves(items: JsonObject, above: string, depth = 0): number {
   let count = 0;
   for (const [name, value] of Object.entries(items)) {
     const path = above === '' ? name : `${above}.${name}`;
     const known = Object.hasOwn(VALUES, path) || Object.hasOwn(LISTS, path) || path === DECLARATIONS;
-    count += known || !isObject(value) || path.length > 200 ? 1 : countLeaves(value, path);
+    // A member without a name makes no path longer, so depth is bounded apart.
+    const end = known || !isObject(value) || path.length > 200 || depth > 30;
+    count += end ? 1 : countLeaves(value, path, depth + 1);
   }
   return count;
 }

@@ -17,3 +17,5 @@ export type FailInfo = keyof typeof FAIL_INFO;
 
 /** Answer to GetCACaps. `Renewal` is not offered yet. */
 export const SCEP_CAPS = 'SHA-1\nSHA-256\nSHA-512\nAES\nDES3\nSCEPStandard\nPOSTPKIOperation\n';
+/** The same where SHA-1 and DES are refused. */
+export const SCEP_CAPS_MODERN = 'SHA-256\nSHA-512\nAES\nSCEPStandard\nPOSTPKIOperation\n';

@@ -31,11 +31,14 @@ export interface ScepRequest {
 export function parsePkiMessage(
   der: Uint8Array,
   registration: Registration,
-  options: { readonly allowLegacy: boolean },
+  options: { readonly allowLegacy: boolean; readonly onLegacy?: () => void },
 ): ScepRequest {
   const message = parseSigned(der);
   if (message.content === undefined) throw new WireError('scep', 'The SCEP message has no content.');
-  const signer = verifySigned(message, message.content, { allowLegacyDigest: options.allowLegacy });
+  const signer = verifySigned(message, message.content, {
+    allowLegacyDigest: options.allowLegacy,
+    ...(options.onLegacy === undefined ? {} : { onLegacy: options.onLegacy }),
+  });
   const text = (id: string) => {
     const node = message.attributes.get(id);
     if (node === undefined) throw new WireError('scep', 'The SCEP message lacks an attribute.');
@@ -50,7 +53,10 @@ export function parsePkiMessage(
   if (nonce === undefined || transactionId.length === 0 || transactionId.length > 255) {
     throw new WireError('scep', 'The SCEP message lacks an attribute.');
   }
-  const csr = decryptEnvelope(message.content, registration, { allowLegacyCiphers: options.allowLegacy });
+  const csr = decryptEnvelope(message.content, registration, {
+    allowLegacyCiphers: options.allowLegacy,
+    ...(options.onLegacy === undefined ? {} : { onLegacy: options.onLegacy }),
+  });
   return { messageType, transactionId, senderNonce: octets(nonce), signer, csr };
 }
 

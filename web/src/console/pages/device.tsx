@@ -7,6 +7,7 @@ import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
 import { DeviceActions } from './commands.tsx';
 import { DeviceCertificates } from './device-certificates.tsx';
+import { DeviceIdentity } from './device-identity.tsx';
 import { Owner } from './device-owner.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
@@ -214,6 +215,7 @@ export function DevicePage({ handle }: { handle: string }) {
                 <DeviceActions device={data.device} onDone={answer.reload} />
                 <Facts data={data} onDone={answer.reload} />
                 <DeviceCertificates handle={handle} />
+                <DeviceIdentity handle={handle} />
                 <DeviceHistory handle={handle} />
               </div>
               <div className="stack">

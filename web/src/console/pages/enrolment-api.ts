@@ -3,6 +3,7 @@ import type { Page } from '../model.ts';
 
 export const LINK_STATES = ['offered', 'opened', 'used', 'expired', 'revoked'] as const;
 export type LinkState = (typeof LINK_STATES)[number];
+export type IdentityKind = 'scep' | 'acme' | 'acme-attested';
 export type Ownership = 'organisation' | 'personal';
 
 export interface EnrolmentLink {
@@ -10,7 +11,7 @@ export interface EnrolmentLink {
   readonly device: string;
   readonly holder: string | null;
   readonly ownership: Ownership;
-  readonly identity: 'scep' | 'acme';
+  readonly identity: IdentityKind;
   readonly state: LinkState;
   readonly createdBy: string;
   readonly createdAt: string;
@@ -38,6 +39,10 @@ export const enrolmentApi = {
     }),
   make: (body: { holders: readonly (string | null)[]; ownership: Ownership; identity: string; days: number }) =>
     send<{ items: readonly MadeLink[] }>('POST', '/enrolments', body),
+  policy: (signal?: Get) =>
+    call<{ identity: IdentityKind; roots: readonly { name: string }[] }>('/identity-policy', {
+      signal: signal ?? null,
+    }),
   revoke: (id: string) => send<void>('POST', `/enrolments/${encodeURIComponent(id)}/revoke`, {}),
   markPersonal: (device: string) => send<void>('POST', `/devices/${encodeURIComponent(device)}/personal`, {}),
 } as const;

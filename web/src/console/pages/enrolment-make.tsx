@@ -1,10 +1,16 @@
 import { type FormEvent, useId, useState } from 'react';
-import { useAct, useDraft } from '../data.ts';
+import { useAct, useAnswer, useDraft } from '../data.ts';
 import { Dialog, Refused } from '../parts.tsx';
 import { QrCode } from '../qr.tsx';
-import { enrolmentApi, type MadeLink, type Ownership } from './enrolment-api.ts';
+import { enrolmentApi, type IdentityKind, type MadeLink, type Ownership } from './enrolment-api.ts';
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
+/** From weak to strong, as the server has them. */
+const KINDS: readonly (readonly [IdentityKind, string])[] = [
+  ['scep', 'SCEP, any device'],
+  ['acme', 'ACME, key in hardware, not proven'],
+  ['acme-attested', 'ACME, attested by the maker'],
+];
 const cell = (value: string | null) => `"${(value ?? '').replaceAll('"', '""')}"`;
 
 /** For mass mailing: whoever holds the addresses joins them by handle; no name leaves this page. */
@@ -81,13 +87,17 @@ export function MakeLinks({ people, onClose }: { people: string; onClose: () => 
   const [holders, setHolders, clearHolders] = useDraft(`enrol-holders:${people}`, people.replaceAll(',', '\n'));
   const [pool, setPool] = useState(people === '' ? '1' : '0');
   const [ownership, setOwnership] = useState<Ownership>('organisation');
-  const [identity, setIdentity] = useState('scep');
+  const policy = useAnswer('identity-policy', (signal) => enrolmentApi.policy(signal)).data;
+  const least = policy?.identity ?? 'scep';
+  const attestable = (policy?.roots.length ?? 0) > 0;
+  const [identity, setIdentity] = useState<IdentityKind>();
+  const chosen = identity ?? least;
   const [days, setDays] = useState('7');
   const [wrong, setWrong] = useState<string>();
   const [made, setMade] = useState<readonly MadeLink[]>();
   const make = useAct(async (named: readonly string[]) => {
     const all = [...named, ...Array.from({ length: Number(pool) }, () => null)];
-    const { items } = await enrolmentApi.make({ holders: all, ownership, identity, days: Number(days) });
+    const { items } = await enrolmentApi.make({ holders: all, ownership, identity: chosen, days: Number(days) });
     setMade(items);
     clearHolders();
   });
@@ -133,11 +143,17 @@ export function MakeLinks({ people, onClose }: { people: string; onClose: () => 
         </div>
         <div className="field">
           <label htmlFor={`${id}i`}>
-            Certificate <span className="hint">ACME needs a device that can attest itself</span>
+            Certificate{' '}
+            <span className="hint">
+              {attestable ? 'attested: only a device that its maker vouches for' : 'no attestation root is set'}
+            </span>
           </label>
-          <select id={`${id}i`} value={identity} onChange={(event) => setIdentity(event.target.value)}>
-            <option value="scep">SCEP, any device</option>
-            <option value="acme">ACME with device attestation</option>
+          <select id={`${id}i`} value={chosen} onChange={(event) => setIdentity(event.target.value as IdentityKind)}>
+            {KINDS.slice(KINDS.findIndex(([kind]) => kind === least)).map(([kind, words]) => (
+              <option key={kind} value={kind} disabled={kind === 'acme-attested' && !attestable}>
+                {words}
+              </option>
+            ))}
           </select>
         </div>
         <div className="field">

@@ -31,7 +31,7 @@ function Row({ link, onRevoke, busy }: { link: EnrolmentLink; onRevoke: () => vo
         <PersonLink handle={link.holder} />
       </td>
       <td>{link.ownership === 'personal' ? <Chip tone="info">personal</Chip> : 'organisation'}</td>
-      <td>{link.identity === 'acme' ? 'ACME' : 'SCEP'}</td>
+      <td>{{ scep: 'SCEP', acme: 'ACME', 'acme-attested': 'attested' }[link.identity]}</td>
       <td>
         <When at={link.createdAt} /> <span className="quiet">by</span> <span className="mono">{link.createdBy}</span>
       </td>

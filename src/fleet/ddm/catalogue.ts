@@ -1,0 +1,187 @@
+import { type Json, uuidv7 } from '#base';
+import type { Queryable } from '#store';
+import { compareVersions, referencesOf } from '#wire';
+import { FleetError } from '../error.ts';
+
+export interface DeclarationRow {
+  readonly id: string;
+  readonly identifier: string;
+  readonly kind: string;
+  readonly type: string;
+  readonly origin: string;
+  readonly version: number;
+  readonly state: string;
+  readonly reason: string | null;
+  readonly author: string;
+  readonly changedAt: Date;
+  readonly sets: readonly string[];
+  /** Devices that have it on their list, and how they stand. */
+  readonly devices: number;
+  readonly invalid: number;
+  readonly inactive: number;
+}
+
+const COLUMNS = `d.id, d.identifier, d.kind, d.type, d.origin, v.version, v.state, v.reason, v.author, v.created_at as "changedAt",
+  array(select s.name from fleet.set_declaration x join fleet.declaration_set s on s.id = x.set_id and s.removed_at is null
+    where x.declaration_id = d.id order by s.name) as sets,
+  (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id
+    where l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier))) as devices,
+  (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and s.valid = 'invalid') as invalid,
+  (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and not s.active and s.valid <> 'invalid') as inactive`;
+const LAST = `join lateral (select * from (select declaration_id, version, payload, unchecked, state, reason, token, author, agreed_by,
+  created_at from fleet.declaration_version) x where x.declaration_id = d.id order by version desc limit 1) v on true`;
+
+/** Declarations that administrators keep, and ours, by identifier; removed ones are left out. */
+export async function listDeclarations(db: Queryable): Promise<DeclarationRow[]> {
+  const { rows } = await db.query<DeclarationRow>(
+    `select ${COLUMNS} from fleet.declaration d ${LAST} where d.removed_at is null
+     order by d.origin <> 'administrator', d.identifier limit 1000`,
+  );
+  return rows;
+}
+
+/** One declaration with its versions, newest first. Throws FleetError. */
+export async function getDeclaration(db: Queryable, id: string) {
+  const { rows } = await db.query<DeclarationRow>(
+    `select ${COLUMNS} from fleet.declaration d ${LAST} where d.id = $1 and d.removed_at is null`,
+    [id],
+  );
+  if (rows[0] === undefined)
+    throw new FleetError('unknown-declaration', 'There is no such declaration.', { status: 404 });
+  const versions = await db.query<{ version: number; payload: Json; state: string }>(
+    `select version, payload, unchecked, state, reason, author, agreed_by as "agreedBy", created_at as "createdAt"
+     from fleet.declaration_version where declaration_id = $1 order by version desc limit 50`,
+    [id],
+  );
+  const trouble = await db.query<{ device: string; valid: string; reasons: string[] }>(
+    `select d.handle as device, s.valid, s.reasons, s.since from fleet.declared_state s join fleet.device d on d.id = s.device_id
+     where s.identifier = $1 and (s.valid = 'invalid' or not s.active) order by s.valid = 'invalid' desc, d.handle limit 100`,
+    [rows[0].identifier],
+  );
+  return { ...rows[0], versions: versions.rows, trouble: trouble.rows };
+}
+
+export interface SetInput {
+  readonly id: string | null;
+  readonly name: string;
+  readonly predicate: string | null;
+  readonly everyone: boolean;
+  readonly declarations: readonly string[];
+  readonly groups: readonly string[];
+  readonly devices: readonly string[];
+  readonly by: string;
+}
+
+/** Makes a set what it is said to be. The standard set takes a new scope only. Throws FleetError. */
+export async function saveSet(t: Queryable, input: SetInput): Promise<{ id: string; changed: boolean }> {
+  const before = await t.query<{ origin: string; name: string; declarations: string[] }>(
+    `select origin, name, array(select declaration_id from fleet.set_declaration x join fleet.declaration d on d.id = x.declaration_id
+       where x.set_id = s.id and d.origin <> 'set') as declarations from fleet.declaration_set s where id = $1`,
+    [input.id],
+  );
+  const standard = before.rows[0]?.origin === 'standard' ? before.rows[0] : undefined;
+  const devices = await idsOf(t, input.devices);
+  const id = input.id ?? uuidv7();
+  try {
+    const { rows } = await t.query<{ changed: boolean }>(
+      'select fleet.change_set($1, $2, $3, $4, $5, $6, $7, $8, $9) as changed',
+      [
+        ...[id, standard?.name ?? input.name, standard === undefined ? input.predicate : null, input.everyone],
+        ...[standard?.declarations ?? input.declarations, input.groups, devices],
+        ...[standard === undefined ? 'administrator' : 'standard', input.by],
+      ],
+    );
+    return { id, changed: rows[0]!.changed };
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code === '23505') throw new FleetError('name-taken', 'Another set has this name.', { status: 409 });
+    if (code === '42501' || code === '22023' || code === '23503')
+      throw new FleetError('bad-request', 'This set cannot be changed so. Nothing was changed.', { status: 409 });
+    throw error;
+  }
+}
+
+async function idsOf(t: Queryable, handles: readonly string[]): Promise<number[]> {
+  const { rows } = await t.query<{ id: number }>('select id from fleet.device where handle = any($1)', [handles]);
+  if (rows.length !== new Set(handles).size) {
+    throw new FleetError('unknown-device', 'At least one of the devices is not known. Nothing was changed.');
+  }
+  return rows.map(({ id }) => id);
+}
+
+export async function removeSet(db: Queryable, id: string, by: string): Promise<void> {
+  const { rows } = await db.query<{ done: boolean }>(
+    `select fleet.remove_set(id, $2) as done from fleet.declaration_set where id = $1 and origin = 'administrator'`,
+    [id, by],
+  );
+  if (!rows[0]?.done) throw new FleetError('bad-request', 'This set cannot be removed here.', { status: 409 });
+}
+
+/** Sets with their scope, and declarations that they need and lack. */
+export async function listSets(db: Queryable) {
+  const { rows } = await db.query<{
+    id: string;
+    name: string;
+    declarations: { id: string; identifier: string; type: string; payload: { [key: string]: Json } }[];
+  }>(
+    `select s.id, s.name, s.predicate, s.everyone, s.origin, s.changed_at as "changedAt",
+       coalesce((select jsonb_agg(jsonb_build_object('id', d.id, 'identifier', d.identifier, 'type', d.type, 'payload', v.payload) order by d.identifier)
+         from fleet.set_declaration x join fleet.declaration d on d.id = x.declaration_id and d.origin <> 'set' and d.removed_at is null
+         left join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' where x.set_id = s.id), '[]') as declarations,
+       coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name) from fleet.set_group x
+         join fleet.device_group g on g.id = x.group_id where x.set_id = s.id), '[]') as groups,
+       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 200) as devices,
+       (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id where l.sets @> array[s.id]) as reached
+     from fleet.declaration_set s where s.removed_at is null order by s.origin <> 'administrator', s.name limit 500`,
+  );
+  return rows.map((row) => {
+    const here = new Set(row.declarations.map(({ identifier }) => identifier));
+    const needs = row.declarations.flatMap((one) => referencesOf({ ...one, payload: one.payload ?? {} }));
+    const { declarations, ...set } = row;
+    return {
+      ...set,
+      declarations: declarations.map(({ id, identifier, type }) => ({ id, identifier, type })),
+      missing: [...new Set(needs)].filter((identifier) => !here.has(identifier)),
+    };
+  });
+}
+
+/** Which devices a set's new scope would bring in and let go, before anything is changed. */
+export async function previewSet(
+  db: Queryable,
+  input: Pick<SetInput, 'id' | 'everyone' | 'groups' | 'devices'>,
+): Promise<{ now: number; then: number; join: string[]; leave: string[] }> {
+  const { rows } = await db.query<{ now: number; then: number; join: string[] | null; leave: string[] | null }>(
+    `with was as (select x as id from fleet.set_scope($1) x),
+       will as (select d.id from fleet.device d where $2
+         union select m.device_id from fleet.group_member m where m.group_id = any($3)
+         union select d.id from fleet.device d where d.handle = any($4)),
+       both as (select d.handle, w.id is not null as was, n.id is not null as will
+         from was w full join will n using (id) join fleet.device d on d.id = coalesce(w.id, n.id) and d.state = 'enrolled')
+     select count(*) filter (where was)::int as now, count(*) filter (where will)::int as then,
+       (array_agg(handle order by handle) filter (where will and not was))[1:500] as join,
+       (array_agg(handle order by handle) filter (where was and not will))[1:500] as leave from both`,
+    [input.id, input.everyone, input.groups, input.devices],
+  );
+  const { now, then, join, leave } = rows[0]!;
+  return { now, then, join: join ?? [], leave: leave ?? [] };
+}
+
+/** What a new version of a declaration would reach: devices that have it, and those too old to understand it. */
+export async function previewDeclaration(
+  db: Queryable,
+  identifier: string,
+  since: string | undefined,
+): Promise<{ devices: number; tooOld: number }> {
+  const { rows } = await db.query<{ version: string | null; n: number }>(
+    `select d.os_version as version, count(*)::int as n from fleet.declared_list l
+     join fleet.declared_device dd on dd.list_id = l.id join fleet.device d on d.id = dd.device_id
+     where l.items @> jsonb_build_array(jsonb_build_object('identifier', $1::text)) and d.state = 'enrolled' group by 1`,
+    [identifier],
+  );
+  const sum = (of: typeof rows) => of.reduce((total, { n }) => total + n, 0);
+  const old = rows.filter(
+    ({ version }) => since !== undefined && version !== null && compareVersions(version, since) < 0,
+  );
+  return { devices: sum(rows), tooOld: sum(old) };
+}
