@@ -27,6 +27,7 @@ export {
   type Transport,
 } from './ddm.ts';
 export { holds } from './ddm-predicate.ts';
+export { followUpdate, updateWanted } from './ddm-update.ts';
 export { DdmError } from './ddm-wire.ts';
 export { type BoughtDevice, type DepFault, DepService } from './dep-service.ts';
 export { type Encoded, encodings } from './encodings.ts';

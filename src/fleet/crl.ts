@@ -40,6 +40,10 @@ export async function publishCrl(pool: Pool, ca: DeviceCa, now: number): Promise
          this_update = excluded.this_update, next_update = excluded.next_update`,
       [number, der, content, revoked.length, now, nextUpdate],
     );
+    await t.query(
+      'update fleet.certificate set crl_number = $1 where crl_number is null and revoked_at is not null and serial = any($2)',
+      [number, rows.map((row) => row.serial)],
+    );
     await emit(t, { kind: 'ca.crl', actor: 'core', detail: { number, entries: revoked.length } });
     return 1;
   });

@@ -118,6 +118,7 @@ export {
   deviceCertificates,
   type IssuedCertificate,
   type RenewalView,
+  renewalObstacle,
   revokeCertificates,
 } from './renewal/state.ts';
 export { advanceRetirements } from './retire/advance.ts';

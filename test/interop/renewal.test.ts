@@ -5,8 +5,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { publishCrl, renewCertificates } from '#fleet';
+import {
+  advanceRetirements,
+  evidenceMarkdown,
+  publishCrl,
+  renewCertificates,
+  requestRetirement,
+  retireEvidence,
+} from '#fleet';
 import { KeyPool, newPhone, openLine, Phone } from '#sim';
+import { tx } from '#store';
 import { type DevicePlane, devicePlane } from './phone-stack.ts';
 
 // Renewal of device certificates with phones that help, put off, fail and keep silent; the clock is handed in. And what is
@@ -257,6 +265,43 @@ test('asked for by hand; a phone that checks out stops it, and all its certifica
   assert.equal(asked[0]!.asked, false);
 });
 
+test('what a device would refuse is never sent: own devices, imported ones and ACME say early that they must enrol again', async (t) => {
+  const { plane, clock, phones, left, round, rows, renewal, events } = await renewing(t, 4);
+  const [own, imported, acme, plain] = phones.map(({ handle }) => handle) as [string, string, string, string];
+  const device = '(select id from fleet.device where handle = $1)';
+  await plane.owner('insert into fleet.account (hmac) values ($1)', [Buffer.alloc(32, 7)]);
+  await plane.owner(`insert into fleet.account_device (device_id, hmac) values (${device}, $2)`, [
+    ...[own, Buffer.alloc(32, 7)],
+  ]);
+  await plane.owner(`update fleet.enrolment set used_at = null where device_id = ${device}`, [imported]);
+  await plane.owner(`update fleet.enrolment set identity = 'acme' where device_id = ${device}`, [acme]);
+  await left(61);
+  await round();
+  assert.deepEqual(await events('device.renewal_impossible'), [], 'not before 60 days');
+  clock.now += 2 * DAY;
+  for (let i = 0; i < 3; i += 1) await round();
+  const said = (await events('device.renewal_impossible')).map(({ days, why, next }) => [days, why, next]);
+  assert.deepEqual(said.sort(), [
+    [60, 'account', 'enrol-again'],
+    [60, 'acme', 'enrol-again'],
+    [60, 'imported', 'enrol-again'],
+  ]);
+  for (const [handle, reason] of [
+    [own, 'account'],
+    [imported, 'imported'],
+    [acme, 'acme'],
+  ] as const) {
+    assert.deepEqual(await renewal(handle), { state: 'due', attempts: 0, reason });
+    const asked = await plane.console.query('select fleet.ask_renewal($1, $2) as asked', [handle, 'amber-otter-4821']);
+    assert.deepEqual(asked.rows, [{ asked: false }]);
+  }
+  await round();
+  const sent = await rows<{ handle: string }>(
+    `select d.handle from fleet.command c join fleet.device d on d.id = c.device_id where c.request_type = 'InstallProfile'`,
+  );
+  assert.deepEqual(sent, [{ handle: plain }], 'the one that can be renewed is');
+});
+
 test('the list of revoked certificates: edge hands it out, OpenSSL and strongSwan believe it', async (t) => {
   const { plane, clock, phones, left, round, rows } = await renewing(t, 2);
   const dir = mkdtempSync(join(tmpdir(), 'btz-crl-'));
@@ -328,4 +373,42 @@ test('the list of revoked certificates: edge hands it out, OpenSSL and strongSwa
   await rows(`update fleet.certificate set not_after = now() - interval '1 day' where revoked_at is not null`);
   assert.equal(await publishCrl(plane.core, plane.ca, clock.now + 25 * HOUR), 1);
   assert.deepEqual(await rows('select number, entries from fleet.crl'), [{ number: 3, entries: 0 }]);
+});
+
+test('a retirement puts the device’s certificate on the list, OpenSSL sees its serial there, and the evidence names it', async (t) => {
+  const { plane, clock, phones } = await renewing(t, 2);
+  const { handle, phone } = phones[0]!;
+  const serialOf = (one: Phone) =>
+    new X509Certificate(Buffer.from(one.state.identity!.certificate, 'base64')).serialNumber;
+  const listed = async () => {
+    const { rows } = await plane.core.query<{ der: Buffer }>('select der from fleet.crl');
+    return execFileSync('openssl', ['crl', '-inform', 'DER', '-noout', '-text'], { input: rows[0]!.der }).toString();
+  };
+  const serial = serialOf(phone);
+  await publishCrl(plane.core, plane.ca, clock.now);
+  assert.ok(!(await listed()).includes(serial), 'not before');
+  const { ids } = await tx(plane.console, (c) =>
+    requestRetirement(c, {
+      ...{ devices: [handle], way: 'forget', requester: 'amber-otter-4821', purpose: 'it was broken', now: clock.now },
+    }),
+  );
+  for (let i = 0; i < 4; i += 1) await advanceRetirements(plane.core);
+  const before = await retireEvidence(plane.console, ids[0]!);
+  assert.equal(before.retirement.state, 'forgotten');
+  assert.deepEqual(
+    before.revoked.map((one) => [one.serial?.toUpperCase(), one.reason, one.listed]),
+    [[serial, 'cessationOfOperation', null]],
+  );
+  assert.equal(await publishCrl(plane.core, plane.ca, clock.now), 1);
+  const text = await listed();
+  assert.ok(text.includes(`Serial Number: ${serial}`), text);
+  assert.match(text, /Cessation Of Operation/);
+  assert.ok(!text.includes(serialOf(phones[1]!.phone)), 'nobody else’s');
+  const after = await retireEvidence(plane.console, ids[0]!);
+  assert.deepEqual(
+    after.revoked.map((one) => one.listed),
+    [2],
+  );
+  assert.match(evidenceMarkdown(after), new RegExp(`\\| ${serial} \\|.*\\| cessationOfOperation \\| 2 \\|`, 'i'));
+  await assert.rejects(phone.poll(), { status: 400 });
 });

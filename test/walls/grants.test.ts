@@ -85,7 +85,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
-      ...['fleet.ask_renewal', 'fleet.revoke_certificates'],
+      ...['fleet.ask_renewal', 'fleet.revoke_certificates', 'fleet.renewal_obstacle'],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -160,7 +160,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
-        'fleet.renewable',
+        ...['fleet.renewable', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { askRenewal, deviceCertificates, revokeCertificates } from '#fleet';
+import { askRenewal, deviceCertificates, renewalObstacle, revokeCertificates } from '#fleet';
 import { tx } from '#store';
 import { ApiError } from '../error.ts';
 import { route } from '../route.ts';
@@ -22,6 +22,10 @@ export const certificateRoutes = [
     for: ['administrator'],
     body: z.strictObject({}),
     handle: async ({ doors, session, param }) => {
+      if ((await renewalObstacle(doors.pool, param('handle'))) !== null)
+        throw new ApiError('not-renewable', 'This device’s certificate cannot be renewed. Enrol the device again.', {
+          status: 409,
+        });
       if (!(await tx(doors.pool, (t) => askRenewal(t, param('handle'), session.admin)))) throw notEnrolled();
       return undefined;
     },

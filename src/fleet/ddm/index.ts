@@ -25,4 +25,12 @@ export { signProposed } from './sign.ts';
 export { foundStandard, STANDARD_SET } from './standard.ts';
 export { type Standing, standingOf } from './standing.ts';
 export { stepDeclarations } from './step.ts';
-export { endUpdate, followUpdates, listUpdates, planUpdate, previewUpdate, updateDevices } from './updates.ts';
+export {
+  endUpdate,
+  followUpdates,
+  listUpdates,
+  planUpdate,
+  previewUpdate,
+  type UpdateInput,
+  updateDevices,
+} from './updates.ts';

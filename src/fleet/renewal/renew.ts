@@ -62,22 +62,27 @@ export async function renewCertificates(pool: Pool, options: RenewalOptions): Pr
   return moved;
 }
 
-/** The device's last enrolment. Those that we cannot make anew wait for ever and are only spoken of. */
+/** A device that must be enrolled again is spoken of this early, however short the settings make renewal. */
+const IMPOSSIBLE_DAYS = 60;
+
+/** The device's last enrolment. Profiles that we cannot make anew are never sent: such a renewal only says that and why. */
 const ENROLMENT = `select id, fleet.renewable(d.id) as renewable from fleet.enrolment
   where device_id = d.id and used_at is not null order by used_at desc limit 1`;
 
 async function findDue(pool: Pool, { days, now }: RenewalOptions): Promise<void> {
   await pool.query(
-    `insert into fleet.renewal as r (device_id, state, next_at, started_at)
-     select d.id, 'due', case when e.renewable then ${AT('$1')} else 'infinity' end, ${AT('$1')} from fleet.device d
-     join lateral (${ENROLMENT}) e on true
-     where d.state = 'enrolled' and d.certificate_not_after < ${AT('$1')} + $2 * interval '1 day'
+    `insert into fleet.renewal as r (device_id, state, next_at, started_at, reason)
+     select d.id, 'due', case when o.why is null then ${AT('$1')} else 'infinity' end, ${AT('$1')}, o.why from fleet.device d
+     cross join lateral (select fleet.renewal_obstacle(d.id) as why) o
+     where d.state = 'enrolled' and d.certificate_not_after < ${AT('$1')} + interval '1 day'
+         * case when o.why is null then $2::integer else greatest($2::integer, $3::integer) end
+       and d.certificate_not_after < ${AT('$1')} + greatest($2::integer, $3::integer) * interval '1 day'
        and not exists (select from fleet.renewal o where o.device_id = d.id and o.state in ('due', 'sent', 'issued'))
      order by d.certificate_not_after limit 500
      on conflict (device_id) do update set state = 'due', next_at = excluded.next_at, started_at = excluded.started_at,
-       attempts = 0, command_uuid = null, reason = null, asked_by = null, alarmed = null, finished_at = null
+       attempts = 0, command_uuid = null, reason = excluded.reason, asked_by = null, alarmed = null, finished_at = null
      where r.state in ('done', 'stopped')`,
-    [now, days],
+    [now, days, IMPOSSIBLE_DAYS],
   );
 }
 
@@ -161,11 +166,18 @@ async function attempt(t: Tx, row: Row, options: RenewalOptions, until: number):
   });
 }
 
-/** One alarm a threshold for each device whose certificate is still the old one. */
+/** One alarm a threshold for each device whose certificate is still the old one; where only enrolling again helps, that is said first. */
 async function speakUp(pool: Pool, now: number): Promise<void> {
   await tx(pool, async (t) => {
-    const { rows } = await t.query<{ device_id: number; handle: string; not_after: number; alarmed: number | null }>(
-      `select r.device_id, d.handle, ${MS('d.certificate_not_after')} as not_after, r.alarmed
+    const { rows } = await t.query<{
+      device_id: number;
+      handle: string;
+      not_after: number;
+      alarmed: number | null;
+      obstacle: string | null;
+    }>(
+      `select r.device_id, d.handle, ${MS('d.certificate_not_after')} as not_after, r.alarmed,
+         case when r.next_at = 'infinity' then r.reason end as obstacle
        from fleet.renewal r join fleet.device d on d.id = r.device_id
        where r.state in ('due', 'sent', 'issued') and d.state = 'enrolled'
          and d.certificate_not_after <= ${AT('$1')} + interval '1 day' *
@@ -180,6 +192,11 @@ async function speakUp(pool: Pool, now: number): Promise<void> {
       await emit(t, {
         ...{ kind: 'device.certificate_expiring', actor: 'core', device: row.handle },
         detail: { days, urgent: days <= 14 },
+      });
+      if (row.obstacle === null || row.alarmed !== null) continue;
+      await emit(t, {
+        ...{ kind: 'device.renewal_impossible', actor: 'core', device: row.handle },
+        detail: { days, why: row.obstacle, next: 'enrol-again' },
       });
     }
   });

@@ -14,7 +14,8 @@ export interface IssuedCertificate {
 
 export interface RenewalView {
   readonly state: string;
-  readonly nextAt: Date;
+  /** JSON null where it is never tried. */
+  readonly nextAt: Date | number;
   readonly attempts: number;
   readonly reason: string | null;
   readonly askedBy: string | null;
@@ -26,7 +27,7 @@ export interface RenewalView {
 export async function deviceCertificates(
   db: Queryable,
   handle: string,
-): Promise<{ certificates: IssuedCertificate[]; renewal: RenewalView | null }> {
+): Promise<{ certificates: IssuedCertificate[]; renewal: RenewalView | null; obstacle: string | null }> {
   const { rows: certificates } = await db.query<IssuedCertificate>(
     `select encode(c.serial, 'hex') as serial, c.issued_at as "issuedAt", c.not_after as "notAfter", c.seen_at as "seenAt",
        c.revoked_at as "revokedAt", c.reason, coalesce(c.sha256 = d.certificate_sha256, false) as pinned
@@ -39,10 +40,19 @@ export async function deviceCertificates(
        r.finished_at as "finishedAt" from fleet.renewal r join fleet.device d on d.id = r.device_id where d.handle = $1`,
     [handle],
   );
-  return { certificates, renewal: rows[0] ?? null };
+  return { certificates, renewal: rows[0] ?? null, obstacle: await renewalObstacle(db, handle) };
 }
 
-/** Asks core to renew a device's certificate now. False if it is not enrolled. */
+/** Why the device's certificate can only be replaced by enrolling it again; null where core renews it. */
+export async function renewalObstacle(db: Queryable, handle: string): Promise<string | null> {
+  const { rows } = await db.query<{ why: string | null }>(
+    `select fleet.renewal_obstacle(id) as why from fleet.device where handle = $1 and state = 'enrolled'`,
+    [handle],
+  );
+  return rows[0]?.why ?? null;
+}
+
+/** Asks core to renew a device's certificate now. False if it is not enrolled, or cannot be renewed. */
 export async function askRenewal(t: Queryable, handle: string, by: string): Promise<boolean> {
   const { rows } = await t.query<{ asked: boolean }>('select fleet.ask_renewal($1, $2) as asked', [handle, by]);
   return rows[0]!.asked;

@@ -16,6 +16,17 @@ export interface RetireEvidence {
   readonly retirement: Retirement;
   readonly cause: string;
   readonly certificate: string | null;
+  /** Its revoked certificates, and the number of the list that first named each. */
+  readonly revoked: readonly {
+    /** Hexadecimal; null for one of another authority, which our list does not name. */
+    readonly serial: string | null;
+    readonly revokedAt: Date;
+    readonly reason: string;
+    /** Null: on no list yet. */
+    readonly listed: number | null;
+  }[];
+  /** The list of revoked certificates that is handed out now. */
+  readonly list: { readonly number: number; readonly thisUpdate: Date } | null;
   readonly erased: Json | null;
   readonly commands: readonly {
     readonly uuid: string;
@@ -39,6 +50,15 @@ export async function retireEvidence(db: Queryable, id: string): Promise<RetireE
   const extra = await db.query<{ certificate: string | null; erased: Json | null }>(
     `select encode(certificate_sha256, 'hex') as certificate, erased from fleet.retirement where id = $1`,
     [id],
+  );
+  const list = await db.query<NonNullable<RetireEvidence['list']>>(
+    `select number, this_update as "thisUpdate" from fleet.crl`,
+  );
+  const revoked = await db.query<RetireEvidence['revoked'][number]>(
+    `select encode(c.serial, 'hex') as serial, c.revoked_at as "revokedAt", c.reason, c.crl_number as listed
+     from fleet.certificate c join fleet.device d on d.id = c.device_id
+     where d.handle = $1 and c.revoked_at is not null order by c.revoked_at, c.serial`,
+    [retirement.device],
   );
   const commands = await db.query<RetireEvidence['commands'][number]>(
     `select c.uuid, c.request_type as verb, c.state, c.queued_at as "queuedAt", c.delivered_at as "deliveredAt",
@@ -67,6 +87,7 @@ export async function retireEvidence(db: Queryable, id: string): Promise<RetireE
   const events = [...own.rows, ...signed.rows].sort((a, b) => a.time.getTime() - b.time.getTime());
   return {
     ...{ retirement, cause, commands: commands.rows, events, ...extra.rows[0]! },
+    ...{ revoked: revoked.rows, list: list.rows[0] ?? null },
     caveats: caveatsOf(retirement, events),
   };
 }
@@ -94,6 +115,8 @@ export function evidenceMarkdown({
   retirement: r,
   cause,
   certificate,
+  revoked,
+  list,
   erased,
   commands,
   events,
@@ -112,6 +135,18 @@ export function evidenceMarkdown({
     `| forgotten | ${at(r.forgottenAt)} |`,
     '',
     `Record ${r.id}; command ${r.command ?? 'none'}; certificate SHA-256 ${certificate ?? 'none'}.`,
+    '',
+    '## Certificates',
+    '',
+    list === null
+      ? 'No list of revoked certificates was signed yet.'
+      : `List of revoked certificates number ${list.number}, signed ${at(list.thisUpdate)}.`,
+    '',
+    '| serial | revoked | reason | first on list |',
+    '| --- | --- | --- | --- |',
+    ...revoked.map(
+      (c) => `| ${c.serial ?? 'another authority’s'} | ${at(c.revokedAt)} | ${c.reason} | ${c.listed ?? 'none yet'} |`,
+    ),
     '',
     '## Commands',
     '',

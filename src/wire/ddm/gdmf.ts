@@ -28,7 +28,7 @@ export function parseReleases(bytes: Uint8Array): OsRelease[] {
         member(entry, key),
       ),
     ];
-    if (typeof version !== 'string' || !/^\d{1,3}(\.\d{1,3}){0,2}$/.test(version)) continue;
+    if (typeof version !== 'string' || !/^\d{1,3}(\.\d{1,3}){1,2}$/.test(version)) continue;
     if (typeof build !== 'string' || !/^\d{1,3}[A-Z]\d{1,5}[a-z]?$/.test(build)) continue;
     if (typeof posted !== 'string' || !/^\d{4}-\d{2}-\d{2}$/.test(posted) || !Array.isArray(models)) continue;
     const ours = (models as readonly Json[]).filter(

@@ -21,7 +21,15 @@ interface Certificates {
     readonly reason: string | null;
     readonly askedBy: string | null;
   } | null;
+  /** Why it cannot be renewed: `account`, `imported` or `acme`. */
+  readonly obstacle: string | null;
 }
+
+const OBSTACLE: Readonly<Record<string, string>> = {
+  account: 'it was enrolled by its holder’s account, and that profile names an account that nobody keeps here',
+  imported: 'it was taken over from another server, whose profile cannot be made anew here',
+  acme: 'it was enrolled by ACME',
+};
 
 const RENEWAL: Readonly<Record<string, [Tone, string]>> = {
   due: ['info', 'waits for its next attempt'],
@@ -37,7 +45,15 @@ function standing(one: Certificates['certificates'][number]): [Tone, string] {
   return ['info', 'issued, not used yet'];
 }
 
-function Renewal({ renewal }: { renewal: Certificates['renewal'] }) {
+function Renewal({ renewal, obstacle }: Pick<Certificates, 'renewal' | 'obstacle'>) {
+  if (obstacle !== null) {
+    return (
+      <p className="note warn">
+        <strong>It cannot be renewed</strong>: {OBSTACLE[obstacle] ?? obstacle}. Next: enrol the device again before its
+        certificate ends. Afterwards it is not managed any more.
+      </p>
+    );
+  }
   if (renewal === null) return <p className="quiet">It is renewed by itself before it ends.</p>;
   const [tone, words] = RENEWAL[renewal.state] ?? ['quiet', renewal.state];
   const open = ['due', 'sent', 'issued'].includes(renewal.state);
@@ -53,7 +69,6 @@ function Renewal({ renewal }: { renewal: Certificates['renewal'] }) {
           next step <When at={renewal.nextAt} />
         </>
       ) : null}
-      {open && renewal.nextAt === null ? 'This device’s certificate must be renewed by enrolling anew.' : null}
     </p>
   );
 }
@@ -71,12 +86,12 @@ export function DeviceCertificates({ handle }: { handle: string }) {
     <section className="section">
       <h2>Certificates</h2>
       <Loaded answer={answer}>
-        {({ certificates, renewal }) =>
+        {({ certificates, renewal, obstacle }) =>
           certificates.length === 0 ? (
             <Empty title="None was issued yet" />
           ) : (
             <>
-              <Renewal renewal={renewal} />
+              <Renewal renewal={renewal} obstacle={obstacle} />
               <div className="scroll">
                 <table className="list">
                   <thead>
@@ -108,7 +123,7 @@ export function DeviceCertificates({ handle }: { handle: string }) {
                   </tbody>
                 </table>
               </div>
-              {certificates.some((one) => one.pinned) ? (
+              {obstacle === null && certificates.some((one) => one.pinned) ? (
                 <p>
                   <button type="button" disabled={renew.busy} onClick={() => renew.run()}>
                     Renew now
