@@ -3,6 +3,7 @@ import type { CommandSet } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { assignedDevices } from '../profiles/library.ts';
 import { sendProfile, settleProfile } from '../profiles/send.ts';
+import { within } from '../within.ts';
 import { advance, type RingFacts, type RolloutInput, type RolloutState, type RolloutStep } from './machine.ts';
 import { planFault, type Ring, ringMembers } from './ring.ts';
 
@@ -44,8 +45,30 @@ export async function advanceRollouts(pool: Pool, doors: RolloutDoors): Promise<
     `select id from fleet.rollout where state in ('running', 'paused', 'halted') order by started_at limit 100`,
   );
   let changed = 0;
-  for (const { id } of rows) if (await tx(pool, (t) => advanceOne(t, id, doors))) changed += 1;
+  for (const { id } of rows) {
+    // One that nobody can carry out must not hold up those behind it.
+    const step = await tx(pool, async (t) => {
+      let moved = false;
+      const fault = await within(t, async () => {
+        moved = await advanceOne(t, id, doors);
+      });
+      if (fault !== undefined) await cancelMalformed(t, id);
+      return moved || fault !== undefined;
+    });
+    if (step) changed += 1;
+  }
   return changed;
+}
+
+/** The console wrote it, and no profile or plan can be read out of it. */
+async function cancelMalformed(t: Tx, id: string): Promise<void> {
+  const { rows } = await t.query<{ subject_id: string; ring: number }>(
+    `update fleet.rollout set state = 'cancelled', why = 'malformed', done_at = now() where id = $1 returning subject_id, ring`,
+    [id],
+  );
+  const { subject_id: profile, ring } = rows[0]!;
+  const detail = { rollout: id, profile, ring: ring + 1, state: 'cancelled' };
+  await emit(t, { kind: 'rollout.cancelled', actor: 'core', detail });
 }
 
 async function advanceOne(t: Tx, id: string, doors: RolloutDoors): Promise<boolean> {
