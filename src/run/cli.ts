@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -189,6 +190,7 @@ program
   });
 
 pushCommands(program);
+appsCommands(program);
 settingsCommands(program);
 
 program
