@@ -250,8 +250,8 @@ export function AppsPage() {
           <>
             {service === null ? (
               <p className="note info">
-                There is no token of Apple Business Manager, so store apps get no licences. The operator puts one in
-                place.
+                There is no token of Apple Business Manager, so store apps get no licences. The operator hands one over
+                with <code>bartizan apps token</code> on the server.
               </p>
             ) : (
               <p className={service.problem === null ? 'quiet small' : 'note warn'}>
