@@ -7,6 +7,7 @@ import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
 import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
+import { onlyIfPossible } from './possible.ts';
 import {
   alwaysTwo,
   type CommandParams,
@@ -84,6 +85,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
   if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
+  if (devices !== 'all') await onlyIfPossible(t, input.verb, input.params, devices);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =
     devices === 'all' ? { all: true } : !single && devices.length > MOST_SINGLE ? { devices } : undefined;

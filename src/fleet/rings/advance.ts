@@ -158,21 +158,28 @@ export async function settleProfiles(pool: Pool, doors: RolloutDoors): Promise<n
 
 async function factsOf(t: Tx, live: Live, devices: readonly string[], ring: number): Promise<RingFacts> {
   const members = ringMembers(live.id, devices, live.plan[ring]!);
-  const { rows } = await t.query<{ sent: number; ok: number; failed: number; refused: string | null }>(
+  const { rows } = await t.query<{ sent: number; ok: number; failed: number; worse: number; refused: string | null }>(
     `with mine as (select id, state, reason from fleet.intent where rollout_id = $1),
      done as (
-       select c.state from mine join fleet.command c on c.intent_id = mine.id
-       union all select c.state from mine join fleet.command c on c.fan_out_id = mine.id)
+       select c.state, c.device_id, c.done_at from mine join fleet.command c on c.intent_id = mine.id
+       union all select c.state, c.device_id, c.done_at from mine join fleet.command c on c.fan_out_id = mine.id),
+     -- Devices that took it and since then broke a rule, or changed what we had installed.
+     worse as (
+       select distinct x.device_id from done x where x.state = 'acknowledged' and (
+         exists (select from fleet.compliance v where v.device_id = x.device_id and v.state in ('failing', 'grace') and v.since >= x.done_at)
+         or exists (select from fleet.drift v where v.device_id = x.device_id and v.state = 'drifted' and v.since >= x.done_at)))
      select (select count(*)::int from fleet.profile_on o join fleet.device d on d.id = o.device_id
          where o.profile_id = $2 and o.version_id = $3 and d.handle = any($4)) as sent,
        (select count(*)::int from done where state = 'acknowledged') as ok,
        (select count(*)::int from done where state in ('error', 'format_error', 'unsupported', 'refused')) as failed,
+       (select count(*)::int from worse) as worse,
        (select 'an intent of it was ' || state || coalesce(': ' || reason, '') from mine
          where state in ('refused', 'cancelled', 'expired') limit 1) as refused`,
     [live.id, live.subject_id, live.version_id, members],
   );
-  const { sent, ok, failed, refused } = rows[0]!;
-  return { devices: members.length, sent, ok, failed, ...(refused === null ? {} : { refused: refused.slice(0, 150) }) };
+  const { sent, ok, failed, worse, refused } = rows[0]!;
+  const counted = { ok: ok - worse, failed: failed + worse, worse };
+  return { devices: members.length, sent, ...counted, ...(refused === null ? {} : { refused: refused.slice(0, 150) }) };
 }
 
 /** What was never sent, because its approval failed or somebody took it back, is asked for anew after a resume. */
