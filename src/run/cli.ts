@@ -160,8 +160,8 @@ program
 
 program
   .command('import-fleet')
-  .description('take devices over from NanoMDM, so that none enrols anew')
-  .argument('<source...>', 'its PostgreSQL (postgres://…), or files with one JSON object a line')
+  .description('take devices over from NanoMDM or MicroMDM, so that none enrols anew')
+  .argument('<source...>', 'its PostgreSQL (postgres://…), files with one JSON object a line, or folders of check-ins')
   .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
   .option('--json', 'one JSON object', false)
   .option('--home <dir>', 'instance directory')

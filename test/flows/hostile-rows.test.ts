@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { uuidv7 } from '#base';
-import { advanceRollouts, followFacts, proposeDeclaration, secondDeclaration } from '#fleet';
+import { advanceRollouts, followFacts, proposeDeclaration, secondDeclaration, sendApps } from '#fleet';
 import { KeyPool, newPhone, openLine, Phone } from '#sim';
 import { tx } from '#store';
 import { type DevicePlane, devicePlane } from '../interop/phone-stack.ts';
@@ -152,6 +152,31 @@ test('a rollout of what is no profile, or by a plan that is none, ends by itself
     (await states()).map(({ state }) => state),
     ['cancelled', 'cancelled'],
   );
+});
+
+test('an app whose configuration no command can carry holds up no other', async () => {
+  const group = uuidv7();
+  await plane.asOwner(
+    `insert into fleet.device_group (id, name, filter, created_by) values ($1, 'app', '{}', 'core')`,
+    [group],
+  );
+  await plane.asOwner(
+    'insert into fleet.group_member (group_id, device_id) select $1, id from fleet.device where handle = $2',
+    [group, devices[0]],
+  );
+  for (const [n, configuration] of ['{"a": 1e400}', '{}'].entries()) {
+    const app = uuidv7();
+    await plane.console.query(
+      `insert into fleet.app (id, identifier, name, kind, manifest_url, configuration, created_by)
+       values ($1, $2, 'an app', 'own', 'https://apps.example/manifest', $3, $4)`,
+      [app, `org.example.${n}`, configuration, ME],
+    );
+    await plane.console.query(
+      'insert into fleet.app_assignment (id, app_id, group_id, assigned_by) values ($1, $2, $3, $4)',
+      [uuidv7(), app, group, ME],
+    );
+  }
+  assert.equal(await sendApps(plane.core, Date.now), 1);
 });
 
 const declared = async (id: string, version = 1) =>
