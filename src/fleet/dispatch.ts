@@ -7,13 +7,14 @@ import { buildCommand, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
 import { FleetError } from './error.ts';
 import { fanOut } from './fan-out.ts';
-import type { Scope } from './intent.ts';
+import { LOCKS_OF_ALL_PER_HOUR, LOCKS_PER_HOUR, type Scope } from './intent.ts';
 import { personalDevices } from './ownership.ts';
 import { wantPush } from './push/push.ts';
 import { type Queued, supersede } from './supersede.ts';
 import { CONTAINING } from './supersede-rules.ts';
 import { alwaysTwo, type CommandParams, commandRequest, isDangerous, keyOf, LOCKING, RISK } from './verbs.ts';
 import { splitByWindow } from './windows/split.ts';
+import { within } from './within.ts';
 
 interface IntentRow {
   readonly id: string;
@@ -56,12 +57,16 @@ export async function dispatchReady(
       [options.laneOpen, READING, CONTAINING, options.now?.() ?? Date.now()],
     );
     for (const intent of rows) {
-      const refusal = await unfit(t, intent);
-      if (refusal !== undefined) await refuse(t, intent, refusal);
-      else if (!(await braked(t, intent, options.changePerHour))) {
-        const open = await inWindow(t, intent, options.now?.() ?? Date.now());
-        if (open !== undefined) await send(t, open, options.signKey);
-      }
+      // A row that nobody can make commands of must not hold up everybody else's: it is refused by itself.
+      const fault = await within(t, async () => {
+        const refusal = await unfit(t, intent);
+        if (refusal !== undefined) await refuse(t, intent, refusal);
+        else if (!(await braked(t, intent, options.changePerHour))) {
+          const open = await inWindow(t, intent, options.now?.() ?? Date.now());
+          if (open !== undefined) await send(t, open, options.signKey);
+        }
+      });
+      if (fault !== undefined) await refuse(t, intent, 'malformed');
     }
     return rows.length;
   });
@@ -135,16 +140,21 @@ async function dropRecovered(t: Tx, { id, verb, requester }: Queued): Promise<vo
 
 /** Why an intent that claims to need nobody's approval must not run, or undefined. */
 async function unfit(t: Tx, intent: IntentRow): Promise<string | undefined> {
+  if (!Object.hasOwn(RISK, intent.verb)) return 'malformed';
   if (alwaysTwo(intent.verb) || isDangerous(intent.verb, intent.params)) return 'approval-missing';
+  // What two people agree to never becomes ready: a row that names an approval here would not be counted below.
+  if (intent.approval_id !== null) return 'approval-missing';
   if (!LOCKING.includes(intent.verb)) return undefined;
   if (intent.scope !== null) return 'approval-missing';
-  const { rows } = await t.query<{ used: number }>(
-    `select coalesce(sum(jsonb_array_length(targets)), 0)::int as used from fleet.intent
-     where requester = $1 and verb = any($2) and approval_id is null and state = 'dispatched'
-       and dispatched_at > now() - interval '1 hour'`,
+  const { rows } = await t.query<{ used: number; all: number }>(
+    `select coalesce(sum(jsonb_array_length(targets)) filter (where requester = $1), 0)::int as used,
+       coalesce(sum(jsonb_array_length(targets)), 0)::int as all from fleet.intent
+     where verb = any($2) and approval_id is null and state = 'dispatched' and dispatched_at > now() - interval '1 hour'`,
     [intent.requester, LOCKING],
   );
-  return rows[0]!.used + intent.targets.length > 5 ? 'approval-missing' : undefined;
+  const { used, all } = rows[0]!;
+  const over = used + intent.targets.length > LOCKS_PER_HOUR || all + intent.targets.length > LOCKS_OF_ALL_PER_HOUR;
+  return over ? 'approval-missing' : undefined;
 }
 
 /** Queues the commands of an approved intent with the ledger's permits. Does nothing if it was dispatched already. */
@@ -185,7 +195,7 @@ async function refuse(t: Tx, intent: IntentRow, reason: string): Promise<void> {
   await emit(t, {
     kind: 'command.refused',
     actor: intent.requester,
-    detail: { intent: intent.id, verb: intent.verb, reason, devices: intent.targets.length },
+    detail: { intent: intent.id, verb: intent.verb.slice(0, 64), reason, devices: intent.targets?.length ?? 0 },
   });
 }
 

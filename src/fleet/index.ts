@@ -4,6 +4,7 @@ export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from '.
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
+export { readServiceToken, type ServiceToken } from './apps/client.ts';
 export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
 export { Licences } from './apps/licences.ts';
 export { sendApps } from './apps/send.ts';

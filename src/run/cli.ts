@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -159,8 +160,8 @@ program
 
 program
   .command('import-fleet')
-  .description('take devices over from NanoMDM, so that none enrols anew')
-  .argument('<source...>', 'its PostgreSQL (postgres://…), or files with one JSON object a line')
+  .description('take devices over from NanoMDM or MicroMDM, so that none enrols anew')
+  .argument('<source...>', 'its PostgreSQL (postgres://…), files with one JSON object a line, or folders of check-ins')
   .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
   .option('--json', 'one JSON object', false)
   .option('--home <dir>', 'instance directory')
@@ -189,6 +190,7 @@ program
   });
 
 pushCommands(program);
+appsCommands(program);
 settingsCommands(program);
 
 program

@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { certificatesOf, type ImportReport, importNano, type NanoRow } from '#fleet';
 import type { PublicKeys } from '#seal';
 import { RunError } from './config.ts';
 import type { Home } from './home.ts';
+import { readArchive } from './import-archive.ts';
 import { withDatabase } from './push.ts';
 
 /** What a row of the export holds, as NanoMDM's schema has it in PostgreSQL; MySQL's is the same in JSON. */
@@ -13,7 +14,7 @@ const QUERY = `select d.id, coalesce(e.type, 'Device') as type, coalesce(e.enabl
     d.authenticate, d.token_update, encode(d.unlock_token, 'base64') as unlock_token, d.bootstrap_token_b64
   from devices d left join enrollments e on e.id = d.id order by d.id`;
 
-/** Rows from NanoMDM's own PostgreSQL, or from files with one JSON object a line (or one array). Throws RunError. */
+/** Rows from NanoMDM's own PostgreSQL, from files with one JSON object a line (or one array), or from an archive's folder. Throws RunError. */
 export async function readNano(source: string): Promise<NanoRow[]> {
   if (/^postgres(ql)?:\/\//.test(source)) {
     const client = new pg.Client({ connectionString: source });
@@ -26,6 +27,7 @@ export async function readNano(source: string): Promise<NanoRow[]> {
       await client.end().catch(() => {});
     }
   }
+  if (statSync(source, { throwIfNoEntry: false })?.isDirectory() === true) return readArchive(source);
   try {
     const text = readFileSync(source, 'utf8').trim();
     const rows = text.startsWith('[')

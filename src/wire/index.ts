@@ -35,6 +35,7 @@ export { oauthHeader, percent } from './ade/oauth.ts';
 export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export { INVENTORY_KINDS, type InventoryKind } from './apple/answers.ts';
+export { availableSince } from './apple/available.ts';
 export {
   type Authenticate,
   CHECK_IN_BYTES,

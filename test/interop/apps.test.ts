@@ -89,6 +89,16 @@ test('licences are got for serial numbers, in portions, and only what is license
   assert.equal(did('InstallApplication'), 5);
   const shown = await app();
   assert.deepEqual(shown.licences, { failed: 1, held: 5 });
+  assert.deepEqual(shown.states, { unknown: 5 }, 'none has listed its apps yet');
+  await plane.owner(
+    `insert into fleet.inventory (device_id, kind, taken_at, facts)
+     select device_id, 'ManagedApplicationList', now(), jsonb_build_object('apps', jsonb_build_array(
+       jsonb_build_object('Identifier', 'com.example.other', 'Status', 'Failed'), jsonb_build_object('Identifier', $1::text, 'Status',
+         case when row_number() over (order by device_id) = 1 then 'UserRejected' else 'Managed' end)))
+     from (select device_id from fleet.app_on where sent is not null order by device_id limit 3) o`,
+    ['com.example.reader'],
+  );
+  assert.deepEqual((await app()).states, { Managed: 2, UserRejected: 1, unknown: 2 });
   const { service } = await listApps(plane.console);
   assert.deepEqual([service!.organisation, service!.problem], ['Example Agency', null]);
   assert.ok(vpp.asked.filter((one) => one === 'POST /assets/associate').length >= 2, 'at most four serials at a time');

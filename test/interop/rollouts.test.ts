@@ -149,6 +149,37 @@ test('errors in the first ring halt the rollout and raise an event; it goes on o
   assert.equal((await rolloutOf(rollout)).state, 'done');
 });
 
+test('devices that took it and then break a rule or drift halt the rollout, though none answered with an error', async () => {
+  const stored = await store(xml('org.example.rings', 'worse'));
+  const rollout = await start(stored.version);
+  await round();
+  const [first, second] = having('worse') as [string, string];
+  await round(1);
+  assert.equal((await rolloutOf(rollout)).state, 'running', 'what was wrong before it says nothing');
+  const [rule] = await plane.owner<{ id: string }>(
+    `insert into fleet.compliance_rule (id, name, condition, created_by)
+     values (gen_random_uuid(), 'A rule', '{"all":[]}', $1) returning id`,
+    [ME],
+  );
+  await plane.owner(
+    `insert into fleet.compliance (rule_id, device_id, state) select $1, id, 'grace' from fleet.device where handle = $2`,
+    [rule!.id, first],
+  );
+  await plane.owner(
+    `insert into fleet.drift (device_id, kind, key, state) select id, 'profile', 'org.example.vpn', 'drifted' from fleet.device where handle = $1`,
+    [second],
+  );
+  await round();
+  const halted = await rolloutOf(rollout);
+  assert.deepEqual([halted.state, halted.ring], ['halted', 0]);
+  assert.match(halted.why!, /2 of 2 devices failed.*2 fell out of compliance or drifted/);
+  assert.equal(having('worse').length, 2, 'nobody else gets it');
+  await ask(rollout, 'cancel');
+  await round();
+  await plane.owner('delete from fleet.drift', []);
+  await plane.owner('delete from fleet.compliance', []);
+});
+
 test('pausing stops; a soak is cut short by two people and not by one', async () => {
   const { version } = await store(xml('org.example.rings', 'three'));
   const rollout = await start(version);

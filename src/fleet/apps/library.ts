@@ -15,6 +15,8 @@ export interface AppRow {
   readonly groups: readonly { readonly assignment: string; readonly name: string; readonly members: number }[];
   /** Devices that it was sent to. */
   readonly devices: number;
+  /** What the devices that it was sent to say of it (Apple's `Status`), and how many have said nothing yet (`unknown`). */
+  readonly states: Readonly<Record<string, number>>;
   /** Licences by state, and how many are left; nothing for an app of our own. */
   readonly licences: Readonly<Record<string, number>>;
   readonly available: number | null;
@@ -35,6 +37,13 @@ export async function listApps(db: Queryable): Promise<{ apps: AppRow[]; service
          from fleet.app_assignment x join fleet.device_group g on g.id = x.group_id
          where x.app_id = a.id and x.removed_at is null), '[]') as groups,
        (select count(*)::int from fleet.app_on o where o.app_id = a.id and o.sent is not null) as devices,
+       coalesce((select jsonb_object_agg(s.status, s.n) from (
+           select coalesce(left(t.status, 40), 'unknown') as status, count(*)::int as n from fleet.app_on o
+           left join fleet.inventory r on r.device_id = o.device_id and r.kind = 'ManagedApplicationList'
+           left join lateral (select p->>'Status' as status
+             from jsonb_array_elements(case jsonb_typeof(r.facts->'apps') when 'array' then r.facts->'apps' else '[]' end) p
+             where p->>'Identifier' = a.identifier limit 1) t on true
+           where o.app_id = a.id and o.sent is not null group by 1) s), '{}') as states,
        coalesce((select jsonb_object_agg(s.state, s.n) from (select l.state, count(*)::int as n from fleet.app_licence l
          where l.app_id = a.id group by 1) s), '{}') as licences,
        (select (e->>'available')::int from fleet.app_service v, jsonb_array_elements(v.assets) e

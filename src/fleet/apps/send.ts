@@ -1,6 +1,7 @@
 import { canonicalJson, type Json, sha256 } from '#base';
 import { type Pool, type Tx, tx } from '#store';
 import { stateIntent } from '../intent.ts';
+import { within } from '../within.ts';
 
 const MOST = 20_000;
 /** Bit 0: the app goes when management goes. */
@@ -28,8 +29,16 @@ export async function sendApps(pool: Pool, now: () => number): Promise<number> {
     'select id, identifier, kind, manifest_url, configuration from fleet.app',
   );
   let touched = 0;
-  for (const app of rows)
-    touched += await tx(pool, async (t) => (await install(t, app, now())) + (await remove(t, app, now())));
+  for (const app of rows) {
+    touched += await tx(pool, async (t) => {
+      let sent = 0;
+      // A configuration that no command can carry holds up no other app.
+      const fault = await within(t, async () => {
+        sent = (await install(t, app, now())) + (await remove(t, app, now()));
+      });
+      return fault === undefined ? sent : 0;
+    });
+  }
   return touched;
 }
 

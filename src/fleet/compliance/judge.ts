@@ -1,6 +1,6 @@
 import { type Pool, type Tx, tx } from '#store';
 import { compileFilter } from '../groups/compile.ts';
-import type { Filter } from '../groups/filter.ts';
+import { storedFilter } from '../groups/filter.ts';
 
 /** How old the verdicts of a rule may be whose condition asks about ages. */
 const TIMED_SECONDS = 300;
@@ -8,7 +8,8 @@ const TIMED_SECONDS = 300;
 interface RuleRow {
   readonly id: string;
   readonly group_id: string | null;
-  readonly condition: Filter;
+  /** As the console wrote it. */
+  readonly condition: unknown;
   readonly revision: number;
   readonly deleted: boolean;
 }
@@ -44,7 +45,10 @@ async function judge(t: Tx, rule: RuleRow, scope: readonly number[] | null): Pro
     await t.query(`select fleet.judge($1, $2, '{}', '{}', null)`, [rule.id, rule.revision]);
     return;
   }
-  const { joins, where, params } = compileFilter(rule.condition, 5);
+  const condition = storedFilter(rule.condition);
+  // What nobody can ask is unknown of every device; the rules behind it are judged all the same.
+  const { joins, where, params } =
+    condition === undefined ? { joins: '', where: 'null::boolean', params: [] } : compileFilter(condition, 5);
   const among = scope === null ? '$3::bigint[] is null' : 'd.id = any($3::bigint[])';
   const of =
     rule.group_id === null

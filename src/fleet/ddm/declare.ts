@@ -34,6 +34,8 @@ export async function proposeDeclaration(
 ): Promise<{ id: string; version: number; state: 'proposed' | 'awaiting-second' }> {
   const judged = judgeDeclaration(input, input.unchecked);
   if (judged.problems.length > 0) throw new InvalidDeclaration(judged.problems);
+  if (/^bartizan\./i.test(input.identifier))
+    throw new FleetError('bad-request', 'Identifiers that begin with bartizan are our own. Choose another one.');
   await t.query('select pg_advisory_xact_lock(hashtext($1))', [`declaration ${input.identifier}`]);
   const { rows } = await t.query<{ id: string; type: string; origin: string; gone: boolean; version: number }>(
     `select d.id, d.type, d.origin, d.removed_at is not null as gone,

@@ -4,6 +4,7 @@ import { emit } from '#log';
 import { signDeclared } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { type Declaration, declarationBody, serverToken } from '#wire';
+import { within } from '../within.ts';
 import { judgeDeclaration } from './danger.ts';
 
 interface Proposed {
@@ -51,11 +52,21 @@ export async function signProposed(pool: Pool, signKey: KeyObject): Promise<numb
     for (const row of rows) {
       if (first.has(row.declaration_id)) continue;
       first.add(row.declaration_id);
-      await decide(t, row, signKey);
+      // One that nobody can make bytes of must not hold up the others.
+      if ((await within(t, () => decide(t, row, signKey))) !== undefined) await refuse(t, row, 'malformed');
       decided += 1;
     }
     return decided;
   });
+}
+
+async function refuse(t: Tx, { declaration_id: id, version, type }: Proposed, reason: string): Promise<void> {
+  await t.query(
+    `update fleet.declaration_version set state = 'refused', reason = $3, decided_at = now()
+     where declaration_id = $1 and version = $2`,
+    [id, version, reason.slice(0, 500)],
+  );
+  await emit(t, { kind: 'declaration.refused', actor: 'core', detail: { declaration: id, version, type } });
 }
 
 async function decide(t: Tx, row: Proposed, signKey: KeyObject): Promise<void> {
@@ -70,9 +81,7 @@ async function decide(t: Tx, row: Proposed, signKey: KeyObject): Promise<void> {
     );
   if (judged.problems.length > 0) {
     const { path, rule } = judged.problems[0]!;
-    await settle('refused', `${path} ${rule}`.slice(0, 500));
-    await emit(t, { kind: 'declaration.refused', actor: 'core', detail: { declaration: id, version, type } });
-    return;
+    return refuse(t, row, `${path} ${rule}`);
   }
   if (judged.needsSecond && (row.agreed_by === null || row.agreed_by === row.author)) {
     await settle('awaiting-second', null);

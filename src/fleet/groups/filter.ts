@@ -45,6 +45,16 @@ export function parseFilter(value: unknown): Filter {
   return filter;
 }
 
+/** A filter as it stands in the database, where the console writes it; undefined if the checks do not let it pass. */
+export function storedFilter(value: unknown): Filter | undefined {
+  try {
+    return parseFilter(value);
+  } catch (error) {
+    if (error instanceof FleetError) return undefined;
+    throw error;
+  }
+}
+
 function read(value: unknown, where: string, depth: number, count: { conditions: number }): Filter {
   if (depth > DEEPEST) bad(where, `it is nested more than ${DEEPEST} deep.`);
   if (typeof value !== 'object' || value === null || Array.isArray(value))

@@ -1,6 +1,6 @@
 import { type Pool, type Tx, tx } from '#store';
 import { compileFilter } from './compile.ts';
-import type { Filter } from './filter.ts';
+import { storedFilter } from './filter.ts';
 
 /** Devices whose facts changed, per turn. */
 export const TOUCHED_BATCH = 5_000;
@@ -9,7 +9,8 @@ const TIMED_SECONDS = 60;
 
 interface GroupRow {
   readonly id: string;
-  readonly filter: Filter;
+  /** As the console wrote it. */
+  readonly filter: unknown;
   readonly revision: number;
   readonly deleted: boolean;
 }
@@ -45,7 +46,10 @@ export async function regroup(t: Tx, devices: readonly number[]): Promise<void> 
 }
 
 async function fill(t: Tx, group: GroupRow, scope: readonly number[] | null): Promise<void> {
-  const { joins, where, params } = compileFilter(group.filter, 4);
+  const filter = storedFilter(group.filter);
+  // Nothing fits a question that nobody can ask; the groups behind it are filled all the same.
+  const { joins, where, params } =
+    filter === undefined ? { joins: '', where: 'false', params: [] } : compileFilter(filter, 4);
   // The planner takes the devices of `scope` by their primary key only if it sees no "or" around them.
   const among = scope === null ? '$3::bigint[] is null' : 'd.id = any($3::bigint[])';
   const fit = group.deleted

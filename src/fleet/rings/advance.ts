@@ -3,6 +3,7 @@ import type { CommandSet } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { assignedDevices } from '../profiles/library.ts';
 import { sendProfile, settleProfile } from '../profiles/send.ts';
+import { within } from '../within.ts';
 import { advance, type RingFacts, type RolloutInput, type RolloutState, type RolloutStep } from './machine.ts';
 import { planFault, type Ring, ringMembers } from './ring.ts';
 
@@ -44,8 +45,30 @@ export async function advanceRollouts(pool: Pool, doors: RolloutDoors): Promise<
     `select id from fleet.rollout where state in ('running', 'paused', 'halted') order by started_at limit 100`,
   );
   let changed = 0;
-  for (const { id } of rows) if (await tx(pool, (t) => advanceOne(t, id, doors))) changed += 1;
+  for (const { id } of rows) {
+    // One that nobody can carry out must not hold up those behind it.
+    const step = await tx(pool, async (t) => {
+      let moved = false;
+      const fault = await within(t, async () => {
+        moved = await advanceOne(t, id, doors);
+      });
+      if (fault !== undefined) await cancelMalformed(t, id);
+      return moved || fault !== undefined;
+    });
+    if (step) changed += 1;
+  }
   return changed;
+}
+
+/** The console wrote it, and no profile or plan can be read out of it. */
+async function cancelMalformed(t: Tx, id: string): Promise<void> {
+  const { rows } = await t.query<{ subject_id: string; ring: number }>(
+    `update fleet.rollout set state = 'cancelled', why = 'malformed', done_at = now() where id = $1 returning subject_id, ring`,
+    [id],
+  );
+  const { subject_id: profile, ring } = rows[0]!;
+  const detail = { rollout: id, profile, ring: ring + 1, state: 'cancelled' };
+  await emit(t, { kind: 'rollout.cancelled', actor: 'core', detail });
 }
 
 async function advanceOne(t: Tx, id: string, doors: RolloutDoors): Promise<boolean> {
@@ -135,21 +158,28 @@ export async function settleProfiles(pool: Pool, doors: RolloutDoors): Promise<n
 
 async function factsOf(t: Tx, live: Live, devices: readonly string[], ring: number): Promise<RingFacts> {
   const members = ringMembers(live.id, devices, live.plan[ring]!);
-  const { rows } = await t.query<{ sent: number; ok: number; failed: number; refused: string | null }>(
+  const { rows } = await t.query<{ sent: number; ok: number; failed: number; worse: number; refused: string | null }>(
     `with mine as (select id, state, reason from fleet.intent where rollout_id = $1),
      done as (
-       select c.state from mine join fleet.command c on c.intent_id = mine.id
-       union all select c.state from mine join fleet.command c on c.fan_out_id = mine.id)
+       select c.state, c.device_id, c.done_at from mine join fleet.command c on c.intent_id = mine.id
+       union all select c.state, c.device_id, c.done_at from mine join fleet.command c on c.fan_out_id = mine.id),
+     -- Devices that took it and since then broke a rule, or changed what we had installed.
+     worse as (
+       select distinct x.device_id from done x where x.state = 'acknowledged' and (
+         exists (select from fleet.compliance v where v.device_id = x.device_id and v.state in ('failing', 'grace') and v.since >= x.done_at)
+         or exists (select from fleet.drift v where v.device_id = x.device_id and v.state = 'drifted' and v.since >= x.done_at)))
      select (select count(*)::int from fleet.profile_on o join fleet.device d on d.id = o.device_id
          where o.profile_id = $2 and o.version_id = $3 and d.handle = any($4)) as sent,
        (select count(*)::int from done where state = 'acknowledged') as ok,
        (select count(*)::int from done where state in ('error', 'format_error', 'unsupported', 'refused')) as failed,
+       (select count(*)::int from worse) as worse,
        (select 'an intent of it was ' || state || coalesce(': ' || reason, '') from mine
          where state in ('refused', 'cancelled', 'expired') limit 1) as refused`,
     [live.id, live.subject_id, live.version_id, members],
   );
-  const { sent, ok, failed, refused } = rows[0]!;
-  return { devices: members.length, sent, ok, failed, ...(refused === null ? {} : { refused: refused.slice(0, 150) }) };
+  const { sent, ok, failed, worse, refused } = rows[0]!;
+  const counted = { ok: ok - worse, failed: failed + worse, worse };
+  return { devices: members.length, sent, ...counted, ...(refused === null ? {} : { refused: refused.slice(0, 150) }) };
 }
 
 /** What was never sent, because its approval failed or somebody took it back, is asked for anew after a resume. */

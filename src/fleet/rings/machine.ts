@@ -22,7 +22,10 @@ export interface RingFacts {
   /** Of them, devices that something was sent to. */
   readonly sent: number;
   readonly ok: number;
+  /** Devices that answered with an error, and those that are worse off. */
   readonly failed: number;
+  /** Of the failed: those that took it and then fell out of compliance or drifted. */
+  readonly worse?: number;
   /** Why something was not sent at all, such as a refused approval. */
   readonly refused?: string | undefined;
 }
@@ -123,5 +126,6 @@ function faultOf(rules: Rules, state: RolloutState, facts: RingFacts): string | 
   if (fresh === 0) return undefined;
   const share = (fresh / (facts.ok + fresh)) * 100;
   if (share <= rules.maxErrorPercent) return undefined;
-  return `${fresh} of ${facts.ok + fresh} devices failed, more than ${rules.maxErrorPercent} %`;
+  const worse = facts.worse ? `; ${facts.worse} fell out of compliance or drifted after they took it` : '';
+  return `${fresh} of ${facts.ok + fresh} devices failed, more than ${rules.maxErrorPercent} %${worse}`;
 }

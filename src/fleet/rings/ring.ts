@@ -37,7 +37,7 @@ export function planFault(plan: unknown): string | undefined {
   if (!Array.isArray(plan) || plan.length < 2 || plan.length > 6) return 'a plan has 2 to 6 rings';
   let before: Ring | undefined;
   for (const ring of plan as Ring[]) {
-    const { percent, atLeast, soakHours } = ring;
+    const { percent, atLeast, soakHours } = ring ?? {};
     if (![percent, atLeast, soakHours].every((value) => typeof value === 'number' && Number.isFinite(value)))
       return 'a ring has a percentage, a least number and hours of soak';
     if (percent <= 0 || percent > 100 || atLeast < 0 || atLeast > 100) return 'a ring holds 1 to 100 percent';

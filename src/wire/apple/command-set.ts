@@ -25,8 +25,6 @@ export interface CommandSpec {
   /** AccessRights that the enrolment must have granted; 0 for none. */
   readonly rights: number;
   readonly supervised?: true;
-  /** First version of iOS and iPadOS; the oldest that are supported (15) is left out. */
-  readonly since?: string;
   /** Works only on a shared iPad. */
   readonly sharedIpad?: true;
   /** May be sent to a user's channel. */
@@ -96,8 +94,8 @@ export const COMMANDS = {
     needed: ['Identifiers'],
   }),
   UserList: read(0, { sharedIpad: true }),
-  AvailableOSUpdates: read(RIGHTS.manageApps),
-  OSUpdateStatus: read(RIGHTS.manageApps),
+  AvailableOSUpdates: read(RIGHTS.manageApps, { supervised: true }),
+  OSUpdateStatus: read(RIGHTS.manageApps, { supervised: true }),
 
   InstallProfile: change(RIGHTS.changeProfiles, { userChannel: true }),
   RemoveProfile: change(RIGHTS.changeProfiles, { userChannel: true }),

@@ -27,6 +27,8 @@ const CASES: readonly (readonly [string, Record<string, PlistInput>, readonly st
   ['another authority', { PayloadType: 'com.apple.security.root' }, ['trust']],
   ['a VPN', { PayloadType: 'com.apple.vpn.managed' }, ['traffic']],
   ['a VPN of a kind that is not in the list', { PayloadType: 'com.apple.vpn.managed.mapping' }, ['traffic']],
+  ['an Exchange account, whose server can erase', { PayloadType: 'com.apple.eas.account' }, ['traffic']],
+  ['a mail account', { PayloadType: 'com.apple.mail.managed' }, ['traffic']],
   ['a single app', { PayloadType: 'com.apple.app.lock' }, ['lock-in']],
   ['a type nobody knows', { PayloadType: 'com.example.new' }, ['unknown']],
   ['no type', {}, ['unknown']],

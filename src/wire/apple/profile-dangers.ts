@@ -34,6 +34,14 @@ const KNOWN: Readonly<Record<string, DangerKind>> = {
   'com.apple.cellular': 'traffic',
   'com.apple.extensiblesso': 'traffic',
   'com.apple.airplay.security': 'traffic',
+  // an account's server reads the holder's mail and contacts; an Exchange one can erase the phone
+  'com.apple.mail.managed': 'traffic',
+  'com.apple.eas.account': 'traffic',
+  'com.apple.caldav.account': 'traffic',
+  'com.apple.carddav.account': 'traffic',
+  'com.apple.ldap.account': 'traffic',
+  'com.apple.subscribedcalendar.account': 'traffic',
+  'com.apple.jabber.account': 'traffic',
   'com.apple.app.lock': 'lock-in',
 };
 
@@ -43,8 +51,6 @@ const HARMLESS = new Set([
   ...['com.apple.wifi.managed', 'com.apple.homescreenlayout', 'com.apple.notificationsettings', 'com.apple.font'],
   ...['com.apple.shareddeviceconfiguration', 'com.apple.airprint', 'com.apple.airplay', 'com.apple.domains'],
   ...['com.apple.networkusagerules', 'com.apple.tvremote', 'com.apple.education', 'com.apple.google-oauth'],
-  ...['com.apple.mail.managed', 'com.apple.eas.account', 'com.apple.caldav.account', 'com.apple.carddav.account'],
-  ...['com.apple.ldap.account', 'com.apple.subscribedcalendar.account', 'com.apple.jabber.account'],
   ...[
     'com.apple.security.scep',
     'com.apple.security.acme',

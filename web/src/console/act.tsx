@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from 'react';
 import { api } from './client.ts';
 import { useAct, useDraft } from './data.ts';
+import { Emergency, emergencyFault } from './emergency.tsx';
 import { Dialog, GlassLink, Refused } from './parts.tsx';
 import { useSession } from './session.tsx';
 
@@ -85,11 +86,18 @@ export function ActDialog({
   const [purpose, setPurpose, clearPurpose] = useDraft(`purpose:${name}`);
   const [profile, setProfile, clearProfile] = useDraft('profile');
   const [typed, setTyped] = useState('');
+  const [emergency, setEmergency] = useState<string>();
   const [wrong, setWrong] = useState<string>();
   const [outcome, setOutcome] = useState<{ state: string; approval: string | null }>();
   const act = useAct(async () => {
     const params = name === 'install' ? { profile } : {};
-    const answer = await api.intent({ verb, devices, params, purpose: purpose.trim() });
+    const answer = await api.intent({
+      verb,
+      devices,
+      params,
+      purpose: purpose.trim(),
+      ...(emergency === undefined ? {} : { emergency: emergency.trim() }),
+    });
     setOutcome(answer);
     clearPurpose();
     clearProfile();
@@ -111,6 +119,8 @@ export function ActDialog({
     if (length < 5 || length > 200) return setWrong('Say in 5 to 200 characters why.');
     if (name === 'install' && !profile.trim().startsWith('<'))
       return setWrong('Choose or paste a profile (XML property list).');
+    const fault = emergencyFault(emergency);
+    if (fault !== undefined) return setWrong(fault);
     if (name === 'erase' && typed.trim() !== String(count))
       return setWrong(`Type ${count}, the number of devices that lose everything.`);
     setWrong(undefined);
@@ -161,6 +171,7 @@ export function ActDialog({
             onChange={(event) => setPurpose(event.target.value)}
           />
         </div>
+        {name === 'install' ? <Emergency value={emergency} onChange={setEmergency} /> : null}
         {name === 'erase' ? (
           <div className="field">
             <label htmlFor="act-count">Type {count} to confirm how many devices are erased</label>

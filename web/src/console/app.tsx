@@ -2,7 +2,7 @@ import { type ReactNode, useEffect, useRef, useState } from 'react';
 import { asProblem, type Problem } from '../shared/problem.ts';
 import { api, whenExpired } from './client.ts';
 import { forgetAnswers, useAct, useAnswer } from './data.ts';
-import { JUMPS, useShortcuts } from './keys.ts';
+import { JUMPS, SECTIONS, useShortcuts } from './keys.ts';
 import type { Session } from './model.ts';
 import { Admins } from './pages/admins.tsx';
 import { AlertPage } from './pages/alert.tsx';
@@ -129,25 +129,30 @@ function Navigation({ path }: { path: string }) {
   };
   return (
     <nav aria-label="Pages">
-      <ul>
-        {JUMPS.map(([key, to, label]) => {
-          const current = to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`);
-          const open = count[to] ?? 0;
-          return (
-            <li key={to}>
-              <a href={to} aria-current={current ? 'page' : undefined} aria-keyshortcuts={`g ${key}`}>
-                <span>{label.replace(/ \(.*/, '')}</span>
-                {open === 0 ? null : (
-                  <span className={to === '/locks' || to === '/alerts' ? 'badge bad' : 'badge'}>
-                    {open}
-                    <span className="hidden-visually"> open</span>
-                  </span>
-                )}
-              </a>
-            </li>
-          );
-        })}
-      </ul>
+      {SECTIONS.map(([title, paths]) => (
+        <section key={title} aria-label={title}>
+          {title === 'Overview' ? null : <h2>{title}</h2>}
+          <ul>
+            {JUMPS.filter(([, to]) => paths.includes(to)).map(([key, to, label]) => {
+              const current = to === '/' ? path === '/' : path === to || path.startsWith(`${to}/`);
+              const open = count[to] ?? 0;
+              return (
+                <li key={to}>
+                  <a href={to} aria-current={current ? 'page' : undefined} aria-keyshortcuts={`g ${key}`}>
+                    <span>{label.replace(/ \(.*/, '')}</span>
+                    {open === 0 ? null : (
+                      <span className={to === '/locks' || to === '/alerts' ? 'badge bad' : 'badge'}>
+                        {open}
+                        <span className="hidden-visually"> open</span>
+                      </span>
+                    )}
+                  </a>
+                </li>
+              );
+            })}
+          </ul>
+        </section>
+      ))}
     </nav>
   );
 }

@@ -62,7 +62,7 @@ export const api = {
   overview: (signal?: Get) => call<Overview>('/overview', { signal: signal ?? null }),
   devices: (filter: Filter, signal?: Get) => call<Page<Device>>(query('/devices', filter), { signal: signal ?? null }),
   device: (handle: string, signal?: Get) => call<DeviceDetail>(`/devices/${one(handle)}`, { signal: signal ?? null }),
-  intent: (body: { verb: string; devices: readonly string[]; params: object; purpose: string }) =>
+  intent: (body: { verb: string; devices: readonly string[]; params: object; purpose: string; emergency?: string }) =>
     send<{ id: string; state: string; approval: string | null }>('POST', '/intents', body),
   people: (filter: Filter, signal?: Get) => call<Page<Person>>(query('/people', filter), { signal: signal ?? null }),
   push: (signal?: Get) => call<Push>('/push', { signal: signal ?? null }),

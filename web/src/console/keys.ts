@@ -23,6 +23,16 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['m', '/admins', 'Admins'],
 ];
 
+/** The pages under their headings, in the order in which the side shows them. */
+export const SECTIONS: readonly (readonly [title: string, paths: readonly string[]])[] = [
+  ['Overview', ['/']],
+  ['Fleet', ['/devices', '/groups', '/compliance', '/retirements', '/enrolment']],
+  ['Configuration', ['/profiles', '/apps', '/rollouts', '/queue', '/push']],
+  ['Directory', ['/people']],
+  ['Watch', ['/alerts', '/incidents']],
+  ['Control', ['/approvals', '/locks', '/admins']],
+];
+
 const typing = (target: EventTarget | null): boolean =>
   target instanceof HTMLElement && target.closest('input:not([type=checkbox]), textarea, select, dialog') !== null;
 

@@ -3,7 +3,7 @@ import { When } from '../../shared/time.tsx';
 import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import type { Page } from '../model.ts';
-import { Chip, Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
+import { Chip, Dialog, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
 import { rolloutsApi } from './rollouts-api.ts';
 
 interface AppRow {
@@ -15,6 +15,7 @@ interface AppRow {
   readonly configuration: unknown;
   readonly groups: readonly { readonly assignment: string; readonly name: string; readonly members: number }[];
   readonly devices: number;
+  readonly states: Readonly<Record<string, number>>;
   readonly licences: Readonly<Record<string, number>>;
   readonly available: number | null;
 }
@@ -137,6 +138,29 @@ function licences({ kind, licences: by, available }: AppRow) {
   );
 }
 
+/** Apple's states of a managed app, in words; others are shown as they are. */
+const STATE: Readonly<Record<string, string>> = {
+  Managed: 'installed',
+  Installing: 'installing',
+  Queued: 'queued',
+  NeedsRedemption: 'needs a licence',
+  Prompting: 'ask the holder',
+  PromptingForLogin: 'ask the holder to sign in',
+  UserRejected: 'refused by the holder',
+  UserInstalledApp: 'installed by the holder',
+  UpdateRejected: 'update refused by the holder',
+  ManagementRejected: 'management refused by the holder',
+  ManagedButUninstalled: 'deleted by the holder',
+  Failed: 'failed',
+  unknown: 'nothing yet',
+};
+
+function toneOf(state: string): Tone {
+  if (state === 'Managed') return 'good';
+  if (state === 'unknown') return 'quiet';
+  return /Reject|Failed|Uninstalled|NeedsRedemption/.test(state) ? 'warn' : 'info';
+}
+
 function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
   const groups = useAnswer('groups', rolloutsApi.groups);
   const act = useAct(async (work: () => Promise<unknown>) => {
@@ -158,6 +182,16 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
           Sent to {app.devices} {app.devices === 1 ? 'device' : 'devices'} · licences: {licences(app)}
           {app.configuration === null ? '' : ' · with a configuration'}
         </p>
+        {app.devices === 0 ? null : (
+          <p className="row">
+            <span className="quiet">The devices say:</span>
+            {Object.entries(app.states).map(([state, n]) => (
+              <Chip key={state} tone={toneOf(state)}>
+                {n} {STATE[state] ?? state}
+              </Chip>
+            ))}
+          </p>
+        )}
         <div className="row">
           {app.groups.length === 0 ? <span className="quiet">Wanted nowhere yet</span> : null}
           {app.groups.map((one) => (
@@ -216,8 +250,8 @@ export function AppsPage() {
           <>
             {service === null ? (
               <p className="note info">
-                There is no token of Apple Business Manager, so store apps get no licences. The operator puts one in
-                place.
+                There is no token of Apple Business Manager, so store apps get no licences. The operator hands one over
+                with <code>bartizan apps token</code> on the server.
               </p>
             ) : (
               <p className={service.problem === null ? 'quiet small' : 'note warn'}>

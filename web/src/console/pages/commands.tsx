@@ -1,6 +1,7 @@
 import { type FormEvent, useState } from 'react';
 import { api } from '../client.ts';
 import { useAct } from '../data.ts';
+import { Emergency, emergencyFault } from '../emergency.tsx';
 import type { Device } from '../model.ts';
 import { Chip, Dialog, GlassLink, Refused } from '../parts.tsx';
 import { useSession } from '../session.tsx';
@@ -92,12 +93,21 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
   const [values, setValues] = useState<Values>({});
   const [purpose, setPurpose] = useState('');
   const [typed, setTyped] = useState('');
+  const [emergency, setEmergency] = useState<string>();
   const [wrong, setWrong] = useState<string>();
   const [outcome, setOutcome] = useState<{ approval: string | null }>();
   const grave = spec.risk === 'destroy' || spec.risk === 'raw';
   const act = useAct(async () => {
     const { verb } = spec;
-    setOutcome(await api.intent({ verb, devices: [handle], params: paramsOf(values), purpose: purpose.trim() }));
+    setOutcome(
+      await api.intent({
+        verb,
+        devices: [handle],
+        params: paramsOf(values),
+        purpose: purpose.trim(),
+        ...(emergency === undefined ? {} : { emergency: emergency.trim() }),
+      }),
+    );
     onDone();
   });
   const title = `${spec.label}: ${handle}`;
@@ -114,6 +124,8 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
     const missing = spec.fields?.find((field) => field.needed && !String(values[field.name] ?? '').trim());
     if (missing !== undefined) return setWrong(`${missing.label} is missing.`);
     if (purpose.trim().length < 5) return setWrong('Say in 5 to 200 characters why.');
+    const fault = emergencyFault(emergency);
+    if (fault !== undefined) return setWrong(fault);
     if (grave && typed.trim() !== handle) return setWrong(`Type ${handle} to confirm which device this is for.`);
     setWrong(undefined);
     void act.run();
@@ -145,6 +157,7 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
             onChange={(event) => setPurpose(event.target.value)}
           />
         </div>
+        {spec.risk === 'change' ? <Emergency value={emergency} onChange={setEmergency} /> : null}
         {grave ? (
           <div className="field">
             <label htmlFor="command-typed">Type {handle} to confirm</label>

@@ -10,6 +10,7 @@ import { DeviceCertificates } from './device-certificates.tsx';
 import { DeviceDeclared } from './device-declared.tsx';
 import { DeviceIdentity } from './device-identity.tsx';
 import { Owner } from './device-owner.tsx';
+import { FOR_LOST, Recovered } from './device-recovered.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
 
@@ -226,14 +227,19 @@ export function DevicePage({ handle }: { handle: string }) {
                   {pending.length + wanted.length === 0 ? (
                     <Empty title="Nothing waits for this device" />
                   ) : (
-                    <ul>
-                      {wanted.map((intent) => (
-                        <Wanted key={intent.id} intent={intent} />
-                      ))}
-                      {pending.map((command) => (
-                        <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
-                      ))}
-                    </ul>
+                    <>
+                      {[...wanted, ...pending].some(({ verb }) => FOR_LOST.includes(verb)) ? (
+                        <Recovered device={handle} onDone={answer.reload} />
+                      ) : null}
+                      <ul>
+                        {wanted.map((intent) => (
+                          <Wanted key={intent.id} intent={intent} />
+                        ))}
+                        {pending.map((command) => (
+                          <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
+                        ))}
+                      </ul>
+                    </>
                   )}
                 </section>
                 {finished.length === 0 ? null : (

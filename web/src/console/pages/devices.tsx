@@ -9,6 +9,7 @@ import { type Device, STATES } from '../model.ts';
 import { DeviceLink, Empty, Frame, Loaded, or, PersonLink, StateChip, stateWord } from '../parts.tsx';
 import { useSearch } from '../router.ts';
 import { fleetApi } from './fleet-api.ts';
+import { RetireDialog } from './fleet-retire.tsx';
 import { DeviceFilter } from './fleet-search.tsx';
 
 function Rows({ items, pick }: { items: readonly Device[]; pick: ReturnType<typeof usePicked> }) {
@@ -83,6 +84,9 @@ function Rows({ items, pick }: { items: readonly Device[]; pick: ReturnType<type
   );
 }
 
+/** The server takes no more in one retirement. */
+const MOST_RETIRED = 100;
+
 export function Devices() {
   const [search] = useSearch();
   const filter = {
@@ -92,6 +96,7 @@ export function Devices() {
   const answer = useAnswer(`devices:${search}`, (signal) => api.devices(filter, signal));
   const pick = usePicked();
   const [act, setAct] = useState<ActName>();
+  const [retiring, setRetiring] = useState(false);
   const handles = [...pick.picked].sort();
   const filtered = ['q', 'state', 'group', 'silent', 'filter'].some((name) => search.has(name));
   const groups = useAnswer('groups', fleetApi.groups).data?.items ?? [];
@@ -147,11 +152,29 @@ export function Devices() {
               {ACTS[name].label}
             </button>
           ))}
+          <button
+            type="button"
+            className="danger"
+            disabled={handles.length > MOST_RETIRED}
+            onClick={() => setRetiring(true)}
+          >
+            Retire{handles.length > MOST_RETIRED ? ` (at most ${MOST_RETIRED})` : ''}
+          </button>
           <button type="button" className="plain" onClick={pick.clear}>
             Clear
           </button>
         </section>
       )}
+      {retiring ? (
+        <RetireDialog
+          devices={handles}
+          personal={(answer.data?.items ?? []).some(
+            (device) => pick.picked.has(device.handle) && device.ownership === 'personal',
+          )}
+          onClose={() => setRetiring(false)}
+          onDone={answer.reload}
+        />
+      ) : null}
       {act === undefined ? null : (
         <ActDialog name={act} devices={handles} onClose={() => setAct(undefined)} onDone={answer.reload} />
       )}

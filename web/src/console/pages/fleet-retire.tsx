@@ -190,8 +190,8 @@ export function Retirements() {
   return (
     <Frame title="Retirements">
       <p className="quiet">
-        Devices that leave or have left. Begin on a device’s page. Each has an evidence record: which command, which log
-        entries, when.
+        Devices that leave or have left. Begin on a device’s page, or select up to 100 in the list. Each has an evidence
+        record: which command, which log entries, when.
       </p>
       <Loaded answer={answer}>
         {({ items, next }) =>
