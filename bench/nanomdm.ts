@@ -39,6 +39,8 @@ export async function startNanomdm(options: {
   execFileSync(go, ['install', `${MODULE}/cmd/nanomdm@${VERSION}`], { env, cwd: options.dir, timeout: 300_000 });
   const cache = execFileSync(go, ['env', 'GOMODCACHE'], { env, encoding: 'utf8' }).trim();
   const database = { ...options.admin, database: 'nanomdm' };
+  // An earlier test or bench on the same server may have left its own.
+  await sql(options.admin, 'drop database if exists nanomdm with (force)');
   await sql(options.admin, 'create database nanomdm');
   await sql(database, readFileSync(join(cache, `${MODULE}@${VERSION}`, 'storage/pgsql/schema.sql'), 'utf8'));
   const ca = join(options.dir, 'ca.pem');

@@ -29,9 +29,9 @@ const TOOLS: readonly Tool[] = [
   { name: 'zbar', packages: ['zbar-tools'], found: () => onPath('zbarimg', ['/usr/bin']) },
   {
     name: 'strongSwan plugins',
-    packages: ['libstrongswan-standard-plugins'],
-    // without this one it knows no elliptic curves
-    found: () => existsSync('/usr/lib/ipsec/plugins/libstrongswan-openssl.so'),
+    packages: ['libstrongswan-standard-plugins', 'libstrongswan-extra-plugins'],
+    // without the first it knows no elliptic curves, without the second it cannot fetch
+    found: () => ['openssl', 'curl'].every((plugin) => existsSync(`/usr/lib/ipsec/plugins/libstrongswan-${plugin}.so`)),
   },
   { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },

@@ -77,3 +77,10 @@ export function pushEndpoint(
   }
   return { url: parsed.origin, ...(caFile === undefined ? {} : { ca: readText(caFile) }) };
 }
+
+/** Where core reads the list of system versions. Throws RunError `usage` if it is not an https address. */
+export function releaseFeed(url: string, caFile: string | undefined): { url: string; ca?: string } {
+  if (!URL.canParse(url) || new URL(url).protocol !== 'https:')
+    throw new RunError('usage', 'The list of system versions is read over https only.');
+  return { url, ...(caFile === undefined ? {} : { ca: readText(caFile) }) };
+}

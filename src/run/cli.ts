@@ -6,7 +6,7 @@ import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet'
 import { type AccountOptions, setAccount } from './account.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
-import { pushCommands, pushEndpoint } from './cli-push.ts';
+import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -54,6 +54,8 @@ program
   )
   .option('--push-url <origin>', 'where APNs is; default: https://api.push.apple.com')
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
+  .option('--os-releases-url <url>', 'where the list of system versions is read, such as https://gdmf.apple.com/v2/pmv')
+  .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
@@ -67,11 +69,22 @@ program
       attestationRoot?: string[];
       pushUrl?: string;
       pushCa?: string;
+      osReleasesUrl?: string;
+      osReleasesCa?: string;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
       await buildPages();
-      const { home = defaultHome(), pushUrl, pushCa, attestationRoot, certificates, ...rest } = options;
+      const {
+        home = defaultHome(),
+        pushUrl,
+        pushCa,
+        attestationRoot,
+        certificates,
+        osReleasesUrl,
+        osReleasesCa,
+        ...rest
+      } = options;
       const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
       readAttestationRoots(attestationRoots ?? []);
       const push = pushEndpoint(pushUrl, pushCa);
@@ -79,6 +92,7 @@ program
       const product = await startProduct({
         ...{ home, ...rest, ...settings },
         ...(push === undefined ? {} : { push }),
+        ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
       });
       say(

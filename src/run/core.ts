@@ -10,6 +10,7 @@ import {
   askInventory,
   dispatchReady,
   expireIntents,
+  FleetError,
   fetchReleases,
   followFacts,
   followUpdates,
@@ -147,8 +148,13 @@ async function run(): Promise<void> {
   loop('updates', 30_000, async () => ((await isLocked(pool, 'commands')) ? 0 : followUpdates(pool, signKey)));
   const { releases } = config;
   if (releases !== undefined) {
+    // A list that cannot be had is no failure of the loop, which would ask again every few seconds.
     loop('os-versions', 6 * 3_600_000, async () => {
-      await fetchReleases(pool, releases);
+      await fetchReleases(pool, releases).catch((error: unknown) =>
+        logger.warn('the list of system versions could not be read; the one from before stays', {
+          code: error instanceof FleetError ? error.code : 'unreadable',
+        }),
+      );
       return 0;
     });
   }

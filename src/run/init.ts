@@ -39,6 +39,8 @@ export interface InstanceOptions {
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
+  /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
+  readonly releases?: { readonly url: string; readonly ca?: string };
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -104,6 +106,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
     const file = home.config(name);
     if (existsSync(file)) chmodSync(file, 0o600);

@@ -238,8 +238,8 @@ export function promises(
         result.exposure.upper_bound >= result.exposure.proven,
     },
     {
-      promise: 'a mass wipe was asked for and no device was erased',
-      kept: result.wipes_requested > 0 && result.wipes_executed === 0,
+      promise: 'a mass wipe was asked for, or its asker cut off before, and no device was erased',
+      kept: (result.wipes_requested > 0 || attacked.stolen.cutOff) && result.wipes_executed === 0,
     },
     { promise: 'the log verifies', kept: attacked.log.ok && result.log.verified_by.length > 0 },
   ];

@@ -156,7 +156,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy } = options;
+  const { identity, attestationRoots, devicePolicy, releases } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -174,6 +174,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       signProfiles,
       caKey,
       devicePolicy,
+      releases,
     }).filter(([, value]) => value !== undefined),
   );
 }

@@ -50,7 +50,10 @@ test('demo --check keeps every promise and says so in one line of JSON', async (
     assert.ok(result.exposure.proven >= result.stolen_admin.records_read);
     assert.ok(result.exposure.upper_bound >= result.exposure.proven);
     assert.equal(result.exposure.upper_bound + result.exposure.unreadable, 60);
-    assert.equal(result.wipes_requested, 200);
+    // A thief who meets a decoy among his first reads is cut off before he can ask.
+    assert.ok(
+      result.wipes_requested === 200 || (result.wipes_requested === 0 && result.stolen_admin.records_read <= 4),
+    );
     assert.equal(result.wipes_executed, 0);
     // 200 devices are one fan-out: some hundred entries instead of two a device and command.
     assert.ok(result.log.entries > 1_000);

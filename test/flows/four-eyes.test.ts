@@ -13,7 +13,8 @@ interface Asked {
 /** The state of everything that a device was ever asked, as an outside observer sees it. */
 async function erased(pool: Pool): Promise<number> {
   const { rows } = await pool.query<{ n: number }>(
-    `select count(*)::int as n from fleet.command where request_type = 'EraseDevice' and state not in ('queued', 'refused', 'cancelled')`,
+    `select count(*)::int as n from fleet.command where request_type = 'EraseDevice' and state not in
+       ('queued', 'held', 'superseded', 'expired', 'refused', 'cancelled')`,
   );
   return rows[0]!.n;
 }
