@@ -23,6 +23,8 @@ test('what destroys runs with the signatures of two different people, and never 
   const { product, stage } = await living(t, { phones: 12, admins: 3, founders: 3 });
   const pool = openPool(product.admin, { max: 2 });
   t.after(() => pool.end());
+  // A phone that puts an erasure off is overtaken by the lane's lock, which then rightly holds it; here each answers at once.
+  for (const phone of stage.fleet.phones) phone.behaviour.notNow = 0;
   stage.fleet.start();
   const [ada, bo, cy] = stage.admins;
   const devices = (await allOf<{ handle: string; state: string }>(ada!, '/api/devices'))
