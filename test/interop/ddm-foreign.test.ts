@@ -52,7 +52,8 @@ function go(args: readonly string[], input = ''): Promise<string> {
     const child = execFile(program, [...args], { maxBuffer: 1 << 24 }, (error, stdout, stderr) =>
       error === null ? resolve(stdout) : reject(new Error(stderr || error.message)),
     );
-    child.stdin!.end(input);
+    // A command that reads nothing may be gone before it is spoken to.
+    child.stdin!.on('error', () => {}).end(input);
   });
 }
 interface Synced {
