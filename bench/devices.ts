@@ -61,13 +61,24 @@ export function makeDevices(ca: Ca, from: number, count: number, kind: 'rsa' | '
 }
 
 /** The bytes of one command request to either server, signed beforehand: neither looks at the time of signing. */
-export function signedRequest(device: BenchDevice, status: 'Idle' | 'Acknowledged', command?: string): Buffer {
+export function signedRequest(
+  device: BenchDevice,
+  status: 'Idle' | 'Acknowledged',
+  command?: string,
+  digest: 'sha256' | 'sha1' = 'sha256',
+): Buffer {
   const body = writePlist({
     ...(command === undefined ? {} : { CommandUUID: command }),
     Status: status,
     UDID: device.udid,
   });
-  const signature = signCms({ content: body, certificate: device.certificate, key: device.key, detached: true });
+  const signature = signCms({
+    content: body,
+    certificate: device.certificate,
+    key: device.key,
+    detached: true,
+    digest,
+  });
   const head = [
     'PUT /mdm HTTP/1.1',
     'Host: mdm.example',
