@@ -31,7 +31,8 @@ export async function startScepPeer(options: { readonly dir: string; readonly po
   });
   const child = spawn(
     program,
-    ['-depot', depot, '-port', `127.0.0.1:${port}`, '-challenge', CHALLENGE, '-crtvalid', '365', '-allowrenew', '0'],
+    // It takes a port alone and listens on every address.
+    ['-depot', depot, '-port', String(port), '-challenge', CHALLENGE, '-crtvalid', '365', '-allowrenew', '0'],
     { stdio: 'ignore', cwd: dir },
   );
   const url = `http://127.0.0.1:${port}/scep`;

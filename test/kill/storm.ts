@@ -59,7 +59,10 @@ export async function storm(options: StormOptions): Promise<StormResult> {
         n += 1;
       }
       await sleep(dice.below(300));
-      broken.push(...(await lookAgain(world, since)));
+      for (const one of await lookAgain(world, since)) {
+        options.say(`broken: ${JSON.stringify(one)}`);
+        broken.push(one);
+      }
       if (n % 20 === 0) options.say(`${n} killed, ${acts.taken.size} intents taken, ${broken.length} broken`);
     }
     await acts.stop();
