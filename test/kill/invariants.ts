@@ -83,8 +83,14 @@ async function phonesAgree(world: World, since: number): Promise<Broken[]> {
   const seen = [...world.witnesses].flatMap(([, { did }]) =>
     [...did].filter(([, { receivedAt, answeredAt }]) => receivedAt > since || (answeredAt ?? 0) > since),
   );
-  const { rows } = await world.pool.query<{ uuid: string; state: string; deliveries: number; ended: number | null }>(
-    `select uuid, state, deliveries, case when done_at < 'infinity' then extract(epoch from done_at)::double precision * 1000 end as ended
+  const { rows } = await world.pool.query<{
+    uuid: string;
+    state: string;
+    deliveries: number;
+    asked: boolean;
+    ended: number | null;
+  }>(
+    `select uuid, state, deliveries, coalesce(intent_id, fan_out_id) is not null as asked, case when done_at < 'infinity' then extract(epoch from done_at)::double precision * 1000 end as ended
      from fleet.command where uuid = any($1)`,
     [seen.map(([uuid]) => uuid)],
   );
@@ -97,7 +103,9 @@ async function phonesAgree(world: World, since: number): Promise<Broken[]> {
     if (row === undefined) lost.push(early);
     else if (['superseded', 'cancelled', 'expired'].includes(row.state)) {
       // What was put off may end, by a transaction that began before it was handed out.
-      if (receivedAt > row.ended! && !putOff && !forgotten(world, row.deliveries, receivedAt)) late.push(early);
+      // A renewal takes its own command back when it tries anew, fetched or not.
+      if (row.asked && receivedAt > row.ended! && !putOff && !forgotten(world, row.deliveries, receivedAt))
+        late.push(early);
     } else if (answeredAt !== undefined && !ENDS[status!]?.includes(row.state)) lost.push(early);
   }
   return [
