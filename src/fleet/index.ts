@@ -29,6 +29,7 @@ export {
 } from './attestation/policy.ts';
 export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
 export type { Pkcs11Key } from './ca-token.ts';
+export { type Claim, claimsOf, decideClaim, linkAnew } from './claims.ts';
 export {
   type ComplianceRule,
   complianceOf,

@@ -67,7 +67,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
-      'fleet.retirement': 'S',
+      ...{ 'fleet.retirement': 'S', 'fleet.claim': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
@@ -99,6 +99,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
+      ...['fleet.decide_claim', 'fleet.offer_anew'],
       ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
@@ -187,7 +188,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.emit',
         'log.prepare_days',
       ],
-      'fleet.drop_releases',
+      ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
       // declarations
