@@ -80,6 +80,8 @@ export interface Updates {
     readonly versions: readonly string[];
     readonly deadline: string;
     readonly endedAt: string | null;
+    /** Why it cannot be turned into declarations; null if it can. */
+    readonly fault: string | null;
     readonly wanted: number;
     readonly failed: number;
     readonly overdue: number;
