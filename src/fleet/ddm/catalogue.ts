@@ -30,7 +30,7 @@ const COLUMNS = `d.id, d.identifier, d.kind, d.type, d.origin, v.version, v.stat
   (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id
     where l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier))) as devices,
   (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and s.valid = 'invalid') as invalid,
-  (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and not s.active and s.valid <> 'invalid') as inactive`;
+  (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and s.valid <> 'invalid' and not s.active and s.kind <> 'management') as inactive`;
 const LAST = `join lateral (select * from (select declaration_id, version, payload, unchecked, guarded, state, reason, token, author, created_at from fleet.declaration_version) x where x.declaration_id = d.id order by version desc limit 1) v on true`;
 
 /** Declarations that administrators keep, and ours, by identifier; removed ones are left out. */
@@ -57,7 +57,7 @@ export async function getDeclaration(db: Queryable, id: string) {
   );
   const trouble = await db.query<{ device: string; valid: string; reasons: string[] }>(
     `select d.handle as device, s.valid, s.reasons, s.since from fleet.declared_state s join fleet.device d on d.id = s.device_id
-     where s.identifier = $1 and (s.valid = 'invalid' or not s.active) order by s.valid = 'invalid' desc, d.handle limit 100`,
+     where s.identifier = $1 and (s.valid = 'invalid' or (not s.active and s.kind <> 'management')) order by s.valid = 'invalid' desc, d.handle limit 100`,
     [rows[0].identifier],
   );
   return { ...rows[0], versions: versions.rows, trouble: trouble.rows };

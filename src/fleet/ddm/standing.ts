@@ -55,7 +55,8 @@ export async function standingOf(db: Queryable, handle: string) {
      select coalesce(w.kind, s.kind) as kind, coalesce(w.identifier, s.identifier) as identifier, d.type,
        case when w.identifier is null then 'left-over' when s.identifier is null then 'waiting'
          when s.token <> w.token then 'changed' when s.valid = 'invalid' then 'invalid'
-         when s.active and s.valid = 'valid' then 'applied' when not s.active then 'inactive' else 'unknown' end as state,
+         when (s.active or s.kind = 'management') and s.valid = 'valid' then 'applied'
+         when not s.active and s.kind <> 'management' then 'inactive' else 'unknown' end as state,
        coalesce(s.reasons, '[]') as reasons, s.since
      from wanted w full join (select * from fleet.declared_state where device_id = $1) s using (kind, identifier)
      left join fleet.declaration d on d.identifier = coalesce(w.identifier, s.identifier)
