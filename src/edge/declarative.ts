@@ -28,7 +28,7 @@ export async function declarative(
   const { declared } = doors;
   if (ask.ask === 'status') {
     if (message.data === undefined) throw new WireError('status', 'The status report is missing.');
-    const verdict = await declared.report(signer.sha256, message.udid, stored(parseStatusReport(message.data)));
+    const verdict = await takeReport(declared, signer.sha256, message.udid, message.data);
     return verdict === 'own' ? ok() : foreign(doors);
   }
   const holding = await declared.holding(signer.sha256, message.udid);
@@ -37,14 +37,20 @@ export async function declarative(
   if (holding.list === null) return notFound;
   const manifest = await declared.manifest(holding);
   if (typeof manifest === 'string') return unsigned(doors, declared, holding, manifest);
+  const { manifest: served, withheld } = await declared.served(holding.handle!, manifest);
+  for (const [item, why] of withheld) {
+    if (await declared.tellWithheld(holding.handle!, item, why))
+      doors.log.warn('a declaration was withheld', { why: `${why} ${item.identifier}` });
+  }
   switch (ask.ask) {
     case 'tokens':
-      return ok(tokensAnswer(manifest), JSON_TYPE);
+      return ok(tokensAnswer(served), JSON_TYPE);
     case 'declaration-items':
+      // The list that core knows: the device has fetched what there is for it to fetch.
       await declared.given(holding.handle!, manifest.token);
-      return ok(itemsAnswer(manifest), JSON_TYPE);
+      return ok(itemsAnswer(served), JSON_TYPE);
     case 'declaration':
-      return one(doors, holding, manifest, `${ask.kind}/${ask.identifier}`);
+      return one(doors, holding, served, `${ask.kind}/${ask.identifier}`);
   }
 }
 
@@ -67,6 +73,14 @@ function foreign(doors: DeviceDoors): Answer {
   doors.refusals.count('certificate');
   return refused;
 }
+
+/** Reduces a status report to what may be kept, and keeps it. Answers the verdict on its sender. Throws WireError `status`. */
+export const takeReport = (
+  declared: Declared,
+  certificate: Buffer,
+  udid: string,
+  report: Uint8Array,
+): Promise<string> => declared.report(certificate, udid, stored(parseStatusReport(report)));
 
 /** A report as SQL takes it. */
 function stored(report: ReturnType<typeof parseStatusReport>): object {

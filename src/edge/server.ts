@@ -47,7 +47,7 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
   const deliveries = new Deliveries(given);
-  const declared = new Declared(given.pool, given.keys);
+  const declared = new Declared(given.pool, given.keys, given.clock);
   const issuers = new Issuers(given.pool, given.log);
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
@@ -118,13 +118,24 @@ function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): 
       },
     ],
     // Their queries hold names of accounts: no address is ever logged, and none is stored.
-    ['/.well-known/com.apple.remotemanagement', { methods: ['GET'], limit: 0, handle: () => account.discover() }],
+    [
+      '/.well-known/com.apple.remotemanagement',
+      { methods: ['GET'], limit: 0, handle: ({ url }) => account.discover(url.searchParams.get('model-family')) },
+    ],
     [
       '/account',
       {
         methods: ['POST'],
         limit: 64 * 1024,
-        handle: ({ body, header }) => account.enrol(body, header('authorization')),
+        handle: ({ body, header }) => account.enrol(body, header('authorization'), 'personal'),
+      },
+    ],
+    [
+      '/account/device',
+      {
+        methods: ['POST'],
+        limit: 64 * 1024,
+        handle: ({ body, header }) => account.enrol(body, header('authorization'), 'organisation'),
       },
     ],
     [

@@ -9,6 +9,7 @@ import {
   advanceRollouts,
   askInventory,
   dispatchReady,
+  endPermits,
   expireIntents,
   FleetError,
   fetchReleases,
@@ -43,6 +44,7 @@ import { settleArriving } from '#people';
 import {
   contain,
   executeCommands,
+  executeDeclares,
   expireApprovals,
   isLocked,
   lockByHand,
@@ -179,6 +181,8 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  loop('permits', 500, () => executeDeclares(pool, guards));
+  loop('permits-end', 60_000, () => endPermits(pool));
   const ade = new Ade({
     ...{ pool, files: new AdeFiles(config.state), now: systemClock },
     where: { edge: config.origins.edge, organisation: config.org },
@@ -188,7 +192,7 @@ async function run(): Promise<void> {
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('releases', 60_000, async () => {
-    await pool.query('select fleet.drop_releases()');
+    await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
     return 0;
   });
   loop('days', 3_600_000, async () => {
@@ -221,6 +225,7 @@ async function run(): Promise<void> {
         'declarations',
         'updates',
         'approvals',
+        'permits',
         'locks',
         'settle',
       ];

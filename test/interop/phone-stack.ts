@@ -64,6 +64,7 @@ export interface DevicePlane {
   asOwner(sql: string, params: readonly unknown[]): Promise<void>;
   /** A second edge that has seen nothing yet; asks it in a phone's name. */
   anotherEdge(): Promise<{
+    readonly url: string;
     ask(phone: Phone, endpoint: string): Promise<{ status: number; body: Buffer }>;
     close(): Promise<void>;
   }>;
@@ -71,6 +72,8 @@ export interface DevicePlane {
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
   dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
+  /** The ledger's key, for the permits that a test plays. */
+  readonly ledgerKey: KeyObject;
   /** Core's key, for what its loops sign. */
   readonly signKey: KeyObject;
   close(): Promise<void>;
@@ -110,7 +113,8 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
   };
   const owner = openPool(database.admin, { max: 1 });
   const signKey = generateKeyPairSync('ed25519').privateKey;
-  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
+  const ledgerKey = generateKeyPairSync('ed25519').privateKey;
+  const keys = publicKeys(signKey, createPublicKey(ledgerKey), makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
   const problems: string[] = [];
   const log: Logger = {
@@ -180,6 +184,7 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
       return offers.map(({ device, token }) => ({ device, link: `${origin}/enrol/${token}` }));
     },
     signKey,
+    ledgerKey,
     state,
     dispatch: (options = {}) => dispatchReady(pools.core, { signKey, laneOpen: true, ...options }),
     order: async (verb, devices, params = {}) => {
@@ -199,8 +204,10 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
+      const url = `http://127.0.0.1:${port}`;
       return {
-        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `http://127.0.0.1:${port}/checkin`),
+        url,
+        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `${url}/checkin`),
         close,
       };
     },

@@ -38,6 +38,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
+      ...['declared_permits', 'declared_withheld'],
       'take_statuses',
     ].map((name) => `edge.${name}`),
   },
@@ -66,10 +67,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.device_group': 'ISU', 'fleet.group_member': 'S' },
       ...{ 'fleet.compliance': 'S', 'fleet.compliance_rule': 'ISU', 'fleet.silence': 'S', 'fleet.silence_rule': 'ISU' },
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
-      'fleet.retirement': 'S',
+      ...{ 'fleet.retirement': 'S', 'fleet.claim': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
+      'fleet.expected_holder': 'S',
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -82,6 +84,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_data': 'Is', 'fleet.declared_device': 'S', 'fleet.declared_list': 's' },
       ...{ 'fleet.declared_state': 'S', 'fleet.declared_status': 'S', 'fleet.set_declaration': 'S' },
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
+      ...{ 'fleet.declared_ask': 'IS', 'fleet.declared_permit': 'S' },
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
@@ -96,24 +99,30 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
-      'fleet.ade_ask',
+      ...['fleet.decide_claim', 'fleet.offer_anew'],
+      ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       // declarations
-      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
+      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
       // what waits
       ...['fleet.cancel_all', 'fleet.hold_intent', 'fleet.recover', 'fleet.release_intent'],
     ],
   },
   glass: {
-    tables: { 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+    tables: {
+      ...{ 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+      ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
+    },
     functions: ['fleet.put_release', 'log.emit'],
   },
   core: {
     tables: {
       'api.session': 'su',
+      'fleet.account_device': 's',
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
+      'fleet.expected_holder': 'S',
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -152,15 +161,16 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_device': 'ISU', 'fleet.declared_list': 'ISU', 'fleet.declared_state': 'S' },
       ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
       ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
-      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'S', 'fleet.update_set': 'IS' },
+      ...{ 'fleet.declared_ask': 'S', 'fleet.declared_permit': 'ISU' },
+      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Su', 'fleet.update_set': 'IS' },
     },
     functions: [
-      'fleet.put_releases',
+      ...['fleet.put_releases', 'fleet.give_holder', 'fleet.expect_holders'],
       ...[
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
-        ...['fleet.renewable', 'fleet.renewal_obstacle'],
+        ...['fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',
@@ -179,7 +189,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'log.emit',
         'log.prepare_days',
       ],
-      'fleet.drop_releases',
+      ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
       ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
       // declarations
