@@ -1,11 +1,4 @@
-export {
-  type Checked,
-  checkDeclaration,
-  compareVersions,
-  MAX_PAYLOAD_BYTES,
-  type Problem,
-  referencesOf,
-} from './check.ts';
+export { type Checked, checkDeclaration, MAX_PAYLOAD_BYTES, type Problem, referencesOf } from './check.ts';
 export {
   type Declaration,
   declarationBody,
