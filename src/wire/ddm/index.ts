@@ -1,4 +1,11 @@
-export { type Checked, checkDeclaration, MAX_PAYLOAD_BYTES, type Problem, referencesOf } from './check.ts';
+export {
+  type Checked,
+  checkDeclaration,
+  MAX_PAYLOAD_BYTES,
+  type Problem,
+  referencesOf,
+} from './check.ts';
+export { bodyDangers, type DeclarationDanger, declarationDangers } from './danger.ts';
 export {
   type Declaration,
   declarationBody,

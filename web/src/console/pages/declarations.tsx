@@ -91,7 +91,7 @@ function Editor({ of, onClose, onDone }: { of: Declaration | undefined; onClose:
       </div>
       <label className="row">
         <input type="checkbox" checked={unchecked} onChange={() => setUnchecked(!unchecked)} />
-        Store types and keys that cannot be checked; a second administrator must agree
+        Store types and keys that cannot be checked; devices get them only once two people signed
       </label>
       <Refused problem={save.problem ?? look.problem} />
       <div className="row">
@@ -111,13 +111,9 @@ function Editor({ of, onClose, onDone }: { of: Declaration | undefined; onClose:
 
 export function Declarations() {
   const answer = useAnswer('declarations', declaredApi.list);
-  const { role, admin } = useSession();
+  const { role } = useSession();
   const mayChange = role === 'administrator';
   const [open, setOpen] = useState<Declaration | 'new'>();
-  const second = useAct(async (one: Declaration) => {
-    await declaredApi.second(one.id, one.version, true);
-    answer.reload();
-  });
   return (
     <Frame
       title="Declarations"
@@ -141,6 +137,7 @@ export function Declarations() {
                   <Chip tone={one.state === 'current' ? 'good' : one.state === 'refused' ? 'bad' : 'info'}>
                     {one.state}
                   </Chip>
+                  {one.guarded ? <Chip tone="warn">needs two people</Chip> : null}
                   <span className="quiet small">
                     version {one.version}, {one.devices} devices
                   </span>
@@ -151,15 +148,9 @@ export function Declarations() {
                       Change
                     </button>
                   ) : null}
-                  {mayChange && one.state === 'awaiting-second' && one.author !== admin ? (
-                    <button type="button" disabled={second.busy} onClick={() => void second.run(one)}>
-                      Agree
-                    </button>
-                  ) : null}
                 </li>
               ))}
             </ul>
-            <Refused problem={second.problem} />
             <DeclarationSets declarations={items} mayChange={mayChange} />
           </>
         )}
