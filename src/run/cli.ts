@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
@@ -166,6 +167,10 @@ program
   .option('--client-secret-file <file>', 'file with the client’s secret')
   .option('--account-claim <name>', 'claim with the Managed Apple Account', 'email')
   .option('--handle-claim <name>', 'claim with the person’s handle, if your provider knows it')
+  .option(
+    '--device-enrolment <kind...>',
+    'kinds of devices that enrol whole, as the organisation’s: iPhone, iPad, or all',
+  )
   .option('--home <dir>', 'instance directory')
   .action((options: AccountOptions & { home?: string }) => {
     const home = openHome(options.home ?? defaultHome());
@@ -207,6 +212,7 @@ program
 
 pushCommands(program);
 appsCommands(program);
+adeCommands(program);
 settingsCommands(program);
 
 program
