@@ -19,23 +19,33 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   const [name, setName] = useState(of?.name ?? '');
   const [everyone, setEveryone] = useState(of?.everyone ?? false);
   const [chosen, setChosen] = useState<readonly string[]>(of?.declarations.map(({ id }) => id) ?? []);
+  const [devices, setDevices] = useState(of?.devices.join('\n') ?? '');
+  const [predicate, setPredicate] = useState(of?.predicate ?? '');
   const [scope, setScope] = useState<readonly string[]>(of?.groups.map(({ id }) => id) ?? []);
   const [run, setRun] = useState<{ now: number; then: number; join: readonly string[]; leave: readonly string[] }>();
-  const body = { id: of?.id ?? null, everyone, groups: scope, devices: of?.devices ?? [] };
+  const body = { id: of?.id ?? null, everyone, groups: scope, devices: devices.split(/[\s,;]+/).filter(Boolean) };
+  const standard = of !== undefined && of.origin !== 'administrator';
   const look = useAct(async () => setRun(await declaredApi.preview(body)));
   const save = useAct(async () => {
-    await declaredApi.saveSet({ ...body, name, predicate: of?.predicate ?? null, declarations: chosen });
+    await declaredApi.saveSet({ ...body, name, predicate: predicate.trim() || null, declarations: chosen });
     onDone();
     onClose();
   });
   return (
     <Dialog title={of === undefined ? 'New set' : `Change ${of.name}`} onClose={onClose}>
-      <div className="field">
-        <label htmlFor="set-name">Name</label>
-        <input id="set-name" value={name} maxLength={80} onChange={(event) => setName(event.target.value)} />
-      </div>
-      <fieldset>
+      {standard ? (
+        <p className="note">This set is ours: what is in it stays, and you choose who gets it.</p>
+      ) : (
+        <div className="field">
+          <label htmlFor="set-name">Name</label>
+          <input id="set-name" value={name} maxLength={80} onChange={(event) => setName(event.target.value)} />
+        </div>
+      )}
+      <fieldset hidden={standard}>
         <legend>Declarations</legend>
+        {declarations.some(({ origin }) => origin === 'administrator') ? null : (
+          <p className="quiet">None is written yet.</p>
+        )}
         {declarations
           .filter(({ origin }) => origin === 'administrator')
           .map(({ id, identifier }) => (
@@ -56,6 +66,34 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
           </label>
         ))}
       </fieldset>
+      <div className="field">
+        <label htmlFor="set-devices">
+          And these devices <span className="hint">Handles, one a line</span>
+        </label>
+        <textarea
+          id="set-devices"
+          className="mono"
+          rows={3}
+          spellCheck={false}
+          value={devices}
+          onChange={(event) => setDevices(event.target.value)}
+        />
+      </div>
+      <div className="field" hidden={standard}>
+        <label htmlFor="set-predicate">
+          Only while <span className="hint">A predicate that each device judges by itself; empty: always</span>
+        </label>
+        <textarea
+          id="set-predicate"
+          className="mono"
+          rows={2}
+          maxLength={2000}
+          spellCheck={false}
+          placeholder="@status(device.model.family) == 'iPhone'"
+          value={predicate}
+          onChange={(event) => setPredicate(event.target.value)}
+        />
+      </div>
       <p role="status">
         {run === undefined
           ? null
@@ -77,10 +115,42 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   );
 }
 
+function RemoveSet({ of, onClose, onDone }: { of: DeclarationSet; onClose: () => void; onDone: () => void }) {
+  const act = useAct(async () => {
+    await declaredApi.removeSet(of.id);
+    onDone();
+    onClose();
+  });
+  return (
+    <Dialog title={`Remove ${of.name}`} onClose={onClose}>
+      <p className="note warn">
+        {of.reached === 1 ? '1 device has it' : `${of.reached} devices have it`}, and undo what no other set gives them.
+        The declarations stay here.
+      </p>
+      <Refused problem={act.problem} />
+      <div className="row">
+        <button type="button" className="danger" disabled={act.busy} onClick={() => void act.run()}>
+          Remove set
+        </button>
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
+const whom = ({ everyone, groups, devices }: DeclarationSet): string => {
+  if (everyone) return 'every device';
+  const some = devices.length === 1 ? '1 device' : `${devices.length} devices`;
+  return [...groups.map(({ name }) => name), ...(devices.length > 0 ? [some] : [])].join(', ') || 'nobody';
+};
+
 /** Which declarations go to whom. */
 export function DeclarationSets(given: { declarations: readonly Declaration[]; mayChange: boolean }) {
   const answer = useAnswer('declaration-sets', declaredApi.sets);
   const [open, setOpen] = useState<DeclarationSet | 'new'>();
+  const [gone, setGone] = useState<DeclarationSet>();
   return (
     <section className="section">
       <div className="row apart">
@@ -98,14 +168,21 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
               <li key={one.id} className="row">
                 <strong>{one.name}</strong>
                 <span className="quiet small">
-                  {one.declarations.length} declarations for{' '}
-                  {one.everyone ? 'every device' : one.groups.map(({ name }) => name).join(', ') || 'chosen devices'};{' '}
-                  {one.reached} have it
+                  {one.declarations.length === 1 ? '1 declaration' : `${one.declarations.length} declarations`} for{' '}
+                  {whom(one)}
+                  {one.predicate === null || one.predicate === '' ? '' : ', where its predicate holds'}; {one.reached}{' '}
+                  have it
                 </span>
                 {one.missing.length > 0 ? <Chip tone="bad">lacks {one.missing.join(', ')}</Chip> : null}
-                {given.mayChange && one.origin === 'administrator' ? (
+                {given.mayChange ? (
                   <button type="button" className="plain" onClick={() => setOpen(one)}>
-                    Change
+                    {one.origin === 'administrator' ? 'Change' : 'Change its scope'}
+                    <span className="hidden-visually"> of {one.name}</span>
+                  </button>
+                ) : null}
+                {given.mayChange && one.origin === 'administrator' ? (
+                  <button type="button" className="plain" onClick={() => setGone(one)}>
+                    Remove<span className="hidden-visually"> {one.name}</span>
                   </button>
                 ) : null}
               </li>
@@ -113,6 +190,7 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
           </ul>
         )}
       </Loaded>
+      {gone === undefined ? null : <RemoveSet of={gone} onClose={() => setGone(undefined)} onDone={answer.reload} />}
       {open === undefined ? null : (
         <SetDialog
           of={open === 'new' ? undefined : open}

@@ -82,6 +82,52 @@ function Plan({ releases, onDone }: { releases: Updates['releases']; onDone: () 
   );
 }
 
+/** Takes Apple's list of versions as a file, where the server cannot ask for it itself. */
+function Feed({ onDone }: { onDone: () => void }) {
+  const [wrong, setWrong] = useState<string>();
+  const [taken, setTaken] = useState<number>();
+  const take = useAct(async (file: File) => {
+    setTaken(undefined);
+    let feed: unknown;
+    try {
+      feed = JSON.parse(await file.text());
+    } catch {
+      feed = undefined;
+    }
+    if (typeof feed !== 'object' || feed === null) return setWrong('The file is not JSON.');
+    setWrong(undefined);
+    setTaken((await declaredApi.feed(feed)).releases);
+    onDone();
+  });
+  return (
+    <div className="stack tight">
+      <p>
+        <label className="button">
+          Hand in a list of versions
+          <input
+            type="file"
+            accept=".json,application/json"
+            disabled={take.busy}
+            onChange={(event) => {
+              const file = event.target.files?.[0];
+              event.target.value = '';
+              if (file !== undefined) void take.run(file);
+            }}
+          />
+        </label>{' '}
+        <span className="quiet small">Apple’s own, in the form of gdmf.apple.com/v2/pmv</span>
+      </p>
+      <p role="status" className="small">
+        {taken === undefined ? null : `${taken} versions were read.`}
+      </p>
+      <p role="alert" className="field-error">
+        {wrong}
+      </p>
+      <Refused problem={take.problem} />
+    </div>
+  );
+}
+
 export function SoftwareUpdates() {
   const answer = useAnswer('updates', declaredApi.updates);
   const mayChange = useSession().role === 'administrator';
@@ -103,6 +149,7 @@ export function SoftwareUpdates() {
                 </>
               )}
             </p>
+            {mayChange ? <Feed onDone={answer.reload} /> : null}
             {mayChange && feed !== null ? <Plan releases={releases} onDone={answer.reload} /> : null}
             <section className="section">
               <h2>Plans</h2>
