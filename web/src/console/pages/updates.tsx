@@ -28,36 +28,51 @@ function Plan({ releases, onDone }: { releases: Updates['releases']; onDone: () 
   return (
     <form className="section stack" onSubmit={submit}>
       <h2>Plan an update</h2>
-      <div className="toolbar">
-        <input
-          aria-label="Name"
-          placeholder="Name"
-          required
-          maxLength={48}
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-        />
-        <select aria-label="Devices" value={group} onChange={(event) => setGroup(event.target.value)}>
-          <option value="">Every device</option>
-          {groups.map((one) => (
-            <option key={one.id} value={one.id}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-        <select aria-label="Version" value={version} onChange={(event) => setVersion(event.target.value)}>
-          <option value="">Newest for each model</option>
-          {[...new Set(releases.map((one) => one.version))].map((one) => (
-            <option key={one}>{one}</option>
-          ))}
-        </select>
-        <input
-          type="datetime-local"
-          aria-label="Deadline on the device’s own clock"
-          required
-          value={deadline}
-          onChange={(event) => setDeadline(event.target.value)}
-        />
+      <div className="row fields">
+        <div className="field">
+          <label htmlFor="plan-name">Name</label>
+          <input
+            id="plan-name"
+            required
+            maxLength={48}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        </div>
+        <div className="field">
+          <label htmlFor="plan-group">Devices</label>
+          <select id="plan-group" value={group} onChange={(event) => setGroup(event.target.value)}>
+            <option value="">Every device</option>
+            {groups.map((one) => (
+              <option key={one.id} value={one.id}>
+                {one.name}
+              </option>
+            ))}
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor="plan-version">Version</label>
+          <select id="plan-version" value={version} onChange={(event) => setVersion(event.target.value)}>
+            <option value="">Newest for each model</option>
+            {[...new Set(releases.map((one) => one.version))].map((one) => (
+              <option key={one}>{one}</option>
+            ))}
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor="plan-deadline">
+            Deadline <span className="hint">on each device’s own clock</span>
+          </label>
+          <input
+            id="plan-deadline"
+            type="datetime-local"
+            required
+            value={deadline}
+            onChange={(event) => setDeadline(event.target.value)}
+          />
+        </div>
+      </div>
+      <div className="row">
         <button type="button" disabled={look.busy} onClick={() => void look.run()}>
           Dry run
         </button>
@@ -65,18 +80,22 @@ function Plan({ releases, onDone }: { releases: Updates['releases']; onDone: () 
           Plan it
         </button>
       </div>
-      {models === undefined ? null : (
-        <ul className="bullets" role="status">
-          {models.map((one) => (
-            <li key={one.model}>
-              <span className="mono">{one.model}</span>:{' '}
-              {one.version === null
-                ? `${one.devices} devices, nothing for this model`
-                : `${one.behind} of ${one.devices} devices would update to ${one.version}`}
-            </li>
-          ))}
-        </ul>
-      )}
+      <div role="status">
+        {models === undefined ? null : models.length === 0 ? (
+          'No enrolled device is meant.'
+        ) : (
+          <ul className="bullets">
+            {models.map((one) => (
+              <li key={one.model}>
+                <span className="mono">{one.model}</span>:{' '}
+                {one.version === null
+                  ? `${one.devices === 1 ? '1 device' : `${one.devices} devices`}, nothing for this model`
+                  : `${one.behind} of ${one.devices === 1 ? '1 device' : `${one.devices} devices`} would update to ${one.version}`}
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
       <Refused problem={save.problem ?? look.problem} />
     </form>
   );
@@ -118,7 +137,7 @@ function Feed({ onDone }: { onDone: () => void }) {
         <span className="quiet small">Apple’s own, in the form of gdmf.apple.com/v2/pmv</span>
       </p>
       <p role="status" className="small">
-        {taken === undefined ? null : `${taken} versions were read.`}
+        {taken === undefined ? null : taken === 1 ? '1 version was read.' : `${taken} versions were read.`}
       </p>
       <p role="alert" className="field-error">
         {wrong}
@@ -145,7 +164,8 @@ export function SoftwareUpdates() {
                 'No list of system versions was read yet: nothing can be planned before that.'
               ) : (
                 <>
-                  {releases.length} system versions are known, read <When at={feed.takenAt} />.
+                  {releases.length === 1 ? '1 system version is' : `${releases.length} system versions are`} known, read{' '}
+                  <When at={feed.takenAt} />.
                 </>
               )}
             </p>
