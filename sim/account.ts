@@ -1,5 +1,6 @@
 import { signCms } from './cms.ts';
-import { type Phone, PhoneError } from './phone.ts';
+import type { Phone } from './phone.ts';
+import { PhoneError } from './phone-options.ts';
 import { encodePlist } from './plist.ts';
 import type { DeviceAuthority } from './setup-assistant.ts';
 

@@ -13,6 +13,7 @@ export {
   type IdentityFault,
 } from './acme.ts';
 export { type AttestationClaims, AttestationServer, attestationObject, encodeCbor } from './attestation.ts';
+export type { Behaviour } from './behaviour.ts';
 export { newExtras, type PhoneExtras } from './commands-more.ts';
 export {
   DDM_KINDS,
@@ -66,7 +67,8 @@ export {
   peopleCsv,
   plantedValues,
 } from './people.ts';
-export { type Behaviour, Phone, PhoneError, type PhoneOptions } from './phone.ts';
+export { Phone } from './phone.ts';
+export { PhoneError, type PhoneOptions } from './phone-options.ts';
 export {
   blank,
   type Enrolment,

@@ -1,78 +1,19 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { acmeEnrol } from './acme.ts';
-import type { AttestationServer } from './attestation.ts';
-import { type Digest, signCms } from './cms.ts';
+import { type Behaviour, spend } from './behaviour.ts';
 import { carryOut, garbage } from './commands.ts';
-import { type DdmBehaviour, DdmClient, newDdmState } from './ddm.ts';
+import { DdmClient, newDdmState } from './ddm.ts';
 import { factsOf } from './ddm-phone.ts';
-import type { Answer, Send } from './http.ts';
-import { KeyPool, readKey } from './keys.ts';
+import type { Answer } from './http.ts';
 import { failed, type Outcome } from './outcome.ts';
+import { identify } from './phone-identity.ts';
+import { sayAs } from './phone-line.ts';
+import { authenticate, tokenUpdate, whoIs } from './phone-messages.ts';
+import { PhoneError, type PhoneOptions } from './phone-options.ts';
 import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
-import { fillSubject, scepEnrol } from './scep.ts';
-
-/** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
-export interface Behaviour {
-  /** Polls reach nobody. */
-  offline?: boolean;
-  notNow?: number;
-  /** Answers Error with this code, without executing. */
-  error?: { times: number; readonly code: number };
-  commandFormatError?: number;
-  /** Signs another body than it sends. */
-  wrongSignature?: number;
-  /** Sends bytes that are no property list instead of a result. */
-  garbage?: number;
-  /** Sends a result a second time. */
-  duplicate?: number;
-  /** Executes, then loses the connection before the result is sent. */
-  loseResult?: number;
-  /** Fails to get a certificate when the enrolment profile comes again. */
-  scepFailure?: number;
-  /** Waits before every answer, milliseconds. */
-  slowMs?: number;
-}
-
-export interface PhoneOptions {
-  readonly send: Send;
-  readonly keyPool?: KeyPool;
-  readonly behaviour?: Behaviour;
-  /** Who vouches for the phone's keys when a profile asks for it; without one the phone has software keys only. */
-  readonly attestationServer?: AttestationServer;
-  /** Digest of Mdm-Signature and SCEP; old clients use SHA-1. Default sha256. */
-  readonly digest?: Digest;
-  /** Puts the body into Mdm-Signature too. */
-  readonly attached?: boolean;
-  /** Real phones use PUT. */
-  readonly method?: 'PUT' | 'POST';
-  /** Leaves Content-Type out of command requests. */
-  readonly withoutType?: boolean;
-  /** Faults of its declarative management. */
-  readonly ddm?: DdmBehaviour;
-}
-
-/** The server broke the protocol or refused; `status` is its HTTP status where there was one. */
-export class PhoneError extends Error {
-  readonly status: number | undefined;
-  constructor(message: string, status?: number) {
-    super(message);
-    this.name = 'PhoneError';
-    this.status = status;
-  }
-}
-
-const spend = (
-  behaviour: Behaviour,
-  what: 'notNow' | 'commandFormatError' | 'wrongSignature' | 'garbage' | 'duplicate' | 'loseResult' | 'scepFailure',
-) => {
-  const left = behaviour[what] ?? 0;
-  if (left > 0) behaviour[what] = left - 1;
-  return left > 0;
-};
 
 /** A simulated iPhone or iPad. `state` holds all it knows and can be stored between runs. */
 export class Phone {
@@ -106,7 +47,7 @@ export class Phone {
     if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
     const message = { MessageType: 'DeclarativeManagement', UDID: this.state.udid, Endpoint: endpoint, Data: data };
     const type = 'application/x-apple-aspen-mdm-checkin';
-    return this.#say(url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
+    return sayAs(this, url ?? this.state.enrolment.checkInUrl, encodePlist(message), type);
   }
 
   get enrolled(): boolean {
@@ -126,7 +67,7 @@ export class Phone {
   /** Enrols with a profile, however it came. */
   async install(bytes: Buffer): Promise<void> {
     const profile = readEnrolmentProfile(bytes);
-    await this.present(await this.#identify(profile), profile.enrolment);
+    await this.present(await identify(this.state, this.options, profile), profile.enrolment);
     this.state.profiles = [profile.installed];
   }
 
@@ -137,8 +78,8 @@ export class Phone {
     // What an earlier enrolment declared is gone.
     Object.assign(this.ddm.state, newDdmState());
     try {
-      await this.#checkIn(this.#authenticate());
-      await this.#checkIn(this.#tokenUpdate());
+      await this.#checkIn(authenticate(this.state));
+      await this.#checkIn(tokenUpdate(this.state));
     } catch (error) {
       // A phone that cannot finish is not managed.
       this.state.enrolment = null;
@@ -147,77 +88,14 @@ export class Phone {
     }
   }
 
-  #who(): PlistDict {
-    const { enrolment, udid } = this.state;
-    return enrolment?.enrollmentId === undefined ? { UDID: udid } : { EnrollmentID: enrolment.enrollmentId };
-  }
-
-  /** Makes a key and has it certified as the profile says. */
-  async #identify({ identity }: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
-    const { send, keyPool, digest, attestationServer } = this.options;
-    const { serial, udid, osVersion, deviceName } = this.state;
-    const subject = fillSubject(identity.subject, {
-      SerialNumber: serial,
-      HardwareUUID: udid,
-      ComputerName: deviceName,
-    });
-    if (identity.kind === 'acme') {
-      const hardware = attestationServer === undefined ? undefined : { serial, udid, osVersion, attestationServer };
-      const got = await acmeEnrol(send, { ...identity, subject }, hardware);
-      const der = got.key.export({ type: 'pkcs8', format: 'der' });
-      return { key: der.toString('base64'), certificate: got.certificate.toString('base64') };
-    }
-    const pool = keyPool ?? new KeyPool([], { bits: identity.keySize });
-    const key = await pool.take();
-    const certificate = await scepEnrol(send, {
-      ...identity,
-      key: readKey(key),
-      subject,
-      ...(digest === undefined ? {} : { digest }),
-    });
-    return { key, certificate: certificate.toString('base64') };
-  }
-
-  #authenticate(): PlistDict {
-    const { state } = this;
-    return {
-      MessageType: 'Authenticate',
-      Topic: state.enrolment!.topic,
-      ...this.#who(),
-      // Under user enrolment nothing says which device it is.
-      ...(state.enrolment!.enrollmentId === undefined
-        ? { DeviceName: state.deviceName, SerialNumber: state.serial, IMEI: state.imei }
-        : {}),
-      Model: state.model,
-      ModelName: state.modelName,
-      ProductName: state.productName,
-      OSVersion: state.osVersion,
-      BuildVersion: state.buildVersion,
-    };
-  }
-
-  #tokenUpdate(): PlistDict {
-    const { state } = this;
-    return {
-      MessageType: 'TokenUpdate',
-      Topic: state.enrolment!.topic,
-      ...this.#who(),
-      PushMagic: state.pushMagic,
-      Token: Buffer.from(state.pushToken, 'base64'),
-      UnlockToken: Buffer.from(state.unlockToken, 'base64'),
-      AwaitingConfiguration: state.awaitingConfiguration ?? false,
-      NotOnConsole: false,
-    };
-  }
-
   /** Sends TokenUpdate again, as phones do when their push token changes. */
   async updateToken(): Promise<void> {
-    await this.#checkIn(this.#tokenUpdate());
+    await this.#checkIn(tokenUpdate(this.state));
   }
 
   /** A user of a shared iPad, or of a device with users, opens a channel of its own. */
   async updateUserToken(user: PhoneUser): Promise<void> {
-    const { UnlockToken: _, ...update } = this.#tokenUpdate();
+    const { UnlockToken: _, ...update } = tokenUpdate(this.state);
     await this.#checkIn({ ...update, ...userKeys(user), Token: randomBytes(32), PushMagic: randomUUID() });
   }
 
@@ -228,7 +106,7 @@ export class Phone {
   /** Sends any check-in as this device and gives the server's answer as it is. */
   checkInWith(message: PlistDict): Promise<Answer> {
     const body = encodePlist({ UDID: this.state.udid, ...message });
-    return this.#say(this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
+    return sayAs(this, this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
   }
 
   /** As `poll`, on a user's channel. */
@@ -242,7 +120,7 @@ export class Phone {
   async removeManagement(): Promise<void> {
     if (this.state.enrolment?.checkOutWhenRemoved) {
       const { topic } = this.state.enrolment;
-      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...this.#who() });
+      await this.#checkIn({ MessageType: 'CheckOut', Topic: topic, ...whoIs(this.state) });
     }
     this.#unenrol();
   }
@@ -255,7 +133,7 @@ export class Phone {
 
   async #checkIn(message: PlistDict): Promise<void> {
     const body = encodePlist(message);
-    const answer = await this.#say(this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
+    const answer = await sayAs(this, this.state.enrolment!.checkInUrl, body, 'application/x-apple-aspen-mdm-checkin');
     if (answer.status !== 200) throw new PhoneError(`${message['MessageType']} was refused`, answer.status);
   }
 
@@ -274,7 +152,7 @@ export class Phone {
     if (this.behaviour.offline || this.state.enrolment === null) return 0;
     let offered = 0;
     this.putOff = false;
-    let command = this.#readCommand(await this.#report({ ...this.#who(), ...user, Status: 'Idle' }));
+    let command = this.#readCommand(await this.#report({ ...whoIs(this.state), ...user, Status: 'Idle' }));
     while (command !== null) {
       offered += 1;
       if (offered > 1000) throw new PhoneError('the server never runs out of commands');
@@ -310,7 +188,7 @@ export class Phone {
 
   async #answer(message: PlistDict, user: PlistDict): Promise<{ result: PlistDict; after?: () => void }> {
     const uuid = text(message, 'CommandUUID');
-    const base = { ...this.#who(), ...user, CommandUUID: uuid };
+    const base = { ...whoIs(this.state), ...user, CommandUUID: uuid };
     if (spend(this.behaviour, 'notNow')) {
       this.putOff = true;
       return { result: { ...base, Status: 'NotNow' } };
@@ -346,34 +224,19 @@ export class Phone {
     if (spend(this.behaviour, 'scepFailure'))
       return failed(22013, 'The SCEP server did not answer.', 'MCSCEPErrorDomain');
     try {
-      this.state.identity = await this.#identify(profile);
+      this.state.identity = await identify(this.state, this.options, profile);
     } catch {
       return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
     }
     const { enrollmentId } = this.state.enrolment!;
     this.state.enrolment = { ...profile.enrolment, ...(enrollmentId === undefined ? {} : { enrollmentId }) };
-    await this.#checkIn(this.#tokenUpdate());
+    await this.#checkIn(tokenUpdate(this.state));
     return { status: 'Acknowledged', answer: {} };
   }
 
   #report(result: PlistDict, spoiled = false): Promise<Answer> {
     if (this.state.enrolment === null) throw new PhoneError('the phone is not managed');
     const type = this.options.withoutType ? '' : 'application/x-apple-aspen-mdm';
-    return this.#say(this.state.enrolment.serverUrl, spoiled ? garbage() : encodePlist(result), type);
-  }
-
-  #say(url: string, body: Buffer, type: string): Promise<Answer> {
-    const { identity, enrolment } = this.state;
-    const headers: Record<string, string> = type === '' ? {} : { 'content-type': type };
-    if (enrolment!.signMessage) {
-      const over = spend(this.behaviour, 'wrongSignature') ? Buffer.concat([body, Buffer.from(' ')]) : body;
-      headers['mdm-signature'] = signCms(over, {
-        certificate: Buffer.from(identity!.certificate, 'base64'),
-        key: readKey(identity!.key),
-        ...(this.options.digest === undefined ? {} : { digest: this.options.digest }),
-        ...(this.options.attached === undefined ? {} : { attached: this.options.attached }),
-      }).toString('base64');
-    }
-    return this.options.send(this.options.method ?? 'PUT', url, { body, headers });
+    return sayAs(this, this.state.enrolment.serverUrl, spoiled ? garbage() : encodePlist(result), type);
   }
 }

@@ -2,7 +2,8 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { type Certificate, issueCertificate, makeCa } from '#wire';
 import { signCms } from './cms.ts';
 import type { Answer } from './http.ts';
-import { type Phone, PhoneError } from './phone.ts';
+import type { Phone } from './phone.ts';
+import { PhoneError } from './phone-options.ts';
 import { encodePlist } from './plist.ts';
 
 /** Plays Apple's device authority: what gives every phone the identity it signs MachineInfo with. */

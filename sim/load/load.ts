@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Behaviour } from '../behaviour.ts';
 import { PhoneFleet } from '../fleet.ts';
 import { openLine, type Send } from '../http.ts';
 import { KeyPool } from '../keys.ts';
-import { type Behaviour, Phone } from '../phone.ts';
+import { Phone } from '../phone.ts';
 import { newPhone, type PhoneState } from '../phone-state.ts';
 import { PushService } from '../push-service.ts';
 import { aimed, mayAim, SimError } from './aim.ts';

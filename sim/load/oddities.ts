@@ -1,7 +1,7 @@
 import { signCms } from '../cms.ts';
 import type { Send } from '../http.ts';
 import { readKey } from '../keys.ts';
-import type { PhoneOptions } from '../phone.ts';
+import type { PhoneOptions } from '../phone-options.ts';
 import type { PhoneState } from '../phone-state.ts';
 import { decodePlist, dict, encodePlist, type PlistDict } from '../plist.ts';
 

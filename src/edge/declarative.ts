@@ -37,14 +37,20 @@ export async function declarative(
   if (holding.list === null) return notFound;
   const manifest = await declared.manifest(holding);
   if (typeof manifest === 'string') return unsigned(doors, declared, holding, manifest);
+  const { manifest: served, withheld } = await declared.served(holding.handle!, manifest);
+  for (const [item, why] of withheld) {
+    if (await declared.tellWithheld(holding.handle!, item, why))
+      doors.log.warn('a declaration was withheld', { why: `${why} ${item.identifier}` });
+  }
   switch (ask.ask) {
     case 'tokens':
-      return ok(tokensAnswer(manifest), JSON_TYPE);
+      return ok(tokensAnswer(served), JSON_TYPE);
     case 'declaration-items':
+      // The list that core knows: the device has fetched what there is for it to fetch.
       await declared.given(holding.handle!, manifest.token);
-      return ok(itemsAnswer(manifest), JSON_TYPE);
+      return ok(itemsAnswer(served), JSON_TYPE);
     case 'declaration':
-      return one(doors, holding, manifest, `${ask.kind}/${ask.identifier}`);
+      return one(doors, holding, served, `${ask.kind}/${ask.identifier}`);
   }
 }
 

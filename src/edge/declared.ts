@@ -1,8 +1,9 @@
-import { type Json, sha256, toBase64url } from '#base';
-import { itemsDigest, type PublicKeys, verifyDeclared } from '#seal';
+import { type Clock, type Json, sha256, toBase64url } from '#base';
+import { dataAddress, itemsDigest, type PublicKeys, verifyDeclared } from '#seal';
 import type { Pool } from '#store';
-import { consistent, type Item, type Manifest } from '#wire';
+import { consistent, declarationsToken, type Item, type Manifest } from '#wire';
 import { Batch } from './batch.ts';
+import { DeclaredPermits, type Guarded, guarded, type Withheld } from './declared-permits.ts';
 
 /** What the database says about a device that asks for its declarations. */
 export interface Holding {
@@ -13,6 +14,12 @@ export interface Holding {
   readonly list: number | null;
   readonly token: string | null;
   readonly signature: Buffer | null;
+}
+
+/** What of a list a device is given, and what is kept from it. */
+export interface Served {
+  readonly manifest: Manifest;
+  readonly withheld: ReadonlyMap<Item, Withheld>;
 }
 
 interface Asking {
@@ -28,10 +35,13 @@ interface Reporting extends Asking {
 const KEPT_LISTS = 256;
 const KEPT_DECLARATIONS = 2_048;
 const KEPT_MEMBERS = 200_000;
+/** Refusals that were told; beyond this many it begins anew. */
+const KEPT_TOLD = 10_000;
 
 /**
  * Edge's side of declarative management. Nothing of the database is believed: which list a device has, what is in the list
- * and each declaration's bytes are checked against core's signatures, once for as many devices as share them.
+ * and each declaration's bytes are checked against core's signatures, once for as many devices as share them. Nor is core
+ * believed where a declaration is dangerous: that takes the ledger's permit, whatever core signed.
  */
 export class Declared {
   readonly #pool: Pool;
@@ -41,13 +51,17 @@ export class Declared {
   readonly #reporting: Batch<Reporting, string>;
   readonly #lists = new Map<string, Manifest>();
   readonly #bodies = new Map<string, Buffer>();
+  readonly #guarded = new Map<Manifest, readonly Guarded[]>();
   readonly #members = new Set<string>();
+  readonly #permits: DeclaredPermits;
+  readonly #told = new Set<string>();
   /** The newest state of each list that was seen: an older one that is signed as well is not taken any more. */
   readonly #newest = new Map<number, number>();
 
-  constructor(pool: Pool, keys: PublicKeys) {
+  constructor(pool: Pool, keys: PublicKeys, clock: Clock) {
     this.#pool = pool;
     this.#keys = keys;
+    this.#permits = new DeclaredPermits(pool, keys, clock);
     this.#asking = new Batch((asked) => this.#ask(asked), { most: 64, lanes: 2 });
     this.#fetched = new Batch((given) => this.#note(given), { most: 64, lanes: 1 });
     this.#reporting = new Batch((reports) => this.#take(reports), { most: 32, lanes: 1 });
@@ -81,6 +95,27 @@ export class Declared {
     return manifest;
   }
 
+  /**
+   * The device's list without what is dangerous and not permitted for it. The rest is served as if that had never been
+   * there, with a token of its own.
+   */
+  async served(device: string, manifest: Manifest): Promise<Served> {
+    const withheld = await this.#permits.withheld(device, await this.#guardedOf(manifest));
+    if (withheld.size === 0) return { manifest, withheld };
+    const items = manifest.items.filter((item) => !withheld.has(item));
+    return { manifest: { ...manifest, items, token: declarationsToken(items) }, withheld };
+  }
+
+  /** Tells once of a declaration that was kept from devices, and names the first of them. */
+  async tellWithheld(device: string, { identifier, token }: Item, why: Withheld): Promise<boolean> {
+    const key = `${identifier} ${token} ${why}`;
+    if (this.#told.has(key)) return false;
+    if (this.#told.size >= KEPT_TOLD) this.#told.clear();
+    this.#told.add(key);
+    await this.#pool.query('select edge.declared_withheld($1, $2, $3, $4)', [device, identifier, token, why]);
+    return true;
+  }
+
   /** A declaration's bytes; undefined if there is none with this token; null if it is not signed by core. */
   async body({ identifier, token }: Item): Promise<Buffer | undefined | null> {
     const key = `${identifier} ${token}`;
@@ -112,15 +147,35 @@ export class Declared {
     await this.#pool.query('select edge.declared_unsigned($1, $2)', [handle, what]);
   }
 
-  /** Data that a declaration points to, or undefined. Its hash is the declaration's business; ours is that it is whole. */
+  /** Data that a declaration points to, or undefined if it is not what the address is the hash of. */
   async data(id: string): Promise<{ type: string; content: Buffer } | undefined> {
-    const { rows } = await this.#pool.query<{ content_type: string; content: Buffer; sha256: Buffer }>(
+    const { rows } = await this.#pool.query<{ content_type: string; content: Buffer; salt: Buffer }>(
       'select * from edge.declared_data($1)',
       [id],
     );
     const row = rows[0];
-    if (row === undefined || !sha256(row.content).equals(row.sha256)) return undefined;
+    if (row === undefined) return undefined;
+    if (dataAddress({ type: row.content_type, content: row.content, salt: row.salt }) !== id) return undefined;
     return { type: row.content_type, content: row.content };
+  }
+
+  /** What of a list needs a permit; judged once by the bytes, for as many devices as share the list. */
+  async #guardedOf(manifest: Manifest): Promise<readonly Guarded[]> {
+    const known = this.#guarded.get(manifest);
+    if (known !== undefined) return known;
+    const found: Guarded[] = [];
+    let whole = true;
+    for (const item of manifest.items) {
+      const body = await this.body(item);
+      // Without signed bytes there is nothing to serve either; asked again, for they may come.
+      if (!body) whole = false;
+      else {
+        const one = guarded(item, body);
+        if (one !== undefined) found.push(one);
+      }
+    }
+    if (whole) keep(this.#guarded, manifest, found, KEPT_LISTS);
+    return found;
   }
 
   #isMember(device: string, list: number, signature: Buffer): boolean {
@@ -160,7 +215,7 @@ export class Declared {
   }
 }
 
-function keep<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+function keep<K, T>(map: Map<K, T>, key: K, value: T, most: number): void {
   if (map.size >= most) map.delete(map.keys().next().value!);
   map.set(key, value);
 }

@@ -47,7 +47,7 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 
 export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise<void> } {
   const turns = new Turns(given.pool, given.log);
   const deliveries = new Deliveries(given);
-  const declared = new Declared(given.pool, given.keys);
+  const declared = new Declared(given.pool, given.keys, given.clock);
   const issuers = new Issuers(given.pool, given.log);
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });

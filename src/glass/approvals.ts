@@ -1,3 +1,4 @@
+import { toBase64url } from '#base';
 import { emit } from '#log';
 import {
   type Approvable,
@@ -18,8 +19,22 @@ interface Shown {
   readonly needs: number;
   /** What a command set would send, with the nil UUID for each device's own; null for other documents. */
   readonly template: string | null;
+  /** The declarations that two people agree to, as devices receive them; null for other documents. */
+  readonly bodies: readonly { readonly identifier: string; readonly body: string }[] | null;
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
+
+/** Data behind addresses of ours in those declarations; the page checks that each address is its hash. */
+interface ShownData {
+  readonly id: string;
+  readonly type: string;
+  /** base64url. */
+  readonly salt: string;
+  readonly content: string;
+}
+
+/** An address of data that edge hands out. */
+const DATA = /\/data\/([A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])/g;
 
 const parse = shape.object({ assertion: parseAssertion });
 
@@ -30,13 +45,27 @@ export async function showApproval(db: Queryable, id: string): Promise<Shown> {
        a.needs, coalesce((select jsonb_agg(jsonb_build_object('admin', s.admin, 'at',
          to_char(s.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by s.at)
          from respond.signature s where s.approval_id = a.id), '[]') as signatures,
-       (select convert_from(f.template, 'UTF8') from fleet.template f where f.approval_id = a.id) as template
+       (select convert_from(f.template, 'UTF8') from fleet.template f where f.approval_id = a.id) as template,
+       (select k.bodies from fleet.declared_ask k where k.approval_id = a.id) as bodies
      from respond.approval a where a.id = $1`,
     [id],
   );
   if (rows[0] === undefined)
     throw new GlassError('not-found', 'There is no approval at this address.', { status: 404 });
   return rows[0];
+}
+
+/** The data that an approval's declarations point to, as far as it is kept here. */
+export async function shownData(db: Queryable, bodies: Shown['bodies']): Promise<readonly ShownData[]> {
+  const ids = new Set((bodies ?? []).flatMap(({ body }) => [...body.matchAll(DATA)].map((found) => found[1]!)));
+  if (ids.size === 0) return [];
+  const { rows } = await db.query<{ id: string; type: string; salt: Buffer; content: Buffer }>(
+    'select id, content_type as type, salt, content from fleet.declared_data where id = any($1) and salt is not null limit 50',
+    [[...ids]],
+  );
+  return rows.map(({ id, type, salt, content }) => ({
+    ...{ id, type, salt: toBase64url(salt), content: toBase64url(content) },
+  }));
 }
 
 /**

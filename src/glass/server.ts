@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { type PageFile, readPages, securityHeaders } from '#page';
-import { relay, showApproval, sign } from './approvals.ts';
+import { relay, showApproval, shownData, sign } from './approvals.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
@@ -33,7 +33,10 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: new RegExp(`^/api/approvals/(${UUID})$`),
-    handle: ({ pool }, { id }) => showApproval(pool, id),
+    handle: async ({ pool }, { id }) => {
+      const shown = await showApproval(pool, id);
+      return { ...shown, data: await shownData(pool, shown.bodies) };
+    },
   },
   {
     method: 'POST',

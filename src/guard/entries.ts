@@ -8,6 +8,7 @@ const KINDS = {
   'account.invited': [3001, 1, 2],
   'account.refused': [3001, 99, 3],
   'command.permitted': [6003, 3, 2],
+  'declaration.permitted': [6002, 3, 2],
   'approval.refused': [6003, 99, 4],
   'directory.revealed': [6005, 1, 2],
   'directory.refused': [6005, 99, 4],

@@ -7,12 +7,16 @@ import {
   challengeOf,
   DESTROYING,
   DEVICE_SECRETS,
+  type Declare,
   type EnrolKey,
   type Grant,
   GuardError,
+  type Invite,
+  MOST_PERMIT_MS,
   passkeyPublic,
   type RosterKey,
   type Signable,
+  type Unlock,
   verifyAssertion,
 } from '#seal';
 import { type Effect, GuardState } from './state.ts';
@@ -123,8 +127,18 @@ export class Gate {
     return approved;
   }
 
+  /** Approved declarations: as a command set, and their end must be ahead, but not further than a permit lasts. Throws Refusal. */
+  declare(document: Declare, assertions: readonly Assertion[]): { signers: readonly string[]; effects: Effect[] } {
+    if (this.state.locked('commands')) throw new Refusal('locked', 'Commands and declarations are locked.');
+    const now = this.time.now();
+    if (document.until <= now || document.until > now + MOST_PERMIT_MS) {
+      throw new Refusal('refused', 'The end of this permit is past, or too far ahead.');
+    }
+    return this.approve(document, assertions);
+  }
+
   /** What an approved unlock or invitation does. Repeating one that is already in effect does nothing. Throws Refusal. */
-  decide(document: Exclude<Approvable, CommandSet>, assertions: readonly Assertion[]) {
+  decide(document: Unlock | Invite, assertions: readonly Assertion[]) {
     const inEffect =
       document.op === 'unlock'
         ? !this.state.locked(document.scope, document.target)

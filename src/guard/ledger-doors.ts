@@ -4,6 +4,7 @@ import {
   parseArrival,
   parseAssertion,
   parseCommandSet,
+  parseDeclare,
   parseEnrolKey,
   parseGrant,
   parseInvite,
@@ -47,6 +48,7 @@ const noteBody = object({
 const appendBody = object({ from: integer(1), leaves: list(leaf, 1_000, 1) });
 const settleBody = object({ rows: list(parseArrival, 1_000) });
 const authoriseBody = object({ document: parseCommandSet, assertions: twoOrMore });
+const declareBody = object({ document: parseDeclare, assertions: twoOrMore });
 const tailBody = object({ after: integer(0), waitMs: integer(0, 30_000) });
 const exposureBody = object({
   from: integer(0),
@@ -88,6 +90,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['core'],
       parse: authoriseBody,
       handle: ({ document, assertions }) => ledger.authorise(document, assertions),
+    }),
+    declare: door({
+      from: ['core'],
+      parse: declareBody,
+      handle: ({ document, assertions }) => ledger.declare(document, assertions),
     }),
     lock: door({
       from: ['core'],

@@ -6,15 +6,20 @@ import {
   type Caps,
   type CommandSet,
   challengeOf,
+  type Declare,
+  type DeclarePermit,
   type EnrolKey,
+  EVERY_DEVICE,
   type Grant,
   GuardError,
   type Invite,
   type LockScope,
+  membersDigest,
   type Permit,
   type Receipt,
   type Role,
   type SealedRow,
+  signDeclarePermit,
   signPermit,
   signReceipt,
   type Unlock,
@@ -237,6 +242,28 @@ export class Ledger {
       }),
     );
     return { permits };
+  }
+
+  /** The permit for approved declarations. The same approved document gets the same permit again. */
+  async declare(document: Declare, assertions: readonly Assertion[]): Promise<{ permit: DeclarePermit }> {
+    const { id: approval, declarations, devices: named, until, notAfter, requester, purpose } = document;
+    const devices = named === EVERY_DEVICE ? EVERY_DEVICE : membersDigest(named);
+    const count = named === EVERY_DEVICE ? {} : { count: named.length };
+    const detail = { approval, declarations: declarations.map(({ identifier }) => identifier), devices, ...count };
+    const known = this.gate.seen(document) && notAfter > this.gate.time.now();
+    if (!known || this.gate.state.locked('commands')) {
+      let approved: ReturnType<Gate['declare']>;
+      try {
+        approved = this.gate.declare(document, assertions);
+      } catch (error) {
+        return this.#refuse('approval.refused', error, { approval, op: 'declare', claimed: requester });
+      }
+      const { signers, effects } = approved;
+      await this.#record('declaration.permitted', requester, { ...detail, signers, purpose, until }, effects);
+    } else {
+      await this.#log.flush();
+    }
+    return { permit: signDeclarePermit(this.#signing, { approval, declarations, devices, until, notAfter }) };
   }
 
   async lock(scope: LockScope, target: string, reason: string, alert: string | undefined): Promise<object> {

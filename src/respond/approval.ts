@@ -1,7 +1,15 @@
 import type { KeyObject } from 'node:crypto';
-import { executeApproved, refuseApproved } from '#fleet';
+import { executeApproved, isOvertaken, refuseApproved, takePermit } from '#fleet';
 import { emit } from '#log';
-import type { Approvable, Assertion, CommandSet, Permit } from '#seal';
+import {
+  type Approvable,
+  type Assertion,
+  type CommandSet,
+  type Declare,
+  type DeclarePermit,
+  EVERY_DEVICE,
+  type Permit,
+} from '#seal';
 import { type Pool, type Queryable, type Tx, tx } from '#store';
 import { RespondError } from './error.ts';
 import { type Guards, isVerdict } from './guards.ts';
@@ -40,9 +48,16 @@ export async function requestApproval(t: Queryable, document: Approvable): Promi
     detail: {
       approval: document.id,
       op: document.op,
-      ...(document.op === 'command' ? { devices: document.commands.length } : {}),
+      ...sizeOf(document),
     },
   });
+}
+
+function sizeOf(document: Approvable): Record<string, number | string> {
+  if (document.op === 'command') return { devices: document.commands.length };
+  if (document.op !== 'declare') return {};
+  const { declarations, devices } = document;
+  return { declarations: declarations.length, devices: devices === EVERY_DEVICE ? EVERY_DEVICE : devices.length };
 }
 
 /** Open ones first, then the newest, at most 200. */
@@ -67,12 +82,7 @@ export async function getApproval(db: Queryable, id: string): Promise<Approval> 
  * mended by the next run. Returns how many approvals were decided.
  */
 export async function executeCommands(pool: Pool, guards: Guards, signKey: KeyObject): Promise<number> {
-  const { rows } = await pool.query<{ id: string; document: CommandSet; assertions: Assertion[] }>(
-    `select a.id, a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
-     from respond.approval a where a.op = 'command' and a.state = 'open' and a.not_after > now()
-       and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs
-     order by a.created_at limit 10`,
-  );
+  const rows = await signed<CommandSet>(pool, 'command');
   for (const { id, document, assertions } of rows) {
     try {
       const { permits } = await guards.ledger.call<{ permits: Permit[] }>('authorise', { document, assertions });
@@ -89,6 +99,43 @@ export async function executeCommands(pool: Pool, guards: Guards, signKey: KeyOb
     }
   }
   return rows.length;
+}
+
+/**
+ * The same for declarations: the ledger's permit is stored, and the devices that it is for are looked at anew. What was asked
+ * for anew since is refused, so that of two requests for one set the later always counts.
+ */
+export async function executeDeclares(pool: Pool, guards: Guards): Promise<number> {
+  const rows = await signed<Declare>(pool, 'declare');
+  for (const { id, document, assertions } of rows) {
+    try {
+      if (await isOvertaken(pool, id)) {
+        await tx(pool, (t) => close(t, id, 'refused', 'asked-anew-since'));
+        continue;
+      }
+      const { permit } = await guards.ledger.call<{ permit: DeclarePermit }>('declare', { document, assertions });
+      await tx(pool, async (t) => {
+        await takePermit(t, { document, permit });
+        await close(t, id, 'executed', null);
+        await t.query("select pg_notify('bartizan_work', '')");
+      });
+    } catch (error) {
+      if (!isVerdict(error)) throw error;
+      await tx(pool, (t) => close(t, id, 'refused', error.code));
+    }
+  }
+  return rows.length;
+}
+
+async function signed<T extends Approvable>(pool: Pool, op: T['op']) {
+  const { rows } = await pool.query<{ id: string; document: T; assertions: Assertion[] }>(
+    `select a.id, a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
+     from respond.approval a where a.op = $1 and a.state = 'open' and a.not_after > now()
+       and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs
+     order by a.created_at limit 10`,
+    [op],
+  );
+  return rows;
 }
 
 /** Marks what nobody signed in time. Returns how many. */

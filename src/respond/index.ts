@@ -1,6 +1,7 @@
 export {
   type Approval,
   executeCommands,
+  executeDeclares,
   expireApprovals,
   getApproval,
   listApprovals,

@@ -9,6 +9,7 @@ import {
   advanceRollouts,
   askInventory,
   dispatchReady,
+  endPermits,
   expireIntents,
   FleetError,
   fetchReleases,
@@ -43,6 +44,7 @@ import { settleArriving } from '#people';
 import {
   contain,
   executeCommands,
+  executeDeclares,
   expireApprovals,
   isLocked,
   lockByHand,
@@ -179,6 +181,8 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
+  loop('permits', 500, () => executeDeclares(pool, guards));
+  loop('permits-end', 60_000, () => endPermits(pool));
   const ade = new Ade({
     ...{ pool, files: new AdeFiles(config.state), now: systemClock },
     where: { edge: config.origins.edge, organisation: config.org },
@@ -221,6 +225,7 @@ async function run(): Promise<void> {
         'declarations',
         'updates',
         'approvals',
+        'permits',
         'locks',
         'settle',
       ];

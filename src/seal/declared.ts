@@ -20,6 +20,16 @@ export type DeclaredStatement =
 /** base64url SHA-256 of the list's canonical JSON. */
 export const itemsDigest = (items: Json): string => toBase64url(sha256(canonicalJson(items)));
 
+/**
+ * The address of data that declarations point to: base64url SHA-256 over a salt of 32 bytes, the content type and the
+ * content. Nobody guesses it without the salt, and nothing else can stand behind an address that two people agreed to.
+ */
+export const dataAddress = (data: {
+  readonly salt: Uint8Array;
+  readonly type: string;
+  readonly content: Uint8Array;
+}): string => toBase64url(sha256('bartizan data v1\n', data.salt, data.type, '\n', data.content));
+
 /** Signs a statement with core's Ed25519 key. Returns the 64-byte signature as base64url. */
 export function signDeclared(privateKey: KeyObject, statement: DeclaredStatement): string {
   return signBody(privateKey, { v: 1, ...statement });

@@ -5,7 +5,9 @@ import {
   type Approvable,
   type Assertion,
   type CommandSet,
+  type Declare,
   type EnrolKey,
+  EVERY_DEVICE,
   FIELDS,
   type Grant,
   type Invite,
@@ -76,6 +78,39 @@ export const parseCommandSet: Shape<CommandSet> = (value, where) => {
   const read = commandSet(value, where);
   sortedUnique(read.commands.map((command) => command.device));
   sortedUnique(read.commands.map((command) => command.uuid).sort());
+  return read;
+};
+
+const MOST_DECLARATIONS = 200;
+const MOST_NAMED = 5_000;
+const named = list(handle, MOST_NAMED, 1);
+const devices: Shape<Declare['devices']> = (value, where) =>
+  value === EVERY_DEVICE ? EVERY_DEVICE : named(value, where);
+const declare = object({
+  v: v1,
+  op: oneOf('declare'),
+  id: uuid,
+  declarations: list(
+    object({
+      identifier: text(128, { pattern: /^[A-Za-z0-9][A-Za-z0-9._-]*$/ }),
+      token: base64url(32),
+      body: base64url(32),
+    }),
+    MOST_DECLARATIONS,
+    1,
+  ),
+  devices,
+  until: time,
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads what agrees to declarations: each once, sorted, as are the devices. Throws SealError `shape`. */
+export const parseDeclare: Shape<Declare> = (value, where) => {
+  const read = declare(value, where);
+  sortedUnique(read.declarations.map(({ identifier }) => identifier));
+  if (read.devices !== EVERY_DEVICE) sortedUnique(read.devices);
   return read;
 };
 
@@ -159,6 +194,7 @@ export const parseArrival: Shape<Omit<SealedRow, 'row'> & { readonly outer: stri
 const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   reveal: parseGrant,
   command: parseCommandSet,
+  declare: parseDeclare,
   unlock: parseUnlock,
   invite: parseInvite,
   'enrol-key': parseEnrolKey,
@@ -177,7 +213,7 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op !== 'command' && read.op !== 'unlock' && read.op !== 'invite') {
+  if (read.op !== 'command' && read.op !== 'declare' && read.op !== 'unlock' && read.op !== 'invite') {
     throw new SealError('shape', 'This document does not need two people.');
   }
   return read;

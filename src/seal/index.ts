@@ -1,12 +1,13 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
-export { type DeclaredStatement, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
+export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export {
   ADMIN,
   parseApprovable,
   parseArrival,
   parseAssertion,
   parseCommandSet,
+  parseDeclare,
   parseEnrolKey,
   parseGrant,
   parseInvite,
@@ -48,9 +49,11 @@ export * as shape from './shape.ts';
 export {
   challengeOf,
   type Delivery,
+  signDeclarePermit,
   signDelivery,
   signPermit,
   signReceipt,
+  verifyDeclarePermit,
   verifyDelivery,
   verifyPermit,
   verifyReceipt,

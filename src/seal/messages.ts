@@ -52,6 +52,37 @@ export interface CommandSet {
   readonly notAfter: number;
 }
 
+/** One declaration as two people agree to it: its token, and SHA-256 of the exact bytes that devices receive. */
+export interface AgreedDeclaration {
+  readonly identifier: string;
+  readonly token: string;
+  readonly body: string;
+}
+
+/** Stands for all devices, those of the future too. */
+export const EVERY_DEVICE = 'everyone';
+/** How far ahead the end of a permit for declarations may lie. */
+export const MOST_PERMIT_MS = 400 * 86_400_000;
+
+/**
+ * Dangerous declarations for these devices until then; two signatures. Edge serves none of them without the ledger's
+ * permit over exactly these bytes, for exactly these devices.
+ */
+export interface Declare {
+  readonly v: 1;
+  readonly op: 'declare';
+  readonly id: string;
+  /** Sorted by identifier. */
+  readonly declarations: readonly AgreedDeclaration[];
+  /** `everyone`, or handles, sorted and unique. */
+  readonly devices: typeof EVERY_DEVICE | readonly string[];
+  /** When devices are to lose them again, unless two people agree anew; at most `MOST_PERMIT_MS` ahead. */
+  readonly until: number;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 export const LOCK_SCOPES = ['directory', 'admin', 'commands'] as const;
 export type LockScope = (typeof LOCK_SCOPES)[number];
 
@@ -105,7 +136,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Unlock | Invite;
+export type Approvable = CommandSet | Declare | Unlock | Invite;
 export type Signable = Grant | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
@@ -146,6 +177,21 @@ export interface Permit {
   readonly body: string;
   readonly verb: string;
   readonly approval: string;
+  readonly notAfter: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
+/** The ledger's permission for declarations; edge serves none that is dangerous without it. */
+export interface DeclarePermit {
+  readonly v: 1;
+  readonly op: 'declare';
+  readonly approval: string;
+  readonly declarations: readonly AgreedDeclaration[];
+  /** `everyone`, or `membersDigest` of the handles. */
+  readonly devices: string;
+  readonly until: number;
+  /** The document's: of two permits for the same declaration and device the one with the later counts. */
   readonly notAfter: number;
   /** Ed25519 by the ledger over canonical JSON of everything above. */
   readonly signature: string;

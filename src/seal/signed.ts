@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { canonicalJson, fromBase64url, type Json, sha256, toBase64url } from '#base';
-import type { Permit, Receipt, Signable } from './messages.ts';
+import type { DeclarePermit, Permit, Receipt, Signable } from './messages.ts';
 
 /** SHA-256 of the document's canonical JSON: what a passkey is asked to sign. 32 bytes. */
 export function challengeOf(document: Signable): Buffer {
@@ -47,6 +47,22 @@ export function signPermit(privateKey: KeyObject, body: Omit<Permit, 'signature'
 export function verifyPermit(ledgerSpki: string, permit: Permit): boolean {
   const { signature, ...body } = permit;
   return checkBody(ledgerSpki, body, signature);
+}
+
+/** Signs a permit for declarations with the ledger's Ed25519 key. */
+export function signDeclarePermit(
+  privateKey: KeyObject,
+  body: Omit<DeclarePermit, 'v' | 'op' | 'signature'>,
+): DeclarePermit {
+  const whole = { v: 1, op: 'declare', ...body } as const;
+  return { ...whole, signature: signBody(privateKey, whole) };
+}
+
+/** True if the ledger signed this permit. The caller compares declarations and devices, and `until` with its clock. */
+export function verifyDeclarePermit(ledgerSpki: string, permit: DeclarePermit): boolean {
+  const { signature, ...body } = permit;
+  // Its own `op`, so that no other statement of the ledger reads as one.
+  return body.v === 1 && body.op === 'declare' && checkBody(ledgerSpki, body, signature);
 }
 
 /** What core signs for every command: this verb with exactly these bytes for this device, once. */

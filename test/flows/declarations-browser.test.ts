@@ -106,7 +106,6 @@ test('an administrator declares, scopes, looks, plans an update and takes all of
     await dialog.getByLabel(PASSCODE).check();
     await dialog.getByLabel('Tablets').check();
     await dialog.getByRole('button', { name: 'Dry run' }).click();
-    await page.waitForTimeout(2000); await ada.shoot(page, 'dbg1');
     await dialog.getByText('0 devices have it now, 1 would: 1 come in, 0 go.').waitFor();
     findings.push(...(await ada.inspect(page, 'declaration-set')));
     await dialog.getByRole('button', { name: 'Save set' }).click();
@@ -128,24 +127,34 @@ test('an administrator declares, scopes, looks, plans an update and takes all of
     await standing.getByText('applied', { exact: true }).waitFor();
   });
 
-  await t.test('what is dangerous waits for a second person, who can throw it out or agree', async () => {
+  await t.test('what is dangerous reaches the device of its set once two people signed for exactly that', async () => {
     const payload = { EnrollmentProfileURL: 'https://watch.example/enrol' };
     await page.goto(`${place.console}/declarations`);
     await declare(page, WATCH, 'com.apple.configuration.watch.enrollment', payload);
-    await row(page, WATCH).getByText('awaiting-second').waitFor();
-    assert.equal(await row(page, WATCH).getByRole('button', { name: 'Agree' }).count(), 0, 'not its author');
-    await second.goto(`${place.console}/declarations`);
-    await row(second, WATCH).getByRole('button', { name: 'Throw out version 1' }).click();
-    findings.push(...(await bo.inspect(second, 'declaration-throw-out')));
-    await second.getByRole('button', { name: 'Throw it out' }).click();
-    await second.waitForTimeout(2000); await bo.shoot(second, 'dbg2');
-    await row(second, WATCH).getByText('refused').waitFor();
-    await declare(page, WATCH, 'com.apple.configuration.watch.enrollment', payload);
-    await row(second, WATCH).getByRole('button', { name: 'Agree' }).click();
-    await row(second, WATCH).getByText('current').waitFor();
-    await row(second, WATCH).getByRole('button', { name: 'Particulars' }).click();
-    await second.getByText('agreed by').waitFor();
-    findings.push(...(await bo.inspect(second, 'declaration-particulars')));
+    await row(page, WATCH).getByText('needs two people').waitFor();
+    await page.getByRole('button', { name: 'New set' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name').fill('Watches');
+    await dialog.getByLabel(WATCH).check();
+    await dialog.getByLabel('And these devices').fill(handleOf(handset));
+    await dialog.getByRole('button', { name: 'Save set' }).click();
+    await row(page, 'Watches').getByText('1 dangerous, 1 device waits for two people').waitFor();
+    await row(page, 'Watches').getByRole('button', { name: 'Ask two people' }).click();
+    await dialog.getByLabel('Why').fill('watches of the pilot group');
+    findings.push(...(await ada.inspect(page, 'declaration-ask')));
+    await dialog.getByRole('button', { name: 'Ask', exact: true }).click();
+    await dialog.getByText('It waits for two signatures').waitFor();
+    assert.equal(has(handset, WATCH), false);
+    findings.push(...(await story.sign(ada, page, place, 'glass-declare')));
+    assert.equal(has(handset, WATCH), false, 'one signature is not enough');
+    findings.push(...(await story.sign(bo, second, place, 'glass-declare-second')));
+    assert.ok(await until(() => does(handset, WATCH), 20_000), 'the device of the set applies it');
+    assert.equal(has(tablet, WATCH), false);
+    await page.goto(`${place.console}/declarations`);
+    await row(page, 'Watches').getByText('agreed until').waitFor();
+    await row(page, WATCH).getByRole('button', { name: 'Particulars' }).click();
+    await page.getByText('Version 1: current').waitFor();
+    findings.push(...(await ada.inspect(page, 'declarations-all')));
   });
 
   await t.test('a file is kept for an asset, with its address, size and hash', async () => {

@@ -71,6 +71,8 @@ export interface DevicePlane {
   state(input: Pick<IntentInput, 'verb' | 'devices'> & Partial<IntentInput>): Promise<StatedIntent>;
   /** One step of core's dispatch, with its key. */
   dispatch(options?: { laneOpen?: boolean; changePerHour?: number; now?: () => number }): Promise<number>;
+  /** The ledger's key, for the permits that a test plays. */
+  readonly ledgerKey: KeyObject;
   /** Core's key, for what its loops sign. */
   readonly signKey: KeyObject;
   close(): Promise<void>;
@@ -110,7 +112,8 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
   };
   const owner = openPool(database.admin, { max: 1 });
   const signKey = generateKeyPairSync('ed25519').privateKey;
-  const keys = publicKeys(signKey, generateKeyPairSync('ed25519').publicKey, makeEdgeSecrets(dir).release);
+  const ledgerKey = generateKeyPairSync('ed25519').privateKey;
+  const keys = publicKeys(signKey, createPublicKey(ledgerKey), makeEdgeSecrets(dir).release);
   const ca = makeCa(dir, Date.now());
   const problems: string[] = [];
   const log: Logger = {
@@ -180,6 +183,7 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
       return offers.map(({ device, token }) => ({ device, link: `${origin}/enrol/${token}` }));
     },
     signKey,
+    ledgerKey,
     state,
     dispatch: (options = {}) => dispatchReady(pools.core, { signKey, laneOpen: true, ...options }),
     order: async (verb, devices, params = {}) => {

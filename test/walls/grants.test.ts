@@ -38,6 +38,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
+      ...['declared_permits', 'declared_withheld'],
       'take_statuses',
     ].map((name) => `edge.${name}`),
   },
@@ -82,6 +83,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_data': 'Is', 'fleet.declared_device': 'S', 'fleet.declared_list': 's' },
       ...{ 'fleet.declared_state': 'S', 'fleet.declared_status': 'S', 'fleet.set_declaration': 'S' },
       ...{ 'fleet.set_device': 'S', 'fleet.set_group': 'S', 'fleet.status_change': 'S' },
+      ...{ 'fleet.declared_ask': 'IS', 'fleet.declared_permit': 'S' },
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
@@ -98,14 +100,17 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
       'fleet.ade_ask',
       // declarations
-      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set', 'fleet.second_declaration'],
+      ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
       // what waits
       ...['fleet.cancel_all', 'fleet.hold_intent', 'fleet.recover', 'fleet.release_intent'],
     ],
   },
   glass: {
-    tables: { 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+    tables: {
+      ...{ 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+      ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
+    },
     functions: ['fleet.put_release', 'log.emit'],
   },
   core: {
@@ -152,6 +157,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_device': 'ISU', 'fleet.declared_list': 'ISU', 'fleet.declared_state': 'S' },
       ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
       ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
+      ...{ 'fleet.declared_ask': 'S', 'fleet.declared_permit': 'ISU' },
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'S', 'fleet.update_set': 'IS' },
     },
     functions: [

@@ -1,17 +1,29 @@
 import * as z from 'zod';
 import { headingOf } from '#fleet';
 import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks } from '#respond';
-import { LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
+import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
 import { tx } from '#store';
 import { admin, page, purpose, route, uuid } from '../route.ts';
 
 const STATES = ['open', 'executing', 'executed', 'refused', 'expired', 'cancelled'] as const;
+
+const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+
+function devicesOf(document: Approvable): readonly string[] {
+  if (document.op === 'command') return document.commands.map(({ device }) => device);
+  return document.op === 'declare' && document.devices !== EVERY_DEVICE ? document.devices : [];
+}
 
 /** One sentence for people; what is signed is the document on glass, not this. */
 function summary({ document }: Approval): string {
   switch (document.op) {
     case 'command':
       return headingOf(document.verb, document.commands.length);
+    case 'declare': {
+      const { declarations, devices } = document;
+      const whom = devices === EVERY_DEVICE ? 'every device' : counted(devices.length, 'device');
+      return `Give ${counted(declarations.length, 'dangerous declaration')} to ${whom}`;
+    }
     case 'unlock':
       return document.scope === 'admin'
         ? `Unlock ${document.target}`
@@ -39,7 +51,7 @@ export const approvalRoutes = [
             ...{ id, op, requester, reason, createdAt, notAfter, doneAt, signatures, needs, state: approval.state },
             summary: summary(approval),
             purpose: document.purpose,
-            devices: document.op === 'command' ? document.commands.map((command) => command.device) : [],
+            devices: devicesOf(document),
           };
         });
       return { items, next: null, total: items.length };

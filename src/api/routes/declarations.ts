@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { Json } from '#base';
 import {
+  askDeclare,
   declarationTypes,
   getDeclaration,
   InvalidDeclaration,
@@ -13,12 +14,12 @@ import {
   removeDeclaration,
   removeSet,
   saveSet,
-  secondDeclaration,
   standingOf,
   storeData,
 } from '#fleet';
+import { requestApproval } from '#respond';
 import { tx } from '#store';
-import { handle, route, uuid } from '../route.ts';
+import { handle, purpose, route, uuid } from '../route.ts';
 
 const identifier = z.string().min(1).max(128);
 const type = z.string().min(1).max(200);
@@ -69,7 +70,7 @@ export const declarationRoutes = [
     method: 'POST',
     path: '/declarations',
     summary:
-      'Stores a declaration or a new version of one. Dangerous or unchecked ones wait for a second administrator.',
+      'Stores a declaration or a new version of one. Dangerous or unchecked ones reach devices only once two people signed.',
     for: ADMIN,
     body: z.strictObject(written),
     handle: async ({ doors, session, context, body }) => {
@@ -94,17 +95,6 @@ export const declarationRoutes = [
     summary: 'One declaration with its versions and the devices that have trouble with it.',
     for: 'all',
     handle: ({ doors, param }) => getDeclaration(doors.pool, param('id')),
-  }),
-  route({
-    method: 'POST',
-    path: '/declarations/{id}/second',
-    summary: 'A second administrator agrees to a version, or throws it out.',
-    for: ADMIN,
-    body: z.strictObject({ version: z.number().int().min(1), agree: z.boolean() }),
-    handle: async ({ doors, session, param, body }) => {
-      await secondDeclaration(doors.pool, { id: param('id'), ...body, by: session.admin });
-      return undefined;
-    },
   }),
   route({
     method: 'POST',
@@ -165,6 +155,22 @@ export const declarationRoutes = [
     handle: async ({ doors, session, param }) => {
       await removeSet(doors.pool, param('id'), session.admin);
       return undefined;
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/declaration-sets/{id}/approval',
+    summary: 'Asks two people to agree to the dangerous declarations of a set, for the devices that it is for now.',
+    for: ADMIN,
+    body: z.strictObject({ purpose, days: z.number().int().min(1).max(399).default(365) }),
+    handle: async ({ doors, session, param, body }) => {
+      const set = uuid.parse(param('id'));
+      const document = await tx(doors.pool, async (t) => {
+        const asked = await askDeclare(t, { set, requester: session.admin, ...body, now: doors.now() });
+        await requestApproval(t, asked);
+        return asked;
+      });
+      return { approval: document.id };
     },
   }),
   route({

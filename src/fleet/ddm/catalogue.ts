@@ -2,6 +2,7 @@ import { type Json, uuidv7 } from '#base';
 import type { Queryable } from '#store';
 import { compareVersions, referencesOf } from '#wire';
 import { FleetError } from '../error.ts';
+import { permitsOfSets } from './waiting.ts';
 
 export interface DeclarationRow {
   readonly id: string;
@@ -11,6 +12,8 @@ export interface DeclarationRow {
   readonly origin: string;
   readonly version: number;
   readonly state: string;
+  /** Devices get it only by a permit that two people signed. */
+  readonly guarded: boolean;
   readonly reason: string | null;
   readonly author: string;
   readonly changedAt: Date;
@@ -21,15 +24,14 @@ export interface DeclarationRow {
   readonly inactive: number;
 }
 
-const COLUMNS = `d.id, d.identifier, d.kind, d.type, d.origin, v.version, v.state, v.reason, v.author, v.created_at as "changedAt",
+const COLUMNS = `d.id, d.identifier, d.kind, d.type, d.origin, v.version, v.state, v.guarded, v.reason, v.author, v.created_at as "changedAt",
   array(select s.name from fleet.set_declaration x join fleet.declaration_set s on s.id = x.set_id and s.removed_at is null
     where x.declaration_id = d.id order by s.name) as sets,
   (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id
     where l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier))) as devices,
   (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and s.valid = 'invalid') as invalid,
   (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and not s.active and s.valid <> 'invalid') as inactive`;
-const LAST = `join lateral (select * from (select declaration_id, version, payload, unchecked, state, reason, token, author, agreed_by,
-  created_at from fleet.declaration_version) x where x.declaration_id = d.id order by version desc limit 1) v on true`;
+const LAST = `join lateral (select * from (select declaration_id, version, payload, unchecked, guarded, state, reason, token, author, created_at from fleet.declaration_version) x where x.declaration_id = d.id order by version desc limit 1) v on true`;
 
 /** Declarations that administrators keep, and ours, by identifier; removed ones are left out. */
 export async function listDeclarations(db: Queryable): Promise<DeclarationRow[]> {
@@ -49,7 +51,7 @@ export async function getDeclaration(db: Queryable, id: string) {
   if (rows[0] === undefined)
     throw new FleetError('unknown-declaration', 'There is no such declaration.', { status: 404 });
   const versions = await db.query<{ version: number; payload: Json; state: string }>(
-    `select version, payload, unchecked, state, reason, author, agreed_by as "agreedBy", created_at as "createdAt"
+    `select version, payload, unchecked, guarded, state, reason, author, created_at as "createdAt"
      from fleet.declaration_version where declaration_id = $1 order by version desc limit 50`,
     [id],
   );
@@ -134,6 +136,7 @@ export async function listSets(db: Queryable) {
        (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id where l.sets @> array[s.id]) as reached
      from fleet.declaration_set s where s.removed_at is null order by s.origin <> 'administrator', s.name limit 500`,
   );
+  const permits = await permitsOfSets(db);
   return rows.map((row) => {
     const here = new Set(row.declarations.map(({ identifier }) => identifier));
     const needs = row.declarations.flatMap((one) => referencesOf({ ...one, payload: one.payload ?? {} }));
@@ -142,6 +145,7 @@ export async function listSets(db: Queryable) {
       ...set,
       declarations: declarations.map(({ id, identifier, type }) => ({ id, identifier, type })),
       missing: [...new Set(needs)].filter((identifier) => !here.has(identifier)),
+      permit: permits.get(row.id) ?? null,
     };
   });
 }
@@ -156,11 +160,11 @@ export async function previewSet(
        will as (select d.id from fleet.device d where $2
          union select m.device_id from fleet.group_member m where m.group_id = any($3)
          union select d.id from fleet.device d where d.handle = any($4)),
-       both as (select d.handle, w.id is not null as was, n.id is not null as will
+       pair as (select d.handle, w.id is not null as was, n.id is not null as will
          from was w full join will n using (id) join fleet.device d on d.id = coalesce(w.id, n.id) and d.state = 'enrolled')
      select count(*) filter (where was)::int as now, count(*) filter (where will)::int as then,
        (array_agg(handle order by handle) filter (where will and not was))[1:500] as join,
-       (array_agg(handle order by handle) filter (where was and not will))[1:500] as leave from both`,
+       (array_agg(handle order by handle) filter (where was and not will))[1:500] as leave from pair`,
     [input.id, input.everyone, input.groups, input.devices],
   );
   const { now, then, join, leave } = rows[0]!;

@@ -9,7 +9,7 @@ export interface DeclarationInput {
   readonly identifier: string;
   readonly type: string;
   readonly payload: { readonly [key: string]: Json };
-  /** Passes unknown types and keys; a second administrator must then agree. */
+  /** Passes unknown types and keys; two people must then agree before devices get it. */
   readonly unchecked: boolean;
   readonly author: string;
   readonly now: number;
@@ -25,13 +25,14 @@ export class InvalidDeclaration extends FleetError {
 }
 
 /**
- * Stores a declaration, or a new version of one with this identifier. Core checks it once more before it signs it; what is
- * dangerous or unchecked waits for a second administrator first. Throws InvalidDeclaration or FleetError.
+ * Stores a declaration, or a new version of one with this identifier. Core checks it once more before it signs it.
+ * `guarded`: devices get it only once two people agreed to these bytes for them (`askDeclare`). Throws InvalidDeclaration or
+ * FleetError.
  */
 export async function proposeDeclaration(
   t: Tx,
   input: DeclarationInput,
-): Promise<{ id: string; version: number; state: 'proposed' | 'awaiting-second' }> {
+): Promise<{ id: string; version: number; state: 'proposed'; guarded: boolean }> {
   const judged = judgeDeclaration(input, input.unchecked);
   if (judged.problems.length > 0) throw new InvalidDeclaration(judged.problems);
   if (/^bartizan\./i.test(input.identifier))
@@ -57,33 +58,18 @@ export async function proposeDeclaration(
     );
   }
   const version = (before?.version ?? 0) + 1;
-  const state = judged.needsSecond ? 'awaiting-second' : 'proposed';
   await t.query(
     `insert into fleet.declaration_version (declaration_id, version, payload, unchecked, state, author)
-     values ($1, $2, $3, $4, $5, $6)`,
-    [id, version, JSON.stringify(input.payload), input.unchecked, state, input.author],
+     values ($1, $2, $3, $4, 'proposed', $5)`,
+    [id, version, JSON.stringify(input.payload), input.unchecked, input.author],
   );
   await emit(t, {
     kind: 'declaration.proposed',
     actor: input.author,
-    detail: { declaration: id, version, type: input.type, needs_second: judged.needsSecond, why: judged.why },
+    detail: { declaration: id, version, type: input.type, needs_two: judged.guarded, why: judged.why },
   });
   await t.query("select pg_notify('bartizan_work', '')");
-  return { id, version, state };
-}
-
-/** A second administrator agrees to a version, or throws it out. Throws FleetError. */
-export async function secondDeclaration(
-  t: Queryable,
-  input: { readonly id: string; readonly version: number; readonly agree: boolean; readonly by: string },
-): Promise<void> {
-  const { rows } = await t.query<{ done: boolean }>('select fleet.second_declaration($1, $2, $3, $4) as done', [
-    ...[input.id, input.version, input.agree, input.by],
-  ]);
-  if (rows[0]!.done) return;
-  throw new FleetError('bad-request', 'It does not wait for you: another administrator than its author must agree.', {
-    status: 409,
-  });
+  return { id, version, state: 'proposed', guarded: judged.guarded };
 }
 
 /** Takes a declaration out of all sets. */

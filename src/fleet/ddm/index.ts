@@ -16,10 +16,10 @@ export {
   InvalidDeclaration,
   proposeDeclaration,
   removeDeclaration,
-  secondDeclaration,
 } from './declare.ts';
 export { refreshDevices, refreshLists } from './lists.ts';
 export { nudgeAgain, nudgeDevices } from './nudge.ts';
+export { type ApprovedDeclare, askDeclare, endPermits, isOvertaken, takePermit } from './permit.ts';
 export { fetchReleases, listReleases, putReleases, type ReleaseFeed } from './releases.ts';
 export { signProposed } from './sign.ts';
 export { foundStandard, STANDARD_SET } from './standard.ts';
@@ -35,3 +35,4 @@ export {
   type UpdateInput,
   updateDevices,
 } from './updates.ts';
+export { permitsOfSets, type SetPermit } from './waiting.ts';

@@ -22,7 +22,8 @@ export async function ownDeclaration(
   signKey: KeyObject,
 ): Promise<string> {
   const { identifier, type, payload } = given;
-  if (judgeDeclaration({ identifier, type, payload }, false).problems.length > 0) {
+  const judged = judgeDeclaration({ identifier, type, payload }, false);
+  if (judged.problems.length > 0 || judged.guarded) {
     throw new FleetError('bad-request', 'A declaration of our own does not pass the checks.');
   }
   const id = uuidv7();

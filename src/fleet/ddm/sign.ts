@@ -14,8 +14,6 @@ interface Proposed {
   readonly type: string;
   readonly payload: { readonly [key: string]: Json };
   readonly unchecked: boolean;
-  readonly author: string;
-  readonly agreed_by: string | null;
   readonly current: number | null;
   readonly current_token: string | null;
 }
@@ -33,14 +31,14 @@ export function signedDeclaration(declaration: Declaration, signKey: KeyObject) 
 }
 
 /**
- * Checks proposed versions once more and signs them; the row is not believed about what it needs. Returns how many were
- * decided. A crash in between leaves them proposed.
+ * Checks proposed versions once more and signs them. What is dangerous is signed too and marked: its signature says what
+ * the bytes are, and only a permit of two people gives them to devices. Returns how many were decided. A crash in between leaves them proposed.
  */
 export async function signProposed(pool: Pool, signKey: KeyObject): Promise<number> {
   return tx(pool, async (t) => {
     await lockDeclared(t);
     const { rows } = await t.query<Proposed>(
-      `select v.declaration_id, v.version, d.identifier, d.type, v.payload, v.unchecked, v.author, v.agreed_by,
+      `select v.declaration_id, v.version, d.identifier, d.type, v.payload, v.unchecked,
          c.version as current, c.token as current_token
        from fleet.declaration_version v join fleet.declaration d on d.id = v.declaration_id
        left join fleet.declaration_version c on c.declaration_id = d.id and c.state = 'current'
@@ -83,10 +81,6 @@ async function decide(t: Tx, row: Proposed, signKey: KeyObject): Promise<void> {
     const { path, rule } = judged.problems[0]!;
     return refuse(t, row, `${path} ${rule}`);
   }
-  if (judged.needsSecond && (row.agreed_by === null || row.agreed_by === row.author)) {
-    await settle('awaiting-second', null);
-    return;
-  }
   if (row.current !== null && row.current > version) {
     await settle('withdrawn', 'overtaken-by-a-later-version');
     return;
@@ -96,8 +90,12 @@ async function decide(t: Tx, row: Proposed, signKey: KeyObject): Promise<void> {
     await settle('withdrawn', 'same-content-as-before');
     return;
   }
-  await makeCurrent(t, { id, version, token, body, signature });
-  await emit(t, { kind: 'declaration.signed', actor: 'core', detail: { declaration: id, version, type, token } });
+  await makeCurrent(t, { id, version, token, body, signature, guarded: judged.guarded });
+  await emit(t, {
+    kind: 'declaration.signed',
+    actor: 'core',
+    detail: { declaration: id, version, type, token, guarded: judged.guarded },
+  });
 }
 
 /** Makes a signed version the one that devices get, and the sets with it work. */
@@ -106,6 +104,8 @@ export async function makeCurrent(
   signed: { readonly id: string; readonly version: number; readonly token: string } & {
     readonly body: Buffer;
     readonly signature: Buffer;
+    /** It reaches devices only by permits. */
+    readonly guarded?: boolean;
   },
 ): Promise<void> {
   await t.query(
@@ -113,9 +113,9 @@ export async function makeCurrent(
     [signed.id],
   );
   await t.query(
-    `update fleet.declaration_version set state = 'current', token = $3, body = $4, signature = $5, decided_at = now()
+    `update fleet.declaration_version set state = 'current', token = $3, body = $4, signature = $5, guarded = $6, decided_at = now()
      where declaration_id = $1 and version = $2`,
-    [signed.id, signed.version, signed.token, signed.body, signed.signature],
+    [signed.id, signed.version, signed.token, signed.body, signed.signature, signed.guarded ?? false],
   );
   await t.query(
     `insert into fleet.stale_set select set_id from fleet.set_declaration where declaration_id = $1 on conflict do nothing`,

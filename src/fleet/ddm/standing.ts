@@ -6,7 +6,7 @@ export interface Standing {
   readonly kind: string;
   readonly identifier: string;
   readonly type: string | null;
-  /** `applied`, `waiting`, `changed`, `invalid`, `inactive`, `unknown`, or `left-over`: it has what we no longer want. */
+  /** `applied`, `waiting`, `changed`, `invalid`, `inactive`, `unknown`, `unapproved`, or `left-over`: it has what we no longer want. */
   readonly state: string;
   readonly why: string;
   readonly reasons: readonly string[];
@@ -20,6 +20,7 @@ const WHY: Readonly<Record<string, string>> = {
   invalid: 'The device says it cannot apply it.',
   inactive: 'The device holds it, but nothing switches it on: no activation, or its predicate does not hold.',
   unknown: 'The device has not said whether it is valid.',
+  unapproved: 'It is dangerous, and two people have not agreed to it for this device. It is not sent.',
   'left-over': 'The device still reports it, though it is not on its list any more.',
 };
 
@@ -60,6 +61,14 @@ export async function standingOf(db: Queryable, handle: string) {
      order by 1, 2`,
     [id],
   );
+  const unapproved = await db.query<Omit<Standing, 'why'>>(
+    `select distinct d.kind, d.identifier, d.type, 'unapproved' as state, '[]'::jsonb as reasons, null::timestamptz as since
+     from fleet.declared_device dd join fleet.declared_list l on l.id = dd.list_id
+     join fleet.set_declaration x on x.set_id = any(l.sets) join fleet.declaration d on d.id = x.declaration_id and d.removed_at is null
+     join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' and v.guarded
+     where dd.device_id = $1 and not l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier)) order by 1, 2`,
+    [id],
+  );
   const changes = await db.query<{ path: string; before: Json; after: Json; at: Date }>(
     'select path, before, after, at from fleet.status_change where device_id = $1 order by id desc limit 50',
     [id],
@@ -67,7 +76,9 @@ export async function standingOf(db: Queryable, handle: string) {
   return {
     ...device,
     upToDate: device.fetched === device.token,
-    declarations: declarations.rows.map((row): Standing => ({ ...row, why: WHY[row.state] ?? '' })),
+    declarations: [...declarations.rows, ...unapproved.rows].map(
+      (row): Standing => ({ ...row, why: WHY[row.state] ?? '' }),
+    ),
     changes: changes.rows,
   };
 }

@@ -6,6 +6,7 @@ export {
   type Problem,
   referencesOf,
 } from './check.ts';
+export { bodyDangers, type DeclarationDanger, declarationDangers } from './danger.ts';
 export {
   type Declaration,
   declarationBody,

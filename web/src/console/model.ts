@@ -154,7 +154,7 @@ export interface Lock {
 
 export interface Approval {
   readonly id: string;
-  readonly op: 'command' | 'unlock' | 'invite';
+  readonly op: 'command' | 'declare' | 'unlock' | 'invite';
   readonly summary: string;
   readonly devices: readonly string[];
   readonly requester: string;

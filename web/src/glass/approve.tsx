@@ -1,5 +1,5 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import { type Approvable, DESTROYING } from '../../../src/seal/messages.ts';
+import { type Approvable, DESTROYING, EVERY_DEVICE } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
@@ -13,9 +13,17 @@ const SCOPE = {
   commands: 'all destructive commands',
 };
 
+const counted = (devices: number) => `${devices} ${devices === 1 ? 'device' : 'devices'}`;
+
 function heading(document: Approvable): string {
   if (document.op === 'command') {
     return verbHeading(document.verb, document.commands.length);
+  }
+  if (document.op === 'declare') {
+    const { declarations, devices } = document;
+    const what =
+      declarations.length === 1 ? 'a dangerous declaration' : `${declarations.length} dangerous declarations`;
+    return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
   return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
@@ -24,6 +32,9 @@ function heading(document: Approvable): string {
 function effect(document: Approvable): ReactNode {
   if (document.op === 'command') {
     return verbEffect(document.verb);
+  }
+  if (document.op === 'declare') {
+    return 'Such declarations can lead a device’s traffic elsewhere, make it trust another authority or read its mail. Read each address and host below; sign only what you know.';
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
@@ -50,13 +61,39 @@ function Particulars({ document }: { document: Approvable }) {
           </dd>
         </>
       ) : null}
+      {document.op === 'declare' ? (
+        <>
+          <dt>Declarations ({document.declarations.length})</dt>
+          <dd>
+            <ul className="mono">
+              {document.declarations.map(({ identifier }) => (
+                <li key={identifier}>{identifier}</li>
+              ))}
+            </ul>
+          </dd>
+          <dt>Devices{document.devices === EVERY_DEVICE ? '' : ` (${document.devices.length})`}</dt>
+          <dd>
+            {document.devices === EVERY_DEVICE ? (
+              'Every device, those that come later too'
+            ) : (
+              <ul className="handles mono">
+                {document.devices.map((handle) => (
+                  <li key={handle}>{handle}</li>
+                ))}
+              </ul>
+            )}
+          </dd>
+          <dt>Devices keep it until</dt>
+          <dd>{utc(document.until)}</dd>
+        </>
+      ) : null}
       {document.op === 'invite' ? (
         <>
           <dt>Role</dt>
           <dd>{document.role}</dd>
         </>
       ) : null}
-      <dt>Valid until</dt>
+      <dt>Sign before</dt>
       <dd>
         {utc(document.notAfter)} (<When at={document.notAfter} />)
       </dd>
@@ -94,7 +131,7 @@ export function Approve({ id }: { id: string }) {
     void load();
   }, [load]);
 
-  const checked = useChecked(view?.document.op === 'command' ? view.document : undefined, view?.template);
+  const checked = useChecked(view);
 
   if (view === undefined) {
     return (
@@ -131,7 +168,7 @@ export function Approve({ id }: { id: string }) {
         {effect(document)}
       </p>
       <Particulars document={document} />
-      {view.template ? <Contents template={view.template} checked={checked} /> : null}
+      <Contents view={view} checked={checked} />
       <Signatures view={view} />
       <div role="status">
         {done ? (

@@ -19,11 +19,21 @@ export interface Published {
   readonly caps?: Pick<Caps, 'perTouch'>;
 }
 
+/** What stands behind an address that a declaration names; all base64url. The address is its hash. */
+export interface ShownData {
+  readonly id: string;
+  readonly type: string;
+  readonly salt: string;
+  readonly content: string;
+}
+
 export interface ApprovalView {
   readonly document: Approvable;
   readonly state: string;
   readonly needs: number;
   readonly template?: string | null;
+  readonly bodies?: readonly { readonly identifier: string; readonly body: string }[] | null;
+  readonly data?: readonly ShownData[];
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 

@@ -68,8 +68,8 @@ export function Approvals() {
   return (
     <Frame title="Approvals">
       <p className="quiet">
-        What destroys, opens a lock or invites an admin needs two people. Each reads it on glass and signs with a
-        passkey.
+        What destroys, opens a lock, invites an admin or gives devices dangerous declarations needs two people. Each
+        reads it on glass and signs with a passkey.
       </p>
       <div className="toolbar">
         <Choice
@@ -89,7 +89,7 @@ export function Approvals() {
           items.length === 0 ? (
             <Empty title={state === 'open' ? 'Nothing waits for a signature' : 'None'}>
               {state === 'open'
-                ? 'Approvals appear here when somebody asks to erase, to lock many, to unlock or to invite.'
+                ? 'Approvals appear here when somebody asks to erase, to lock many, to unlock, to invite or to declare what is dangerous.'
                 : 'Choose another state.'}
             </Empty>
           ) : (

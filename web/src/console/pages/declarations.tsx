@@ -1,6 +1,6 @@
 import { useState } from 'react';
-import { useAct, useAnswer } from '../data.ts';
-import { Chip, Empty, Frame, Loaded, Refused } from '../parts.tsx';
+import { useAnswer } from '../data.ts';
+import { Chip, Empty, Frame, Loaded } from '../parts.tsx';
 import { useSession } from '../session.tsx';
 import { type Declaration, declaredApi } from './declared-api.ts';
 import { StoreData } from './declared-data.tsx';
@@ -10,14 +10,10 @@ import { DeclarationSets } from './declared-sets.tsx';
 
 export function Declarations() {
   const answer = useAnswer('declarations', declaredApi.list);
-  const { role, admin } = useSession();
+  const { role } = useSession();
   const mayChange = role === 'administrator';
   const [open, setOpen] = useState<Declaration | 'new'>();
   const [storing, setStoring] = useState(false);
-  const second = useAct(async (one: Declaration) => {
-    await declaredApi.second(one.id, one.version, true);
-    answer.reload();
-  });
   return (
     <Frame
       title="Declarations"
@@ -46,32 +42,21 @@ export function Declarations() {
             <ul>
               {items.map((one) => (
                 <li key={one.id} className="command">
-                  <div className="row">
+                  <DeclarationMore one={one} mayChange={mayChange} onChange={() => setOpen(one)} onDone={answer.reload}>
                     <span className="mono wrap-anywhere">{one.identifier}</span>
                     <Chip tone={one.state === 'current' ? 'good' : one.state === 'refused' ? 'bad' : 'info'}>
                       {one.state}
                     </Chip>
+                    {one.guarded ? <Chip tone="warn">needs two people</Chip> : null}
                     <span className="quiet small">
                       version {one.version}, {one.devices === 1 ? '1 device' : `${one.devices} devices`}
                     </span>
                     {one.invalid > 0 ? <Chip tone="bad">{one.invalid} invalid</Chip> : null}
                     {one.inactive > 0 ? <Chip tone="quiet">{one.inactive} inactive</Chip> : null}
-                    {mayChange && one.origin === 'administrator' ? (
-                      <button type="button" className="plain" onClick={() => setOpen(one)}>
-                        Change
-                      </button>
-                    ) : null}
-                    {mayChange && one.state === 'awaiting-second' && one.author !== admin ? (
-                      <button type="button" disabled={second.busy} onClick={() => void second.run(one)}>
-                        Agree
-                      </button>
-                    ) : null}
-                  </div>
-                  <DeclarationMore one={one} mayChange={mayChange} onDone={answer.reload} />
+                  </DeclarationMore>
                 </li>
               ))}
             </ul>
-            <Refused problem={second.problem} />
             <DeclarationSets declarations={items} mayChange={mayChange} />
           </>
         )}

@@ -7,6 +7,8 @@ export interface Declaration {
   readonly origin: string;
   readonly version: number;
   readonly state: string;
+  /** Devices get it only once two people signed. */
+  readonly guarded: boolean;
   readonly reason: string | null;
   readonly author: string;
   readonly changedAt: string;
@@ -38,7 +40,6 @@ export interface Particulars extends Declaration {
     readonly state: string;
     readonly reason: string | null;
     readonly author: string;
-    readonly agreedBy: string | null;
     readonly createdAt: string;
   }[];
   readonly trouble: readonly { readonly device: string; readonly valid: string; readonly reasons: readonly string[] }[];
@@ -61,6 +62,13 @@ export interface DeclarationSet {
   readonly devices: readonly string[];
   readonly reached: number;
   readonly missing: readonly string[];
+  /** Null if nothing of the set needs two people. */
+  readonly permit: {
+    readonly guarded: number;
+    readonly waiting: number;
+    readonly until: string | null;
+    readonly approval: string | null;
+  } | null;
 }
 
 export interface Scope {
@@ -132,9 +140,7 @@ export const declaredApi = {
       }[];
     }>('/declarations/types', signal),
   check: (body: Written) => send<Checked>('POST', '/declarations/check', body),
-  store: (body: Written) => send<{ state: string }>('POST', '/declarations', body),
-  second: (id: string, version: number, agree: boolean) =>
-    send<void>('POST', `/declarations/${id}/second`, { version, agree }),
+  store: (body: Written) => send<{ state: string; guarded: boolean }>('POST', '/declarations', body),
   remove: (id: string) => send<void>('POST', `/declarations/${id}/remove`, {}),
   storeData: (body: { name: string; contentType: string; content: string }) =>
     send<StoredData>('POST', '/declared-data', body),
@@ -146,6 +152,8 @@ export const declaredApi = {
     ),
   saveSet: (body: Scope & { name: string; predicate: string | null; declarations: readonly string[] }) =>
     send<{ id: string }>('POST', '/declaration-sets', body),
+  ask: (set: string, body: { purpose: string; days: number }) =>
+    send<{ approval: string }>('POST', `/declaration-sets/${set}/approval`, body),
   standing: (device: string, signal?: Get) =>
     get<{ standing: Standing | null }>(`/devices/${encodeURIComponent(device)}/declared`, signal),
   updates: (signal?: Get) => get<Updates>('/software-updates', signal),

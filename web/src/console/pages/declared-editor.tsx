@@ -124,7 +124,7 @@ export function Editor({
           ))}
           {found !== undefined && problems.length === 0 ? (
             <p>
-              It is valid{found.needsSecond ? ', and waits for a second administrator once it is stored' : ''}.{' '}
+              It is valid{found.needsSecond ? '; devices get it only once two people signed for its set' : ''}.{' '}
               {found.devices === 1 ? '1 device' : `${found.devices} devices`} would change
               {found.tooOld > 0
                 ? `; ${found.tooOld} of them are older than iOS ${found.since} and cannot apply it`
@@ -136,7 +136,7 @@ export function Editor({
       </div>
       <label className="row">
         <input type="checkbox" checked={unchecked} onChange={() => setUnchecked(!unchecked)} />
-        Store types and keys that cannot be checked; a second administrator must agree
+        Store types and keys that cannot be checked; devices get them only once two people signed
       </label>
       <Refused problem={save.problem ?? look.problem} />
       <div className="row">

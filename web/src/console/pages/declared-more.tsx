@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { type ReactNode, useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, DeviceLink, Dialog, Loaded, Refused } from '../parts.tsx';
@@ -20,11 +20,6 @@ function Particulars({ id }: { id: string }) {
               <li key={one.version} className="small">
                 Version {one.version}: {one.state.replaceAll('-', ' ')}, <When at={one.createdAt} /> by{' '}
                 <span className="mono">{one.author}</span>
-                {one.agreedBy === null ? null : (
-                  <>
-                    , agreed by <span className="mono">{one.agreedBy}</span>
-                  </>
-                )}
                 {one.reason === null ? null : `: ${one.reason}`}
               </li>
             ))}
@@ -52,32 +47,33 @@ function Particulars({ id }: { id: string }) {
   );
 }
 
-/** What is behind a declaration's row, and taking it away. */
-export function DeclarationMore(given: { one: Declaration; mayChange: boolean; onDone: () => void }) {
-  const { one, mayChange, onDone } = given;
+/** A declaration's row with what is behind it, changing it and taking it away. */
+export function DeclarationMore(given: {
+  one: Declaration;
+  mayChange: boolean;
+  onChange: () => void;
+  onDone: () => void;
+  children: ReactNode;
+}) {
+  const { one, mayChange, onChange, onDone } = given;
   const [open, setOpen] = useState(false);
   const [removing, setRemoving] = useState(false);
-  const [throwing, setThrowing] = useState(false);
   const remove = useAct(async () => {
     await declaredApi.remove(one.id);
     setRemoving(false);
-    onDone();
-  });
-  const refuse = useAct(async () => {
-    await declaredApi.second(one.id, one.version, false);
-    setThrowing(false);
     onDone();
   });
   const ours = one.origin !== 'administrator';
   return (
     <>
       <div className="row">
+        {given.children}
         <button type="button" className="plain" aria-expanded={open} onClick={() => setOpen(!open)}>
           Particulars<span className="hidden-visually"> of {one.identifier}</span>
         </button>
-        {mayChange && one.state === 'awaiting-second' ? (
-          <button type="button" className="plain" onClick={() => setThrowing(true)}>
-            Throw out version {one.version}
+        {mayChange && !ours ? (
+          <button type="button" className="plain" onClick={onChange}>
+            Change<span className="hidden-visually"> {one.identifier}</span>
           </button>
         ) : null}
         {mayChange && !ours ? (
@@ -99,22 +95,6 @@ export function DeclarationMore(given: { one: Declaration; mayChange: boolean; o
               Remove it
             </button>
             <button type="button" onClick={() => setRemoving(false)}>
-              Cancel
-            </button>
-          </div>
-        </Dialog>
-      ) : null}
-      {throwing ? (
-        <Dialog title={`Throw out version ${one.version}`} onClose={() => setThrowing(false)}>
-          <p className="note">
-            {one.identifier}: the version that waits is never sent. What devices have now stays as it is.
-          </p>
-          <Refused problem={refuse.problem} />
-          <div className="row">
-            <button type="button" className="primary" disabled={refuse.busy} onClick={() => void refuse.run()}>
-              Throw it out
-            </button>
-            <button type="button" onClick={() => setThrowing(false)}>
               Cancel
             </button>
           </div>

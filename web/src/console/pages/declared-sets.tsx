@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Dialog, Loaded, Refused } from '../parts.tsx';
+import { Agreed, AskDialog } from './declared-agreed.tsx';
 import { type Declaration, type DeclarationSet, declaredApi } from './declared-api.ts';
 import { fleetApi } from './fleet-api.ts';
 
@@ -151,6 +152,7 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
   const answer = useAnswer('declaration-sets', declaredApi.sets);
   const [open, setOpen] = useState<DeclarationSet | 'new'>();
   const [gone, setGone] = useState<DeclarationSet>();
+  const [asking, setAsking] = useState<DeclarationSet>();
   return (
     <section className="section">
       <div className="row apart">
@@ -174,6 +176,7 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
                   have it
                 </span>
                 {one.missing.length > 0 ? <Chip tone="bad">lacks {one.missing.join(', ')}</Chip> : null}
+                <Agreed of={one} mayChange={given.mayChange} onAsk={() => setAsking(one)} />
                 {given.mayChange ? (
                   <button type="button" className="plain" onClick={() => setOpen(one)}>
                     {one.origin === 'administrator' ? 'Change' : 'Change its scope'}
@@ -190,6 +193,9 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
           </ul>
         )}
       </Loaded>
+      {asking === undefined ? null : (
+        <AskDialog of={asking} onClose={() => setAsking(undefined)} onDone={answer.reload} />
+      )}
       {gone === undefined ? null : <RemoveSet of={gone} onClose={() => setGone(undefined)} onDone={answer.reload} />}
       {open === undefined ? null : (
         <SetDialog
