@@ -141,8 +141,9 @@ function RemoveSet({ of, onClose, onDone }: { of: DeclarationSet; onClose: () =>
   );
 }
 
-const whom = ({ everyone, groups, devices }: DeclarationSet): string => {
+const whom = ({ everyone, groups, devices, origin }: DeclarationSet): string => {
   if (everyone) return 'every device';
+  if (origin === 'standard') return 'every device that has any set';
   const some = devices.length === 1 ? '1 device' : `${devices.length} devices`;
   return [...groups.map(({ name }) => name), ...(devices.length > 0 ? [some] : [])].join(', ') || 'nobody';
 };
