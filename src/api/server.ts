@@ -15,6 +15,7 @@ import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { appRoutes } from './routes/apps.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { claimRoutes } from './routes/claims.ts';
 import { declarationRoutes } from './routes/declarations.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { enrolmentRoutes } from './routes/enrolment.ts';
@@ -44,6 +45,7 @@ export const ROUTES: readonly Route[] = [
   ...groupRoutes,
   ...retirementRoutes,
   ...enrolmentRoutes,
+  ...claimRoutes,
   ...adeRoutes,
   ...identityRoutes,
   ...peopleRoutes,

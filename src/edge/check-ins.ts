@@ -39,7 +39,7 @@ export async function checkIn(doors: DeviceDoors, signer: Certificate, body: Uin
     return declarative(doors, signer, message);
   const { verdict, handle } = await record(doors, signer, message);
   if (verdict !== 'own' || handle === null) {
-    doors.refusals.count('certificate');
+    doors.refusals.count(verdict === 'held' ? 'claim' : verdict === 'too-often' ? 'too-often' : 'certificate');
     return refused;
   }
   // A user's message says nothing of the device that its own channel does not say.

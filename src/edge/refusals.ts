@@ -11,6 +11,8 @@ export type Refusal =
   | 'signature'
   | 'legacy'
   | 'certificate'
+  | 'claim'
+  | 'too-often'
   | 'message'
   | 'scep'
   | 'challenge'

@@ -1,5 +1,13 @@
 export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
+export {
+  expectHolders,
+  giveHolder,
+  type HoldersGiven,
+  type NamedHolder,
+  type RefusedHolder,
+  readHolderList,
+} from './ade/holders.ts';
 export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
@@ -21,6 +29,7 @@ export {
 } from './attestation/policy.ts';
 export { type DeviceCa, loadCa, loadTokenCa, makeCa, makeTokenCa } from './ca.ts';
 export type { Pkcs11Key } from './ca-token.ts';
+export { type Claim, claimsOf, decideClaim, linkAnew } from './claims.ts';
 export {
   type ComplianceRule,
   complianceOf,

@@ -192,7 +192,7 @@ async function run(): Promise<void> {
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
   loop('releases', 60_000, async () => {
-    await pool.query('select fleet.drop_releases()');
+    await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
     return 0;
   });
   loop('days', 3_600_000, async () => {

@@ -107,7 +107,9 @@ test('an administrator declares, scopes, looks, plans an update and takes all of
     await dialog.getByLabel(PASSCODE).check();
     await dialog.getByLabel('Tablets').check();
     await dialog.getByRole('button', { name: 'Dry run' }).click();
-    await dialog.getByText('0 devices have it now, 1 would: 1 come in, 0 go.').waitFor();
+    await dialog
+      .getByText('It is for 0 devices now and would be for 1: 1 come in, 0 go. 1 device would change at once.')
+      .waitFor();
     findings.push(...(await ada.inspect(page, 'declaration-set')));
     await dialog.getByRole('button', { name: 'Save set' }).click();
     assert.ok(await until(() => does(tablet, PASSCODE), 15_000), 'the tablet of the group applies it');

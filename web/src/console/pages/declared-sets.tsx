@@ -2,11 +2,20 @@ import { useState } from 'react';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Dialog, Loaded, Refused } from '../parts.tsx';
 import { Agreed, AskDialog } from './declared-agreed.tsx';
-import { type Declaration, type DeclarationSet, declaredApi } from './declared-api.ts';
+import { type Declaration, type DeclarationSet, declaredApi, type SetPreview } from './declared-api.ts';
 import { fleetApi } from './fleet-api.ts';
 
 const toggle = (list: readonly string[], id: string) =>
   list.includes(id) ? list.filter((one) => one !== id) : [...list, id];
+
+const devices = (count: number) => `${count} ${count === 1 ? 'device' : 'devices'}`;
+
+/** What saving the set would do, in words; the counts are exact. */
+function outcome({ now, then, joining, leaving, devices: changed, waiting }: SetPreview): string {
+  const scope = `It is for ${devices(now)} now and would be for ${then}: ${joining} come in, ${leaving} go.`;
+  const wait = waiting === 0 ? '' : ` ${devices(waiting)} would not get all of it before two people agree.`;
+  return `${scope} ${devices(changed)} would change at once.${wait}`;
+}
 
 interface Given {
   readonly of: DeclarationSet | undefined;
@@ -23,10 +32,10 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   const [devices, setDevices] = useState(of?.devices.join('\n') ?? '');
   const [predicate, setPredicate] = useState(of?.predicate ?? '');
   const [scope, setScope] = useState<readonly string[]>(of?.groups.map(({ id }) => id) ?? []);
-  const [run, setRun] = useState<{ now: number; then: number; join: readonly string[]; leave: readonly string[] }>();
+  const [run, setRun] = useState<SetPreview>();
   const body = { id: of?.id ?? null, everyone, groups: scope, devices: devices.split(/[\s,;]+/).filter(Boolean) };
   const standard = of !== undefined && of.origin !== 'administrator';
-  const look = useAct(async () => setRun(await declaredApi.preview(body)));
+  const look = useAct(async () => setRun(await declaredApi.preview({ ...body, declarations: chosen })));
   const save = useAct(async () => {
     await declaredApi.saveSet({ ...body, name, predicate: predicate.trim() || null, declarations: chosen });
     onDone();
@@ -95,11 +104,7 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
           onChange={(event) => setPredicate(event.target.value)}
         />
       </div>
-      <p role="status">
-        {run === undefined
-          ? null
-          : `${run.now} devices have it now, ${run.then} would: ${run.join.length === 500 ? 'at least ' : ''}${run.join.length} come in, ${run.leave.length === 500 ? 'at least ' : ''}${run.leave.length} go.`}
-      </p>
+      <p role="status">{run === undefined ? null : outcome(run)}</p>
       <Refused problem={save.problem ?? look.problem} />
       <div className="row">
         <button type="button" disabled={look.busy} onClick={() => void look.run()}>

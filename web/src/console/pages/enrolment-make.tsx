@@ -29,7 +29,7 @@ function saveCsv(made: readonly MadeLink[]): void {
 }
 
 /** The links, this once: as QR code, text and file. */
-function Made({ made, onClose }: { made: readonly MadeLink[]; onClose: () => void }) {
+export function Made({ made, onClose }: { made: readonly MadeLink[]; onClose: () => void }) {
   const [at, setAt] = useState(0);
   const one = made[at] as MadeLink;
   return (

@@ -4,6 +4,7 @@ import { useAct, useAnswer } from '../data.ts';
 import { Choice, Pager } from '../list.tsx';
 import { Chip, DeviceLink, Empty, Frame, Loaded, PersonLink, Refused, type Tone } from '../parts.tsx';
 import { go, useSearch } from '../router.ts';
+import { Claims } from './claims.tsx';
 import { ByAccount } from './enrolment-account.tsx';
 import { DeviceAssignment } from './enrolment-ade.tsx';
 import { type EnrolmentLink, enrolmentApi, LINK_STATES, type LinkState } from './enrolment-api.ts';
@@ -127,6 +128,7 @@ export function Enrolment() {
         </button>
       }
     >
+      <Claims />
       <Links />
       <DeviceAssignment />
       <ByAccount />
