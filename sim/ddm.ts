@@ -202,7 +202,8 @@ export class DdmClient {
       return {
         identifier: one.identifier,
         'server-token': one.token,
-        active: on && code === undefined,
+        // Nothing activates a management declaration: devices call it valid and not active.
+        active: on && one.kind !== 'management' && code === undefined,
         valid: code === undefined ? (on ? 'valid' : 'unknown') : 'invalid',
         ...(code === undefined ? {} : { reasons: [{ code, description: 'this simulated device says so' }] }),
       };

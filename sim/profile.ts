@@ -153,6 +153,11 @@ const USER_RIGHTS = 1 | 2 | 4 | 16 | 1024;
 /** A profile for user enrolment names an account and no rights; the device refuses any other. */
 function userEnrolment(mdm: PlistDict): { enrollmentId?: string } {
   if (mdm['EnrollmentMode'] === undefined) return {};
+  // Account-driven device enrolment: the whole device, with rights, under the names that it always has.
+  if (mdm['EnrollmentMode'] === 'ADDE') {
+    if (typeof mdm['AssignedManagedAppleID'] === 'string' && 'AccessRights' in mdm) return {};
+    throw new SyntaxError('the profile is not one for device enrolment by account');
+  }
   if (mdm['EnrollmentMode'] !== 'BYOD' || typeof mdm['AssignedManagedAppleID'] !== 'string' || 'AccessRights' in mdm) {
     throw new SyntaxError('the profile is not one for user enrolment');
   }

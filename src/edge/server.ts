@@ -118,13 +118,24 @@ function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): 
       },
     ],
     // Their queries hold names of accounts: no address is ever logged, and none is stored.
-    ['/.well-known/com.apple.remotemanagement', { methods: ['GET'], limit: 0, handle: () => account.discover() }],
+    [
+      '/.well-known/com.apple.remotemanagement',
+      { methods: ['GET'], limit: 0, handle: ({ url }) => account.discover(url.searchParams.get('model-family')) },
+    ],
     [
       '/account',
       {
         methods: ['POST'],
         limit: 64 * 1024,
-        handle: ({ body, header }) => account.enrol(body, header('authorization')),
+        handle: ({ body, header }) => account.enrol(body, header('authorization'), 'personal'),
+      },
+    ],
+    [
+      '/account/device',
+      {
+        methods: ['POST'],
+        limit: 64 * 1024,
+        handle: ({ body, header }) => account.enrol(body, header('authorization'), 'organisation'),
       },
     ],
     [

@@ -1,5 +1,13 @@
 export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
+export {
+  expectHolders,
+  giveHolder,
+  type HoldersGiven,
+  type NamedHolder,
+  type RefusedHolder,
+  readHolderList,
+} from './ade/holders.ts';
 export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';

@@ -65,6 +65,7 @@ export interface DevicePlane {
   asOwner(sql: string, params: readonly unknown[]): Promise<void>;
   /** A second edge that has seen nothing yet; asks it in a phone's name. */
   anotherEdge(): Promise<{
+    readonly url: string;
     ask(phone: Phone, endpoint: string): Promise<{ status: number; body: Buffer }>;
     close(): Promise<void>;
   }>;
@@ -205,8 +206,10 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
       server.listen(0, '127.0.0.1');
       await once(server, 'listening');
       const { port } = server.address() as AddressInfo;
+      const url = `http://127.0.0.1:${port}`;
       return {
-        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `http://127.0.0.1:${port}/checkin`),
+        url,
+        ask: (phone, endpoint) => phone.sayDeclarative(endpoint, `${url}/checkin`),
         close,
       };
     },

@@ -71,6 +71,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
       ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
+      'fleet.expected_holder': 'S',
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -99,7 +100,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
       ...['fleet.decide_claim', 'fleet.offer_anew'],
-      'fleet.ade_ask',
+      ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
@@ -117,9 +118,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      'fleet.account_device': 's',
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
+      'fleet.expected_holder': 'S',
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -159,15 +162,15 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
       ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_permit': 'ISU' },
-      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'S', 'fleet.update_set': 'IS' },
+      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Su', 'fleet.update_set': 'IS' },
     },
     functions: [
-      'fleet.put_releases',
+      ...['fleet.put_releases', 'fleet.give_holder', 'fleet.expect_holders'],
       ...[
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
-        ...['fleet.renewable', 'fleet.renewal_obstacle'],
+        ...['fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',

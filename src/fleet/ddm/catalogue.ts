@@ -1,6 +1,6 @@
 import { type Json, uuidv7 } from '#base';
 import type { Queryable } from '#store';
-import { compareVersions, referencesOf } from '#wire';
+import { referencesOf } from '#wire';
 import { FleetError } from '../error.ts';
 import { permitsOfSets } from './waiting.ts';
 
@@ -30,7 +30,7 @@ const COLUMNS = `d.id, d.identifier, d.kind, d.type, d.origin, v.version, v.stat
   (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id
     where l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier))) as devices,
   (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and s.valid = 'invalid') as invalid,
-  (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and not s.active and s.valid <> 'invalid') as inactive`;
+  (select count(*)::int from fleet.declared_state s where s.identifier = d.identifier and s.valid <> 'invalid' and not s.active and s.kind <> 'management') as inactive`;
 const LAST = `join lateral (select * from (select declaration_id, version, payload, unchecked, guarded, state, reason, token, author, created_at from fleet.declaration_version) x where x.declaration_id = d.id order by version desc limit 1) v on true`;
 
 /** Declarations that administrators keep, and ours, by identifier; removed ones are left out. */
@@ -57,7 +57,7 @@ export async function getDeclaration(db: Queryable, id: string) {
   );
   const trouble = await db.query<{ device: string; valid: string; reasons: string[] }>(
     `select d.handle as device, s.valid, s.reasons, s.since from fleet.declared_state s join fleet.device d on d.id = s.device_id
-     where s.identifier = $1 and (s.valid = 'invalid' or not s.active) order by s.valid = 'invalid' desc, d.handle limit 100`,
+     where s.identifier = $1 and (s.valid = 'invalid' or (not s.active and s.kind <> 'management')) order by s.valid = 'invalid' desc, d.handle limit 100`,
     [rows[0].identifier],
   );
   return { ...rows[0], versions: versions.rows, trouble: trouble.rows };
@@ -148,44 +148,4 @@ export async function listSets(db: Queryable) {
       permit: permits.get(row.id) ?? null,
     };
   });
-}
-
-/** Which devices a set's new scope would bring in and let go, before anything is changed. */
-export async function previewSet(
-  db: Queryable,
-  input: Pick<SetInput, 'id' | 'everyone' | 'groups' | 'devices'>,
-): Promise<{ now: number; then: number; join: string[]; leave: string[] }> {
-  const { rows } = await db.query<{ now: number; then: number; join: string[] | null; leave: string[] | null }>(
-    `with was as (select x as id from fleet.set_scope($1) x),
-       will as (select d.id from fleet.device d where $2
-         union select m.device_id from fleet.group_member m where m.group_id = any($3)
-         union select d.id from fleet.device d where d.handle = any($4)),
-       both as (select d.handle, w.id is not null as was, n.id is not null as will
-         from was w full join will n using (id) join fleet.device d on d.id = coalesce(w.id, n.id) and d.state = 'enrolled')
-     select count(*) filter (where was)::int as now, count(*) filter (where will)::int as then,
-       (array_agg(handle order by handle) filter (where will and not was))[1:500] as join,
-       (array_agg(handle order by handle) filter (where was and not will))[1:500] as leave from both`,
-    [input.id, input.everyone, input.groups, input.devices],
-  );
-  const { now, then, join, leave } = rows[0]!;
-  return { now, then, join: join ?? [], leave: leave ?? [] };
-}
-
-/** What a new version of a declaration would reach: devices that have it, and those too old to understand it. */
-export async function previewDeclaration(
-  db: Queryable,
-  identifier: string,
-  since: string | undefined,
-): Promise<{ devices: number; tooOld: number }> {
-  const { rows } = await db.query<{ version: string | null; n: number }>(
-    `select d.os_version as version, count(*)::int as n from fleet.declared_list l
-     join fleet.declared_device dd on dd.list_id = l.id join fleet.device d on d.id = dd.device_id
-     where l.items @> jsonb_build_array(jsonb_build_object('identifier', $1::text)) and d.state = 'enrolled' group by 1`,
-    [identifier],
-  );
-  const sum = (of: typeof rows) => of.reduce((total, { n }) => total + n, 0);
-  const old = rows.filter(
-    ({ version }) => since !== undefined && version !== null && compareVersions(version, since) < 0,
-  );
-  return { devices: sum(rows), tooOld: sum(old) };
 }

@@ -3,7 +3,8 @@ import { fromBase64url, newToken, sha256, toBase64url, uuidv7 } from '#base';
 import { emit } from '#log';
 import { signDelivery } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
-import { buildCommand, enrolmentProfile } from '#wire';
+import { buildCommand } from '#wire';
+import { profileAnew } from './anew.ts';
 import { decide, type RenewalState, renewalAlarm } from './decide.ts';
 
 export interface RenewalOptions {
@@ -133,19 +134,7 @@ async function takeBack(t: Tx, { command_uuid: uuid, handle }: Row): Promise<voi
 async function attempt(t: Tx, row: Row, options: RenewalOptions, until: number): Promise<void> {
   await takeBack(t, row);
   const challenge = newToken();
-  const { rows } = await t.query<{ fingerprint: Buffer }>(
-    `select sha256(certificate) as fingerprint from fleet.registration where certificate is not null
-     order by requested_at desc limit 1`,
-  );
-  // The same identifiers and addresses as at enrolment: a device takes the profile for the one it has.
-  const payload = enrolmentProfile({
-    ...{ id: row.enrolment!, organisation: options.organisation, topic: row.topic },
-    identity: {
-      ...{ kind: 'scep', url: `${options.origin}/scep`, challenge },
-      ...(rows[0] === undefined ? {} : { caFingerprint: rows[0].fingerprint }),
-    },
-    ...{ serverUrl: `${options.origin}/mdm`, checkInUrl: `${options.origin}/checkin` },
-  });
+  const { payload, identity } = await profileAnew(t, { ...row, enrolment: row.enrolment! }, options, challenge);
   const uuid = uuidv7();
   const verb = 'InstallProfile' as const;
   const body = buildCommand(uuid, { verb, payload });
@@ -156,13 +145,13 @@ async function attempt(t: Tx, row: Row, options: RenewalOptions, until: number):
   );
   await t.query(
     `update fleet.renewal set state = 'sent', next_at = ${AT('$2')}, attempts = attempts + 1, command_uuid = $3,
-       challenge_sha256 = $4 where device_id = $1`,
-    [row.device_id, until, uuid, sha256(challenge)],
+       challenge_sha256 = $4, identity = $5 where device_id = $1`,
+    [row.device_id, until, uuid, sha256(challenge), identity],
   );
   await t.query('select fleet.want_push(array[$1::bigint])', [row.device_id]);
   await emit(t, {
     ...{ kind: 'device.renewal_sent', actor: 'core', device: row.handle },
-    detail: { attempt: row.attempts + 1, command: uuid },
+    detail: { attempt: row.attempts + 1, command: uuid, identity },
   });
 }
 

@@ -40,8 +40,11 @@ export interface EnrolmentProfile {
   readonly serverUrl: string;
   readonly checkInUrl: string;
   readonly topic: string;
-  /** Account-driven user enrolment: the account that the device must sign in to. Personal; it stands in the profile alone. */
-  readonly account?: { readonly managedAppleId: string };
+  /**
+   * Account-driven enrolment, of a user (`BYOD`) or of the whole device (`ADDE`): the account that the device must sign in
+   * to. Personal; it stands in the profile alone.
+   */
+  readonly account?: { readonly managedAppleId: string; readonly mode: 'BYOD' | 'ADDE' };
 }
 
 /**
@@ -62,9 +65,10 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
       },
       {
         // Under user enrolment the rights are fixed, and a profile that names some is refused.
+        ...(input.account?.mode === 'BYOD' ? {} : { AccessRights: ACCESS_RIGHTS }),
         ...(input.account === undefined
-          ? { AccessRights: ACCESS_RIGHTS }
-          : { AssignedManagedAppleID: input.account.managedAppleId, EnrollmentMode: 'BYOD' }),
+          ? {}
+          : { AssignedManagedAppleID: input.account.managedAppleId, EnrollmentMode: input.account.mode }),
         CheckInURL: input.checkInUrl,
         CheckOutWhenRemoved: true,
         IdentityCertificateUUID: identity,

@@ -1,9 +1,13 @@
 // Command foreignphone plays an iPhone with nothing of Bartizan's: micromdm's SCEP client, smallstep's PKCS #7 and
-// howett's property lists. It knows Apple's protocol alone.
+// howett's property lists; its declarative management is kmfddm's. It knows Apple's protocol alone.
 //
 //	foreignphone enrol DIR LINK [STYLE]   profile, SCEP, Authenticate, TokenUpdate
 //	foreignphone poll DIR                 Idle, then every command that waits; prints one JSON line per command
 //	foreignphone leave DIR                CheckOut
+//	foreignphone sync DIR                 declarative management: tokens, items, what changed; prints one JSON line
+//	foreignphone show DIR IDENTIFIER      the declaration that it holds
+//	foreignphone report DIR [held [ID=CODE]...]   sends the status report on standard input
+//	foreignphone judge                    what kmfddm reads out of the status report on standard input
 //
 // STYLE is a list such as sha1,ec,attached,post,n=7: digest, kind of identity, form of signature, method, which phone.
 package main
@@ -46,6 +50,8 @@ type state struct {
 	SHA1, EC, Attached, POST           bool
 	Profiles                           map[string]string
 	Apps                               map[string]bool
+	DeclarationsToken                  string
+	Held                               map[string]held
 }
 
 func (s *state) serial() string { return "FOREIGN0000" + s.UDID[len(s.UDID)-1:] }
@@ -97,8 +103,16 @@ func run(args []string) error {
 		return leave(args[1])
 	case len(args) == 2 && args[0] == "poll":
 		return poll(args[1])
+	case len(args) == 2 && args[0] == "sync":
+		return sync(args[1])
+	case len(args) == 3 && args[0] == "show":
+		return show(args[1], args[2])
+	case len(args) >= 2 && args[0] == "report":
+		return report(args[1], args[2:])
+	case len(args) == 1 && args[0] == "judge":
+		return judge()
 	}
-	return errors.New("usage: foreignphone enrol DIR LINK [STYLE] | poll DIR | leave DIR")
+	return errors.New("usage: foreignphone enrol DIR LINK [STYLE] | poll DIR | leave DIR | sync DIR | show DIR ID | report DIR | judge")
 }
 
 func get(url string) ([]byte, string, error) {
@@ -436,10 +450,16 @@ func poll(dir string) error {
 		for key, value := range more {
 			message[key] = value
 		}
-		line, _ := json.Marshal(map[string]any{
+		line := map[string]any{
 			"verb": one.Command["RequestType"], "uuid": one.CommandUUID, "profiles": len(p.Profiles), "status": message["Status"],
-		})
-		fmt.Println(string(line))
+		}
+		if line["verb"] == "DeclarativeManagement" {
+			if line["token"], err = told(said); err != nil {
+				return err
+			}
+		}
+		text, _ := json.Marshal(line)
+		fmt.Println(string(text))
 	}
 	return errors.New("the server never stopped sending commands")
 }

@@ -5,6 +5,43 @@ import { useSession } from '../session.tsx';
 import { type Checked, type Declaration, declaredApi } from './declared-api.ts';
 import { DeclarationSets } from './declared-sets.tsx';
 
+const devices = (count: number) => `${count} ${count === 1 ? 'device' : 'devices'}`;
+
+/** What storing it would do, in words; the counts are exact. */
+function reach({ devices: atOnce, afterApproval, tooOld, since, same, guarded }: Checked): string {
+  const old =
+    tooOld === 0
+      ? ''
+      : ` ${devices(tooOld)} of these ${tooOld === 1 ? 'is' : 'are'} older than ${since} and cannot apply it.`;
+  if (same) return 'It is valid, and says what it says already: no device would change.';
+  if (atOnce + afterApproval === 0) return 'It is valid. No device has it in a set yet, so none would change.';
+  if (!guarded) return `It is valid. ${devices(atOnce)} would change.${old}`;
+  const first =
+    atOnce === 0
+      ? 'No device would change'
+      : `Two people agreed to it before for ${devices(atOnce)}, which would change`;
+  const then = afterApproval === 0 ? '' : `; ${devices(afterApproval)} would once two people agree`;
+  return `It is valid. ${first}${then}.${old}`;
+}
+
+const WHY = {
+  dangerous: 'It can turn a device against its holder: two people must sign before any device gets it.',
+  unchecked: 'Not all of it is known here: two people must sign before any device gets it.',
+} as const;
+
+function Reach({ found }: { found: Checked }) {
+  return (
+    <>
+      <p>{reach(found)}</p>
+      {found.why.map((why) => (
+        <p key={why} className="quiet small">
+          {WHY[why]}
+        </p>
+      ))}
+    </>
+  );
+}
+
 function Editor({ of, onClose, onDone }: { of: Declaration | undefined; onClose: () => void; onDone: () => void }) {
   const before = useAnswer(`declaration:${of?.id ?? 'new'}`, async (signal) =>
     of === undefined ? undefined : declaredApi.one(of.id, signal),
@@ -81,12 +118,7 @@ function Editor({ of, onClose, onDone }: { of: Declaration | undefined; onClose:
               <span className="mono">{path}</span> {rule}
             </p>
           ))}
-          {found !== undefined && problems.length === 0 ? (
-            <p>
-              It is valid. {found.devices} devices would change
-              {found.tooOld > 0 ? `; ${found.tooOld} of them are older than ${found.since} and cannot apply it` : ''}.
-            </p>
-          ) : null}
+          {found !== undefined && problems.length === 0 ? <Reach found={found} /> : null}
         </div>
       </div>
       <label className="row">

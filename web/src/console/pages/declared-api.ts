@@ -28,8 +28,26 @@ export interface Written {
 export interface Checked {
   readonly problems: readonly { readonly path: string; readonly rule: string }[];
   readonly since: string | null;
+  /** Devices that would be given it at once, and once two people have agreed; both exact. */
   readonly devices: number;
+  readonly afterApproval: number;
   readonly tooOld: number;
+  /** It says what the version that devices get says already. */
+  readonly same: boolean;
+  readonly guarded: boolean;
+  readonly why: readonly ('dangerous' | 'unchecked')[];
+}
+
+/** A dry run of a set; all counts are exact, `join` and `leave` name the first 500. */
+export interface SetPreview {
+  readonly now: number;
+  readonly then: number;
+  readonly joining: number;
+  readonly leaving: number;
+  readonly join: readonly string[];
+  readonly leave: readonly string[];
+  readonly devices: number;
+  readonly waiting: number;
 }
 
 export interface DeclarationSet {
@@ -80,6 +98,8 @@ export interface Updates {
     readonly versions: readonly string[];
     readonly deadline: string;
     readonly endedAt: string | null;
+    /** Why it cannot be turned into declarations; null if it can. */
+    readonly fault: string | null;
     readonly wanted: number;
     readonly failed: number;
     readonly overdue: number;
@@ -116,10 +136,8 @@ export const declaredApi = {
   check: (body: Written) => send<Checked>('POST', '/declarations/check', body),
   store: (body: Written) => send<{ state: string; guarded: boolean }>('POST', '/declarations', body),
   sets: (signal?: Get) => get<{ items: readonly DeclarationSet[] }>('/declaration-sets', signal),
-  preview: (scope: Scope) =>
-    send<{ now: number; then: number; join: readonly string[]; leave: readonly string[] }>(
-      ...(['POST', '/declaration-sets/preview', scope] as const),
-    ),
+  preview: (set: Scope & { predicate?: string | null; declarations?: readonly string[] }) =>
+    send<SetPreview>('POST', '/declaration-sets/preview', set),
   saveSet: (body: Scope & { name: string; predicate: string | null; declarations: readonly string[] }) =>
     send<{ id: string }>('POST', '/declaration-sets', body),
   ask: (set: string, body: { purpose: string; days: number }) =>

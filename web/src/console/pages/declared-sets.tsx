@@ -3,11 +3,20 @@ import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Dialog, GlassLink, Loaded, Refused } from '../parts.tsx';
 import { useSession } from '../session.tsx';
-import { type Declaration, type DeclarationSet, declaredApi } from './declared-api.ts';
+import { type Declaration, type DeclarationSet, declaredApi, type SetPreview } from './declared-api.ts';
 import { fleetApi } from './fleet-api.ts';
 
 const toggle = (list: readonly string[], id: string) =>
   list.includes(id) ? list.filter((one) => one !== id) : [...list, id];
+
+const devices = (count: number) => `${count} ${count === 1 ? 'device' : 'devices'}`;
+
+/** What saving the set would do, in words; the counts are exact. */
+function outcome({ now, then, joining, leaving, devices: changed, waiting }: SetPreview): string {
+  const scope = `It is for ${devices(now)} now and would be for ${then}: ${joining} come in, ${leaving} go.`;
+  const wait = waiting === 0 ? '' : ` ${devices(waiting)} would not get all of it before two people agree.`;
+  return `${scope} ${devices(changed)} would change at once.${wait}`;
+}
 
 interface Given {
   readonly of: DeclarationSet | undefined;
@@ -22,9 +31,9 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   const [everyone, setEveryone] = useState(of?.everyone ?? false);
   const [chosen, setChosen] = useState<readonly string[]>(of?.declarations.map(({ id }) => id) ?? []);
   const [scope, setScope] = useState<readonly string[]>(of?.groups.map(({ id }) => id) ?? []);
-  const [run, setRun] = useState<{ now: number; then: number; join: readonly string[]; leave: readonly string[] }>();
+  const [run, setRun] = useState<SetPreview>();
   const body = { id: of?.id ?? null, everyone, groups: scope, devices: of?.devices ?? [] };
-  const look = useAct(async () => setRun(await declaredApi.preview(body)));
+  const look = useAct(async () => setRun(await declaredApi.preview({ ...body, declarations: chosen })));
   const save = useAct(async () => {
     await declaredApi.saveSet({ ...body, name, predicate: of?.predicate ?? null, declarations: chosen });
     onDone();
@@ -58,11 +67,7 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
           </label>
         ))}
       </fieldset>
-      <p role="status">
-        {run === undefined
-          ? null
-          : `${run.now} devices have it now, ${run.then} would: ${run.join.length === 500 ? 'at least ' : ''}${run.join.length} come in, ${run.leave.length === 500 ? 'at least ' : ''}${run.leave.length} go.`}
-      </p>
+      <p role="status">{run === undefined ? null : outcome(run)}</p>
       <Refused problem={save.problem ?? look.problem} />
       <div className="row">
         <button type="button" disabled={look.busy} onClick={() => void look.run()}>

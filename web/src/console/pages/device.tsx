@@ -4,11 +4,12 @@ import { ACTS, ActDialog, type ActName } from '../act.tsx';
 import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
-import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
+import { CommandChip, Empty, Events, Frame, Loaded, or, StateChip, Unknown } from '../parts.tsx';
 import { Claims, EnrolAnew } from './claims.tsx';
 import { DeviceActions } from './commands.tsx';
 import { DeviceCertificates } from './device-certificates.tsx';
 import { DeviceDeclared } from './device-declared.tsx';
+import { Holder } from './device-holder.tsx';
 import { DeviceIdentity } from './device-identity.tsx';
 import { Owner } from './device-owner.tsx';
 import { FOR_LOST, Recovered } from './device-recovered.tsx';
@@ -45,7 +46,12 @@ function Facts({ data, onDone }: { data: DeviceDetail; onDone: () => void }) {
           </dd>
           <dt>Holder</dt>
           <dd>
-            <PersonLink handle={device.holder} />
+            <Holder
+              device={device.handle}
+              holder={device.holder}
+              fixed={device.state === 'retired' || (device.ownership === 'personal' && device.holder !== null)}
+              onDone={onDone}
+            />
           </dd>
           <dt>Owner</dt>
           <dd>

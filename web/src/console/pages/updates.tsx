@@ -116,6 +116,11 @@ export function SoftwareUpdates() {
                     </span>
                     <Chip tone={one.overdue > 0 ? 'bad' : 'info'}>{one.wanted} behind</Chip>
                     {one.failed > 0 ? <Chip tone="bad">{one.failed} failed</Chip> : null}
+                    {one.fault !== null && one.endedAt === null ? (
+                      <Chip tone="bad">
+                        stuck: {one.fault === 'name-taken' ? 'a set has the name that it needs' : one.fault}
+                      </Chip>
+                    ) : null}
                     {one.endedAt !== null ? <Chip tone="quiet">ended</Chip> : null}
                     {mayChange && one.endedAt === null ? (
                       <button type="button" className="plain" disabled={end.busy} onClick={() => void end.run(one.id)}>

@@ -1,0 +1,62 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { consoleServer } from '#api';
+import { newToken, systemClock, uuidv7 } from '#base';
+import { DEFAULT_CAPS, guardClient, type Role } from '#seal';
+import { type Answered, Person } from '../../src/run/person.ts';
+import { freePorts } from '../flows/product.ts';
+import type { DevicePlane } from './phone-stack.ts';
+
+/** The console's server on a device plane's database, without guards: for routes that ask neither of them. */
+export interface ConsolePlane {
+  /** Somebody who is signed in already, by a session that was written and not by a touch. */
+  person(admin: string, role: Role): Promise<Person>;
+  /** What the server told its operator; empty unless it broke. */
+  readonly broken: string[];
+  close(): Promise<void>;
+}
+
+export async function consolePlane(plane: DevicePlane): Promise<ConsolePlane> {
+  const dir = mkdtempSync(join(tmpdir(), 'btz-console-'));
+  writeFileSync(join(dir, 'index.html'), '<!doctype html>');
+  const port = await freePorts();
+  const origins = { console: `http://localhost:${port}`, glass: `http://localhost:${port + 1}`, edge: plane.url };
+  const guard = (name: string) => guardClient(join(dir, name), { name });
+  const [ledger, sealer] = [guard('ledger'), guard('sealer')];
+  const broken: string[] = [];
+  const told = (message: string, cause?: unknown) => void broken.push(`${message} ${String(cause)}`);
+  const { server, close } = consoleServer({
+    ...{ pool: plane.console, ledger, sealer, keys: plane.keys, origins, caps: DEFAULT_CAPS, level: 'L0', demo: false },
+    ...{ pages: dir, now: systemClock, log: { info: () => {}, warn: told, error: told } },
+  });
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    broken,
+    person: async (admin, role) => {
+      const token = newToken();
+      await plane.console.query(
+        `insert into api.session (token_sha256, id, admin, role, expires_at) values ($1, $2, $3, $4, now() + interval '1 hour')`,
+        [createHash('sha256').update(token).digest(), uuidv7(), admin, role],
+      );
+      const person = new Person(origins, admin);
+      person.cookie = `bartizan_session=${token}`;
+      return person;
+    },
+    close: async () => {
+      await close();
+      ledger.close();
+      sealer.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The body of an answer that must be what `status` says. Throws with the problem's own words. */
+export function bodyOf(answer: Answered, status = 200): Answered['body'] {
+  if (answer.status === status) return answer.body;
+  throw new Error(`answered ${answer.status} ${JSON.stringify(answer.body)}`);
+}
