@@ -59,9 +59,11 @@ export {
 } from './apple/command-set.ts';
 export {
   ACCESS_RIGHTS,
+  ENROLMENT_PROFILE,
   type EnrolmentProfile,
   enrolmentProfile,
   type ProfileIdentity,
+  removesManagement,
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
