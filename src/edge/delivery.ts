@@ -13,6 +13,7 @@ import type { Pool } from '#store';
 import { isDict, type Plist, type PlistDict, parsePlist, permitReason, textAt } from '#wire';
 import { fillUnlockToken, openRelease, type ReleaseDoors, reportRelease } from './release.ts';
 import type { Turn } from './turns.ts';
+import { Unenrolments } from './unenrolments.ts';
 
 /** Fan-outs kept ready, each with its members; the one that was not used for longest goes first. */
 const KEPT = 16;
@@ -38,6 +39,7 @@ export class Deliveries {
   readonly #pool: Pool;
   readonly #keys: PublicKeys;
   readonly #doors: DeliveryDoors;
+  readonly #unenrolments = new Unenrolments();
   readonly #fanOuts = new Map<string, Promise<Ready | string>>();
 
   constructor(doors: DeliveryDoors) {
@@ -76,7 +78,10 @@ export class Deliveries {
     const command = commandIn(body, turn.request_type, turn.uuid!);
     if (command === undefined) return { fault: 'verb-differs' };
     if (permit === null) {
-      return permitReason(command, this.#doors.origin) === undefined ? { body } : { fault: 'permit-missing' };
+      const reason = permitReason(command, this.#doors.origin);
+      // Core has counted too; what it let through too early leaves later, and nothing else before it.
+      if (reason === 'unenrols') return this.#unenrolments.takes(turn.uuid!, now) ? { body } : { fault: 'later' };
+      return reason === undefined ? { body } : { fault: 'permit-missing' };
     }
     const same =
       permit.device === statement.device &&

@@ -74,6 +74,8 @@ export async function commandTurn(doors: DeviceDoors, signer: Certificate, body:
     const judged = await deliveries.judge(turn, doors.clock());
     if ('body' in judged) {
       if (await turns.delivered(turn.uuid)) return ok(judged.body);
+    } else if (judged.fault === 'later') {
+      return ok();
     } else if (judged.fault !== 'no-secret') {
       doors.log.warn('a queued command was refused', { why: judged.fault });
       await turns.refuseCommand(turn.uuid, judged.fault);

@@ -132,7 +132,7 @@ export async function listSets(db: Queryable) {
          left join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' where x.set_id = s.id), '[]') as declarations,
        coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name) from fleet.set_group x
          join fleet.device_group g on g.id = x.group_id where x.set_id = s.id), '[]') as groups,
-       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 200) as devices,
+       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 5000) as devices,
        (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id where l.sets @> array[s.id]) as reached
      from fleet.declaration_set s where s.removed_at is null order by s.origin <> 'administrator', s.name limit 500`,
   );

@@ -1,6 +1,7 @@
 import { uuidv7 } from '#base';
 import type { CommandSet } from '#seal';
 import type { Queryable, Tx } from '#store';
+import { ENROLMENT_PROFILE } from '#wire';
 import { FleetError } from '../error.ts';
 import { stateIntent } from '../intent.ts';
 import { cancelIntent } from '../pending.ts';
@@ -11,8 +12,6 @@ export type RetireWay = (typeof RETIRE_WAYS)[number];
 /** How long a device may take to do what it was asked; then it is retired without its word. */
 export const RETIRE_DAYS = 30;
 const MOST = 100;
-/** The profile that holds the MDM payload: removing it removes all that is managed. */
-const ENROLMENT_PROFILE = 'org.bartizan.enrolment';
 
 export interface RetireInput {
   readonly devices: readonly string[];
@@ -23,7 +22,7 @@ export interface RetireInput {
 }
 
 /**
- * Asks for devices to leave. Erasing waits for two people and is never done to a personal device; the caller stores
+ * Asks for devices to leave. Erasing, and unenrolling many, waits for two people and erasing is never done to a personal device; the caller stores
  * `approval` in the same transaction. Throws `already-leaving`, `unknown-device`, `personal-device`.
  */
 export async function requestRetirement(

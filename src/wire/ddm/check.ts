@@ -1,4 +1,5 @@
 import type { Json } from '#base';
+import { compareVersions } from '../version.ts';
 import { type Declaration, kindOf, knownType } from './declaration.ts';
 import type { Key, KeyTable, KeyType } from './keys.ts';
 
@@ -73,19 +74,6 @@ function add(state: State, path: string, rule: string): void {
 
 function raise(state: State, version: string): void {
   if (compareVersions(version, state.since) > 0) state.since = version;
-}
-
-/** Compares dotted versions part by part as numbers; a missing part is 0. Negative if `a` is older. */
-export function compareVersions(a: string, b: string): number {
-  const [x, y] = [a, b].map((version) => version.split('.').map((part) => Number.parseInt(part, 10) || 0)) as [
-    number[],
-    number[],
-  ];
-  for (let i = 0; i < Math.max(x.length, y.length); i += 1) {
-    const difference = (x[i] ?? 0) - (y[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
 
 function dict(state: State, at: string, value: { readonly [key: string]: Json }, table: KeyTable): void {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Json } from '#base';
 import { WireError } from '../error.ts';
-import { checkDeclaration, compareVersions, referencesOf } from './check.ts';
+import { checkDeclaration, referencesOf } from './check.ts';
 import { declarationBody, declarationsToken, type Item, KINDS, knownType, serverToken, TYPES } from './declaration.ts';
 import { readKeys } from './keys.ts';
 import { itemsAnswer, parseEndpoint, tokensAnswer } from './protocol.ts';
@@ -230,12 +230,6 @@ test('bytes that are no report throw our own error and nothing else', () => {
       },
     ),
   );
-});
-
-test('versions compare by their numbers', () => {
-  assert.ok(compareVersions('26.10', '26.9') > 0);
-  assert.ok(compareVersions('26', '26.0.1') < 0);
-  assert.equal(compareVersions('26.0', '26'), 0);
 });
 
 test('members without a name, however deep, are counted and not followed for ever', () => {
