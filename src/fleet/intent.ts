@@ -4,6 +4,7 @@ import { type CommandSet, NIL_UUID } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
+import { onlyOwnChannel } from './channel.ts';
 import { FleetError } from './error.ts';
 import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
@@ -87,6 +88,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
   if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
+  await onlyOwnChannel(t, input.params.channel, devices);
   if (devices !== 'all') await onlyIfPossible(t, input.verb, input.params, devices);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =

@@ -20,6 +20,11 @@ export interface Checked {
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 const IDENTIFIER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const DATE_TIME = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d$/;
+/** A day that the calendar has: the parser of dates moves 30 February into March instead of refusing it. */
+const isMoment = (text: string): boolean =>
+  DATE_TIME.test(text) &&
+  Number.isFinite(Date.parse(`${text}Z`)) &&
+  new Date(`${text}Z`).toISOString().startsWith(text.slice(0, 10));
 
 /**
  * Checks a declaration against its key table. With `unchecked` unknown types and keys pass, known ones are still held to
@@ -164,7 +169,7 @@ function special(state: State, { type, payload }: Declaration): void {
       break;
     case 'com.apple.configuration.softwareupdate.enforcement.specific': {
       const { TargetLocalDateTime: time, TargetOSVersion: version, TargetBuildVersion: build } = payload;
-      if (typeof time === 'string' && !(DATE_TIME.test(time) && Number.isFinite(Date.parse(`${time}Z`)))) {
+      if (typeof time === 'string' && !isMoment(time)) {
         add(state, 'TargetLocalDateTime', 'is a date and time as 2026-12-01T18:00:00, without zone');
       }
       if (typeof version === 'string' && !/^\d{1,3}(\.\d{1,3}){1,2}$/.test(version)) {

@@ -69,6 +69,7 @@ test('an enforced update needs a version, a build and a moment that exist in for
     ['TargetBuildVersion', 'x'],
     ['TargetLocalDateTime', '2026-12-01T18:00:00Z'],
     ['TargetLocalDateTime', '2026-13-01T18:00:00'],
+    ['TargetLocalDateTime', '2026-02-30T18:00:00'],
     ['DetailsURL', 'http://example.org'],
   ] as const)
     assert.deepEqual(paths(declare(type, { ...good, [key]: value })), [key]);
