@@ -67,6 +67,7 @@ export {
   ACCESS_RIGHTS,
   type EnrolmentProfile,
   enrolmentProfile,
+  type ForeignProfile,
   type ProfileIdentity,
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';

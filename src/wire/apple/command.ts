@@ -110,9 +110,9 @@ function rawCommand(bytes: Uint8Array): PlistDict {
 
 /**
  * Why a command must not reach a device without two people's permit, judged by its contents alone; undefined if one
- * person may send it. `origin` is the device plane's own: an enrolment profile that leads to it is no danger.
+ * person may send it. `origins` are the device plane's own: an enrolment profile that leads to one of them is no danger.
  */
-export function permitReason(command: PlistDict, origin: string): string | undefined {
+export function permitReason(command: PlistDict, origins: readonly string[]): string | undefined {
   const verb = textAt(command, 'RequestType') ?? '';
   const spec = commandSpec(verb);
   if (spec === undefined) return 'raw';
@@ -120,7 +120,7 @@ export function permitReason(command: PlistDict, origin: string): string | undef
   if (verb === 'InstallProfile') {
     const payload = command.get('Payload');
     if (command.size !== 2 || !(payload instanceof Uint8Array)) return 'raw';
-    return dangersOf(payload, origin).length > 0 ? 'dangerous-profile' : undefined;
+    return dangersOf(payload, origins).length > 0 ? 'dangerous-profile' : undefined;
   }
   return isTyped(command, verb as TypedVerb) ? undefined : 'raw';
 }
