@@ -45,6 +45,8 @@ export interface PhoneState {
   deviceName: string;
   phoneNumber: string;
   passcodeSet: boolean;
+  /** It says that it is supervised; default: that it is not. */
+  supervised?: boolean;
   enrolment: Enrolment | null;
   /** PKCS#8 and certificate DER, base64. */
   identity: { readonly key: string; readonly certificate: string } | null;

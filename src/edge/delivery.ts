@@ -14,6 +14,7 @@ import { isDict, type Plist, type PlistDict, parsePlist, permitReason, textAt } 
 import { fillAccount, needsAccount, openAccount } from './account/renewal.ts';
 import { fillUnlockToken, openRelease, type ReleaseDoors, reportRelease } from './release.ts';
 import type { Turn } from './turns.ts';
+import { Unenrolments } from './unenrolments.ts';
 
 /** Fan-outs kept ready, each with its members; the one that was not used for longest goes first. */
 const KEPT = 16;
@@ -32,6 +33,8 @@ export interface Addressed {
   readonly account: string | null;
 }
 
+const NOWHERE: Addressed = { host: undefined, account: null };
+
 /** Bytes that may leave, or why they must not. */
 export type Judged = { readonly body: Buffer } | { readonly fault: string };
 
@@ -47,6 +50,7 @@ export class Deliveries {
   readonly #pool: Pool;
   readonly #keys: PublicKeys;
   readonly #doors: DeliveryDoors;
+  readonly #unenrolments = new Unenrolments();
   readonly #fanOuts = new Map<string, Promise<Ready | string>>();
 
   constructor(doors: DeliveryDoors) {
@@ -56,7 +60,7 @@ export class Deliveries {
   }
 
   /** `now` in milliseconds. Throws only if the database does. */
-  async judge(turn: Turn, now: number, addressed: Addressed): Promise<Judged> {
+  async judge(turn: Turn, now: number, addressed: Addressed = NOWHERE): Promise<Judged> {
     if (turn.fan_out !== null) return this.#partOf(turn, turn.fan_out);
     const judged = this.#single(turn, now, addressed);
     if (!('body' in judged)) return judged;
@@ -95,7 +99,10 @@ export class Deliveries {
     const command = commandIn(body, turn.request_type, turn.uuid!);
     if (command === undefined) return { fault: 'verb-differs' };
     if (permit === null) {
-      return permitReason(command, this.#origins(host)) === undefined ? { body } : { fault: 'permit-missing' };
+      const reason = permitReason(command, this.#origins(host));
+      // Core has counted too; what it let through too early leaves later, and nothing else before it.
+      if (reason === 'unenrols') return this.#unenrolments.takes(turn.uuid!, now) ? { body } : { fault: 'later' };
+      return reason === undefined ? { body } : { fault: 'permit-missing' };
     }
     const same =
       permit.device === statement.device &&

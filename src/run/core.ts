@@ -171,7 +171,7 @@ async function run(): Promise<void> {
   loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
   const licences = new Licences({ pool, state: config.state, now: systemClock });
   loop('licences', 5_000, () => licences.step(), 1_000_000);
-  loop('apps', 2_000, () => sendApps(pool, systemClock), 1_000_000);
+  loop('apps', 2_000, () => sendApps(pool, rollouts), 1_000_000);
   loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));

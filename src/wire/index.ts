@@ -24,13 +24,7 @@ export {
 } from './acme/objects.ts';
 export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
 export { type AdeDevice, type AdePage, parseAdeDevice, parseAdePage } from './ade/device.ts';
-export {
-  compareVersions,
-  type MachineInfo,
-  parseMachineInfo,
-  unrecognisedDevice,
-  updateRequired,
-} from './ade/machine-info.ts';
+export { type MachineInfo, parseMachineInfo, unrecognisedDevice, updateRequired } from './ade/machine-info.ts';
 export { oauthHeader, percent } from './ade/oauth.ts';
 export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
@@ -65,10 +59,12 @@ export {
 } from './apple/command-set.ts';
 export {
   ACCESS_RIGHTS,
+  ENROLMENT_PROFILE,
   type EnrolmentProfile,
   enrolmentProfile,
   type ForeignProfile,
   type ProfileIdentity,
+  removesManagement,
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
@@ -95,6 +91,7 @@ export { writePlist } from './plist/write.ts';
 export { type FailInfo, SCEP_CAPS, SCEP_CAPS_MODERN } from './scep/attributes.ts';
 export { buildPkcsReq, readCertRep, type ScepExchange } from './scep/client.ts';
 export { certRepFailure, certRepSuccess, parsePkiMessage, type Registration, type ScepRequest } from './scep/server.ts';
+export { compareVersions } from './version.ts';
 export {
   type Certificate,
   fromPem,

@@ -175,7 +175,7 @@ test('an app whose configuration no command can carry holds up no other', async 
       [uuidv7(), app, group, ME],
     );
   }
-  assert.equal(await sendApps(plane.core, Date.now), 1);
+  assert.equal(await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now }), 1);
 });
 
 const declared = async (id: string, version = 1) =>

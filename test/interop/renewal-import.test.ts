@@ -5,9 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { importNano, readOldProfile } from '#fleet';
+import { importNano, readOldProfile, requestRetirement } from '#fleet';
 import { type Enrolment, KeyPool, newPhone, openLine, Phone } from '#sim';
+import { tx } from '#store';
 import { issueCertificate, makeCa, toPem, writePlist } from '#wire';
+import { unenrols } from '../../src/fleet/unenrol.ts';
 import { devicePlane } from './phone-stack.ts';
 import { DAY, held, renewals } from './renewal-stage.ts';
 
@@ -60,6 +62,12 @@ async function imported(t: TestContext, count: number, way: (url: string) => Par
     const phone = new Phone(
       {
         ...{ ...state, enrolment },
+        profiles: [
+          {
+            ...{ identifier: enrolment.profile, uuid: 'F9760DD4-F2D1-4F29-8D2C-48D52DD0A9B3', name: 'Enrolment' },
+            ...{ payloads: ['com.apple.security.scep', 'com.apple.mdm'], managed: true },
+          },
+        ],
         identity: {
           key: privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
           certificate: Buffer.from(der).toString('base64'),
@@ -220,6 +228,29 @@ test('without the profile the honest alarm stays; given later it is taken up at 
     [30, 14].every((one) => days.includes(one)),
     days.join(),
   );
+});
+
+test('whoever removes the profile that such a device has unenrols it: it is counted as that, and retiring does it', async (t) => {
+  const { plane, phones, enrolment, take, handleOf, heard } = await imported(t, 2);
+  await take(oldProfile(enrolment));
+  const [phone] = phones as [Phone];
+  const handle = await handleOf(phone);
+  const unenrolled = (identifier: string) =>
+    tx(plane.console, (c) => unenrols(c, 'RemoveProfile', { identifier }, [handle]));
+  assert.equal(await unenrolled('Com.GitHub.micromdm.nanomdm'), true);
+  assert.equal(await unenrolled('com.example.wifi'), false, 'its name is known, so others are no danger');
+  const [own] = await plane.offer(1);
+  const retire = (devices: string[]) =>
+    tx(plane.console, (c) =>
+      requestRetirement(c, {
+        ...{ devices, way: 'unenrol', requester: 'amber-otter-4821', purpose: 'it was broken', now: Date.now() },
+      }),
+    );
+  await assert.rejects(retire([handle, own!.device]), { code: 'bad-request' });
+  await retire([handle]);
+  await plane.dispatch();
+  assert.equal(await heard(phone), 1);
+  assert.equal(phone.enrolled, false, 'the profile that it has is gone');
 });
 
 test('a device that was imported by the hash of its certificate alone is renewed at once: its end is unknown', async (t) => {

@@ -162,7 +162,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
       ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_permit': 'ISU' },
-      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'S', 'fleet.update_set': 'IS' },
+      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Su', 'fleet.update_set': 'IS' },
     },
     functions: [
       ...['fleet.put_releases', 'fleet.give_holder', 'fleet.expect_holders'],

@@ -2,6 +2,12 @@ import { sha256 } from '#base';
 import type { PlistInput } from '../plist/value.ts';
 import { writePlist } from '../plist/write.ts';
 
+/** The profile that holds the management payload: removing it removes all that is managed. */
+export const ENROLMENT_PROFILE = 'org.bartizan.enrolment';
+
+/** Whether removing the profile of this name ends the device's management. */
+export const removesManagement = (identifier: string): boolean => identifier.toLowerCase() === ENROLMENT_PROFILE;
+
 /**
  * All rights of an MDM server but bit 32, network information: without it the device itself refuses to tell its phone
  * number, even to whoever owns the server. A right can never be added later.
@@ -95,7 +101,7 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
     ],
     PayloadDisplayName: `${input.organisation} device management`,
     PayloadDescription: 'Lets your organisation manage this device. It cannot read your phone number.',
-    PayloadIdentifier: foreign?.identifier ?? 'org.bartizan.enrolment',
+    PayloadIdentifier: foreign?.identifier ?? ENROLMENT_PROFILE,
     PayloadOrganization: input.organisation,
     PayloadScope: 'System',
     PayloadType: 'Configuration',

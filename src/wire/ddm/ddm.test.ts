@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { Json } from '#base';
 import { WireError } from '../error.ts';
-import { checkDeclaration, compareVersions, referencesOf } from './check.ts';
+import { checkDeclaration, referencesOf } from './check.ts';
 import { declarationBody, declarationsToken, type Item, KINDS, knownType, serverToken, TYPES } from './declaration.ts';
 import { readKeys } from './keys.ts';
 import { itemsAnswer, parseEndpoint, tokensAnswer } from './protocol.ts';
@@ -69,6 +69,7 @@ test('an enforced update needs a version, a build and a moment that exist in for
     ['TargetBuildVersion', 'x'],
     ['TargetLocalDateTime', '2026-12-01T18:00:00Z'],
     ['TargetLocalDateTime', '2026-13-01T18:00:00'],
+    ['TargetLocalDateTime', '2026-02-30T18:00:00'],
     ['DetailsURL', 'http://example.org'],
   ] as const)
     assert.deepEqual(paths(declare(type, { ...good, [key]: value })), [key]);
@@ -230,12 +231,6 @@ test('bytes that are no report throw our own error and nothing else', () => {
       },
     ),
   );
-});
-
-test('versions compare by their numbers', () => {
-  assert.ok(compareVersions('26.10', '26.9') > 0);
-  assert.ok(compareVersions('26', '26.0.1') < 0);
-  assert.equal(compareVersions('26.0', '26'), 0);
 });
 
 test('members without a name, however deep, are counted and not followed for ever', () => {
