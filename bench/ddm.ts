@@ -41,6 +41,7 @@ function readOptions(args: readonly string[]) {
     ...{ devices: Number(values.devices), active: Number(values.active), declarations: Number(values.declarations) },
     ...{ rounds: Number(values.rounds), ms: Number(values.ms), connections: Number(values.connections) },
     ...({ workers: Number(values.workers), keys, peer } as const),
+    cases: values.cases.split(',').filter((name) => name !== ''),
   };
 }
 
