@@ -50,7 +50,7 @@ export function parseAdePage(value: unknown): AdePage {
 }
 
 /** One device, or none if it has no serial number that we could know it by. */
-export function parseAdeDevice(value: unknown): readonly AdeDevice[] {
+function parseAdeDevice(value: unknown): readonly AdeDevice[] {
   const one = (value ?? {}) as Json;
   const serial = one['serial_number'];
   if (typeof serial !== 'string' || !/^[A-Za-z0-9-]{1,64}$/.test(serial)) return [];
