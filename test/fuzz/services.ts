@@ -5,6 +5,9 @@ import { JSON_WORDS } from './words.ts';
 const text = (value: unknown) => Buffer.from(JSON.stringify(value));
 const words = (...fragments: string[]) => [...JSON_WORDS, ...fragments.map((one) => Buffer.from(one))];
 
+/** Answers may be longer, but more than this only tries the runtime's own JSON. */
+const MAX_BYTES = 256 * 1024;
+
 const DEVICE = {
   ...{ serial_number: 'F2LXK0AA0001', model: 'iPhone 15', description: 'IPHONE 15 BLACK 128GB', color: 'BLACK' },
   ...{ os: 'iOS', device_family: 'iPhone', profile_status: 'assigned', profile_uuid: '5e3f9a1c' },
@@ -14,7 +17,7 @@ const DEVICE = {
 /** Pages of Apple's device assignment service. Their texts and times go into tables as they are. */
 export function adePageTarget(): Target {
   return {
-    ...{ name: 'ade-page', form: 'json', maxBytes: 1024 * 1024 },
+    ...{ name: 'ade-page', form: 'json', maxBytes: MAX_BYTES },
     words: words('"cursor":"c"', '"devices":[', '"serial_number":"A1"', '"op_date":"-271821-04-20T00:00:00Z"'),
     seeds: [
       text({ cursor: 'MDowOjE', more_to_follow: false, devices: [DEVICE, { ...DEVICE, op_type: 'deleted' }] }),
@@ -50,7 +53,7 @@ export function releasesTarget(): Target {
   });
   const iOS = [entry('18.1', ['iPhone15,4', 'iPad14,1']), entry('18.0.1', ['iPhone12,1', 'Watch7,1'])];
   return {
-    ...{ name: 'releases', form: 'json', maxBytes: 1024 * 1024 },
+    ...{ name: 'releases', form: 'json', maxBytes: MAX_BYTES },
     words: words('"PublicAssetSets":{', '"iOS":[', '"ProductVersion":"18.1"', '"SupportedDevices":["iPhone15,4"]'),
     seeds: [
       text({ PublicAssetSets: { iOS, macOS: [] } }),
