@@ -140,6 +140,7 @@ export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/adva
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
+export { trustHolder } from './two-holders.ts';
 export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';

@@ -99,7 +99,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
-      ...['fleet.decide_claim', 'fleet.offer_anew'],
+      ...['fleet.decide_claim', 'fleet.offer_anew', 'fleet.trust_holder'],
       ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
