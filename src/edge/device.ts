@@ -12,7 +12,7 @@ import {
 import { type Answer, ok, refused } from './answer.ts';
 import { type DevicePolicy, seal } from './check-ins.ts';
 import type { Declared } from './declared.ts';
-import type { Deliveries } from './delivery.ts';
+import type { Addressed, Deliveries } from './delivery.ts';
 import type { Issuers } from './issuers.ts';
 import type { Refusals } from './refusals.ts';
 import { channelKey, type EdgeSecrets } from './secrets.ts';
@@ -81,7 +81,12 @@ export function showsOurs(doors: Pick<DeviceDoors, 'ca' | 'issuers' | 'clock'>, 
 }
 
 /** `/mdm`: the answer to the last command, if any, and the next command. */
-export async function commandTurn(doors: DeviceDoors, signer: Certificate, body: Uint8Array): Promise<Answer> {
+export async function commandTurn(
+  doors: DeviceDoors,
+  signer: Certificate,
+  body: Uint8Array,
+  addressed: Addressed,
+): Promise<Answer> {
   const { turns, deliveries } = doors;
   const result = parseCommandResult(body);
   const channel = channelKey(doors.secrets, result);
@@ -92,7 +97,7 @@ export async function commandTurn(doors: DeviceDoors, signer: Certificate, body:
   }
   if (result.personal.size > 0 && channel === null) await seal(doors, turn.handle, result.personal);
   for (let refusals = 0; turn.uuid !== null && refusals < MAX_REFUSED; refusals += 1) {
-    const judged = await deliveries.judge(turn, doors.clock());
+    const judged = await deliveries.judge(turn, doors.clock(), addressed);
     if ('body' in judged) {
       if (await turns.delivered(turn.uuid)) return ok(judged.body);
     } else if (judged.fault === 'later') {

@@ -72,10 +72,11 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
 }
 
 function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): ReadonlyMap<string, Route> {
-  const signed = (then: typeof checkIn) => async (request: Request) => {
+  const signed = (then: typeof commandTurn) => async (request: Request) => {
     // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
-    return then(doors, signer, request.body);
+    const account = request.url.searchParams.get('account');
+    return then(doors, signer, request.body, { host: request.header('host'), account });
   };
   const account = accountRoutes(flow);
   const crl = new CrlSource(doors.pool, doors.clock);
