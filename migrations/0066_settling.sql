@@ -27,7 +27,12 @@ end $$;
 create trigger to_settle after update of state on fleet.device
   for each row when (new.state is distinct from old.state) execute function fleet.to_settle();
 
-grant select on sequence fleet.settling to bartizan_core;
+create function fleet.settling_count() returns bigint
+language sql volatile security definer set search_path = pg_catalog as $$
+  select last_value from fleet.settling
+$$;
+revoke all on function fleet.settling_count() from public;
+grant execute on function fleet.settling_count() to bartizan_core;
 
 -- The lane's holds are looked for all the time, and the rest of a fan-out every few seconds for as long as one of its
 -- devices is away: neither may read a hundred thousand rows to find none.

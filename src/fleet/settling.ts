@@ -19,7 +19,7 @@ export class Settling {
 
   /** `now` in milliseconds. */
   async due(db: Queryable, now: number): Promise<boolean> {
-    const { rows } = await db.query<{ count: string }>('select last_value::text as count from fleet.settling');
+    const { rows } = await db.query<{ count: string }>('select fleet.settling_count()::text as count');
     const { count } = rows[0]!;
     if (count !== this.#seen) this.#left = AFTER;
     else if (this.#left > 0) this.#left -= 1;
