@@ -150,7 +150,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
       ...{
         'fleet.recovery': 'S',
-        'fleet.settling': 'S',
+
         'fleet.intent': 'ISU',
         'fleet.inventory': 'ISU',
         'fleet.registration': 'SU',
