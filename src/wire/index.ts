@@ -62,6 +62,7 @@ export {
   ENROLMENT_PROFILE,
   type EnrolmentProfile,
   enrolmentProfile,
+  type ForeignProfile,
   type ProfileIdentity,
   removesManagement,
 } from './apple/enrolment-profile.ts';
