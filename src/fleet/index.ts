@@ -139,6 +139,7 @@ export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { trustHolder } from './two-holders.ts';
 export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
