@@ -130,8 +130,10 @@ export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
 export type { Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
-export { type CommandParams, headingOf, type Risk, VERB_NAMES } from './verbs.ts';
+export { trustHolder } from './two-holders.ts';
+export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';
 export { addWindow, listWindows, removeWindow, type WindowRow } from './windows/store.ts';
