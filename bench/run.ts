@@ -1,5 +1,6 @@
 import { BartizanError } from '#base';
 import { checkin } from './checkin.ts';
+import { ddm } from './ddm.ts';
 import { enrolment } from './enrolment.ts';
 import { fleetBench } from './fleet.ts';
 import { memory } from './memory.ts';
@@ -10,6 +11,7 @@ import { signatures } from './signatures.ts';
 // depend on the machine, tests must not.
 const BENCHES: Record<string, (args: readonly string[], say: (line: string) => void) => Promise<object>> = {
   checkin,
+  ddm,
   fleet: fleetBench,
   enrolment,
   'open-loop': openLoop,

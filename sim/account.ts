@@ -10,6 +10,8 @@ export interface AccountEnrolment {
   /** Where the account's domain leads, such as `https://example.org`. */
   readonly domain: string;
   readonly account: string;
+  /** What the holder expects: user enrolment unless it is said, or the enrolment of the whole device (`mdm-adde`). */
+  readonly kind?: 'mdm-byod' | 'mdm-adde';
   readonly identity: ReturnType<DeviceAuthority['identity']>;
   /** The web view: opens the address, lets the person sign in, and gives the address that it was sent to at last. */
   readonly signIn: (url: string) => Promise<string>;
@@ -24,7 +26,8 @@ export async function enrolAccount(phone: Phone, options: AccountEnrolment): Pro
   const found = await send('GET', asked.href);
   if (found.status !== 200) throw new PhoneError('the domain offers no management', found.status);
   const { Servers: servers } = JSON.parse(found.body.toString()) as { Servers: { Version: string; BaseURL: string }[] };
-  if (servers[0]?.Version !== 'mdm-byod') throw new PhoneError('the domain offers no user enrolment');
+  const { kind = 'mdm-byod' } = options;
+  if (servers[0]?.Version !== kind) throw new PhoneError('the domain offers another enrolment');
   const info = encodePlist({ LANGUAGE: 'en-GB', PRODUCT: phone.state.productName, VERSION: phone.state.buildVersion });
   const body = signCms(info, { ...options.identity, attached: true });
   const headers = { 'content-type': 'application/pkcs7-signature' };

@@ -146,6 +146,8 @@ export type IdentityFault =
   | 'wrong-root'
   | 'other-key'
   | 'other-serial'
+  | 'other-udid'
+  | 'nameless'
   | 'software-key'
   | 'expired-chain'
   | { readonly replay: Buffer };
@@ -159,8 +161,9 @@ export interface AcmeEnrolment {
 
 /** What the phone's hardware brings: its numbers, and Apple's servers that vouch for them. */
 export interface Hardware {
-  readonly serial: string;
-  readonly udid: string;
+  /** Left out under user enrolment. */
+  readonly serial?: string;
+  readonly udid?: string;
   readonly osVersion: string;
   readonly attestationServer: AttestationServer;
   /** Answers to challenges that this phone's servers do not stand behind. */
@@ -198,9 +201,11 @@ export async function acmeEnrol(
 function answer(key: KeyObject, hardware: Hardware, token: string, fault: IdentityFault | undefined): Buffer {
   if (typeof fault === 'object') return fault.replay;
   const server = fault === 'wrong-root' ? hardware.stranger! : hardware.attestationServer;
+  const serial = fault === 'other-serial' ? 'OTHERSERIAL1' : hardware.serial;
+  const udid = fault === 'other-udid' ? '00008110-0000000000000000' : hardware.udid;
   const claims = {
-    serial: fault === 'other-serial' ? 'OTHERSERIAL1' : hardware.serial,
-    udid: hardware.udid,
+    ...(serial === undefined || fault === 'nameless' ? {} : { serial }),
+    ...(udid === undefined || fault === 'nameless' ? {} : { udid }),
     osVersion: hardware.osVersion,
     token: fault === 'wrong-nonce' ? 'another token' : token,
   };

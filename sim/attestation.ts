@@ -28,8 +28,9 @@ export function encodeCbor(value: Encodable): Buffer {
 
 /** What a device's attestation says. */
 export interface AttestationClaims {
-  readonly serial: string;
-  readonly udid: string;
+  /** Left out under user enrolment. */
+  readonly serial?: string;
+  readonly udid?: string;
   readonly osVersion: string;
   /** The challenge's token; its SHA-256 is the freshness code. */
   readonly token: string;
@@ -86,8 +87,8 @@ export class AttestationServer {
       extensions: [
         extension('2.5.29.19', true, seq()),
         extension('2.5.29.15', true, tlv(0x03, Buffer.of(7, 0x80))),
-        apple('9.1', claims.serial),
-        apple('9.2', claims.udid),
+        ...(claims.serial === undefined ? [] : [apple('9.1', claims.serial)]),
+        ...(claims.udid === undefined ? [] : [apple('9.2', claims.udid)]),
         apple('10.1', claims.osVersion),
         apple('10.2', claims.osVersion),
         apple('10.3', '10151.40.42'),

@@ -1,3 +1,5 @@
+import type { IdentityFault } from './acme.ts';
+
 /** What goes wrong on purpose. Numbers are how many more times; every use counts one down. */
 export interface Behaviour {
   /** Polls reach nobody. */
@@ -16,6 +18,8 @@ export interface Behaviour {
   loseResult?: number;
   /** Fails to get a certificate when the enrolment profile comes again. */
   scepFailure?: number;
+  /** What is wrong with its proof of identity by ACME, that many times. */
+  identity?: { times: number; readonly fault: IdentityFault };
   /** Waits before every answer, milliseconds. */
   slowMs?: number;
 }
@@ -29,3 +33,11 @@ export const spend = (
   if (left > 0) behaviour[what] = left - 1;
   return left > 0;
 };
+
+/** The fault of a proof of identity that is due now, used up by asking. */
+export function spendIdentity(behaviour: Behaviour): IdentityFault | undefined {
+  const wanted = behaviour.identity;
+  if (wanted === undefined || wanted.times <= 0) return undefined;
+  wanted.times -= 1;
+  return wanted.fault;
+}

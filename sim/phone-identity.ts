@@ -1,4 +1,5 @@
-import { acmeEnrol } from './acme.ts';
+import { acmeEnrol, type IdentityFault } from './acme.ts';
+import { AttestationServer } from './attestation.ts';
 import { KeyPool, readKey } from './keys.ts';
 import type { PhoneOptions } from './phone-options.ts';
 import type { PhoneState } from './phone-state.ts';
@@ -9,7 +10,8 @@ import { fillSubject, scepEnrol } from './scep.ts';
 export async function identify(
   state: PhoneState,
   options: PhoneOptions,
-  { identity }: EnrolmentProfile,
+  { identity, enrolment }: EnrolmentProfile,
+  fault?: IdentityFault,
 ): Promise<NonNullable<PhoneState['identity']>> {
   const { send, keyPool, digest, attestationServer } = options;
   const { serial, udid, osVersion, deviceName } = state;
@@ -19,8 +21,12 @@ export async function identify(
     ComputerName: deviceName,
   });
   if (identity.kind === 'acme') {
-    const hardware = attestationServer === undefined ? undefined : { serial, udid, osVersion, attestationServer };
-    const got = await acmeEnrol(send, { ...identity, subject }, hardware);
+    // Under user enrolment Apple vouches for the key and says nothing of which device it is.
+    const numbers = enrolment.enrollmentId === undefined ? { serial, udid } : {};
+    const stranger = fault === 'wrong-root' ? { stranger: new AttestationServer() } : {};
+    const hardware =
+      attestationServer === undefined ? undefined : { ...numbers, osVersion, attestationServer, ...stranger };
+    const got = await acmeEnrol(send, { ...identity, subject }, hardware, fault);
     const der = got.key.export({ type: 'pkcs8', format: 'der' });
     return { key: der.toString('base64'), certificate: got.certificate.toString('base64') };
   }

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Behaviour, spend } from './behaviour.ts';
+import { type Behaviour, spend, spendIdentity } from './behaviour.ts';
 import { carryOut, garbage } from './commands.ts';
 import { DdmClient, newDdmState } from './ddm.ts';
 import { factsOf } from './ddm-phone.ts';
@@ -67,8 +67,12 @@ export class Phone {
   /** Enrols with a profile, however it came. */
   async install(bytes: Buffer): Promise<void> {
     const profile = readEnrolmentProfile(bytes);
-    await this.present(await identify(this.state, this.options, profile), profile.enrolment);
+    await this.present(await this.#identify(profile), profile.enrolment);
     this.state.profiles = [profile.installed];
+  }
+
+  #identify(profile: EnrolmentProfile): Promise<NonNullable<PhoneState['identity']>> {
+    return identify(this.state, this.options, profile, spendIdentity(this.behaviour));
   }
 
   /** Introduces itself to a server with an identity that it got somehow: Authenticate, TokenUpdate. */
@@ -219,12 +223,12 @@ export class Phone {
     return carryOut(this.state, requestType, message['Command']);
   }
 
-  /** The enrolment profile came again: a new key, a new identity by SCEP, and a TokenUpdate that is signed with it. */
+  /** The enrolment profile came again: a new key, a new identity by SCEP or ACME, and a TokenUpdate that is signed with it. */
   async #renew(profile: EnrolmentProfile): Promise<Outcome> {
     if (spend(this.behaviour, 'scepFailure'))
       return failed(22013, 'The SCEP server did not answer.', 'MCSCEPErrorDomain');
     try {
-      this.state.identity = await identify(this.state, this.options, profile);
+      this.state.identity = await this.#identify(profile);
     } catch {
       return failed(22013, 'The certificate was not given.', 'MCSCEPErrorDomain');
     }

@@ -28,7 +28,7 @@ export async function declarative(
   const { declared } = doors;
   if (ask.ask === 'status') {
     if (message.data === undefined) throw new WireError('status', 'The status report is missing.');
-    const verdict = await declared.report(signer.sha256, message.udid, stored(parseStatusReport(message.data)));
+    const verdict = await takeReport(declared, signer.sha256, message.udid, message.data);
     return verdict === 'own' ? ok() : foreign(doors);
   }
   const holding = await declared.holding(signer.sha256, message.udid);
@@ -73,6 +73,14 @@ function foreign(doors: DeviceDoors): Answer {
   doors.refusals.count('certificate');
   return refused;
 }
+
+/** Reduces a status report to what may be kept, and keeps it. Answers the verdict on its sender. Throws WireError `status`. */
+export const takeReport = (
+  declared: Declared,
+  certificate: Buffer,
+  udid: string,
+  report: Uint8Array,
+): Promise<string> => declared.report(certificate, udid, stored(parseStatusReport(report)));
 
 /** A report as SQL takes it. */
 function stored(report: ReturnType<typeof parseStatusReport>): object {

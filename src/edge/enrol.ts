@@ -5,6 +5,7 @@ import {
   type Certificate,
   certRepFailure,
   certRepSuccess,
+  type EnrolmentProfile,
   enrolmentProfile,
   parseCertificate,
   parseCsr,
@@ -46,18 +47,18 @@ export async function openLink(doors: EnrolDoors, token: string): Promise<Answer
   return profileAnswer(doors, id, challenge);
 }
 
-/** The profile that enrols, with the identity that the enrolment asks for; `account`: the holder's own device, under a managed account. */
+/** The profile that enrols, with the identity that the enrolment asks for; `account`: a device under a managed account. */
 export async function profileAnswer(
   doors: EnrolDoors,
   id: string,
   challenge: string,
-  account?: { readonly managedAppleId: string },
+  account?: EnrolmentProfile['account'] & { readonly box: string },
 ): Promise<Answer> {
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
     identity: await identityFor(doors, id, challenge),
-    serverUrl: `${doors.origin}/mdm`,
+    serverUrl: `${doors.origin}/mdm${account === undefined ? '' : `?account=${account.box}`}`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,
     ...(account === undefined ? {} : { account }),

@@ -1,5 +1,13 @@
 export type { Verb } from '#wire';
 export { AdeFiles } from './ade/files.ts';
+export {
+  expectHolders,
+  giveHolder,
+  type HoldersGiven,
+  type NamedHolder,
+  type RefusedHolder,
+  readHolderList,
+} from './ade/holders.ts';
 export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
@@ -35,7 +43,7 @@ export {
 } from './compliance/rule.ts';
 export { publishCrl } from './crl.ts';
 export * from './ddm/index.ts';
-export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
+export { type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
 export {
   type CommandRow,
   countDevices,
@@ -47,7 +55,7 @@ export {
 export { dispatchReady, executeApproved, READING, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
 export { FIELDS, type Field, type FieldType, OPS } from './groups/fields.ts';
-export { type Condition, type Filter, parseFilter } from './groups/filter.ts';
+export type { Condition, Filter } from './groups/filter.ts';
 export { followFacts } from './groups/follow.ts';
 export {
   type DeviceGroup,
@@ -60,6 +68,7 @@ export {
 } from './groups/group.ts';
 export { type ImportOptions, type ImportReport, importNano } from './import/import.ts';
 export type { LeftOut, NanoRow } from './import/nanomdm.ts';
+export { type OldProfile, readOldProfile } from './import/old-profile.ts';
 export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,
@@ -70,10 +79,10 @@ export {
   setInventoryPlan,
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
-export { type IssueOptions, issuePending, register } from './issue.ts';
+export { type IssueOptions, issuePending } from './issue.ts';
 export { accountCounts, LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
-export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
+export { markPersonal } from './ownership.ts';
 export {
   cancelAll,
   cancelIntent,
@@ -85,7 +94,6 @@ export {
   recoverDevice,
   releaseIntent,
 } from './pending.ts';
-export { checkProfile } from './profile.ts';
 export type { Consequence } from './profiles/consequences.ts';
 export type { KeyChange, PayloadChange } from './profiles/diff.ts';
 export {
@@ -99,21 +107,13 @@ export {
   storeProfile,
   unassignProfile,
 } from './profiles/library.ts';
-export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
 export { sendChannelPushes } from './push/channels.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
 export { PushKeeper } from './push/keeper.ts';
-export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export {
-  type PushState,
-  pushCertificateState,
-  pushCounts,
-  pushObstacle,
-  waitingCommands,
-  waitsFor,
-} from './push/state.ts';
-export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
+export { type PushState, pushCertificateState, pushCounts, pushObstacle, waitingCommands } from './push/state.ts';
+export type { RenewalFacts, RenewalState } from './renewal/decide.ts';
 export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
 export {
   askRenewal,
@@ -128,9 +128,11 @@ export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
 export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
 export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
-export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
+export type { Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
+export { trustHolder } from './two-holders.ts';
 export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';
 export { commandWays, type Way, type WayStep } from './way.ts';

@@ -1,6 +1,7 @@
 import { emit } from '#log';
 import { type Pool, type Queryable, tx } from '#store';
 import { type Certificate, issueWith, parseCsr, WireError } from '#wire';
+import type { IdentityKind } from './attestation/policy.ts';
 import type { DeviceCa } from './ca.ts';
 
 const DEVICE_DAYS = 365;
@@ -33,9 +34,13 @@ export async function issuePending(
       device_id: number;
       handle: string;
       renewal: boolean;
+      identity: IdentityKind;
+      attestation_id: string | null;
     }>(
-      `select r.id, r.csr, r.enrolment_id, r.renewal, d.id as device_id, d.handle
+      `select r.id, r.csr, r.enrolment_id, r.renewal, d.id as device_id, d.handle, o.attestation_id,
+         coalesce(o.identity, case when r.renewal and o.id is null then 'scep' else e.identity end) as identity
        from fleet.certificate_request r join fleet.enrolment e on e.id = r.enrolment_id join fleet.device d on d.id = e.device_id
+       left join fleet.acme_order o on o.id = r.order_id
        where r.state = 'pending' order by r.created_at limit 32 for update of r skip locked`,
     );
     for (const row of rows) {
@@ -52,7 +57,7 @@ export async function issuePending(
           `update fleet.certificate_request set state = 'issued', certificate = $2, done_at = now() where id = $1`,
           [row.id, Buffer.from(issued.der)],
         );
-        await register(t, row.device_id, issued);
+        await register(t, row.device_id, issued, row);
         if (row.renewal) await expectNewCertificate(t, row.device_id);
         else {
           await t.query(
@@ -86,12 +91,20 @@ export async function issuePending(
   return registrations + decided;
 }
 
-/** Notes an issued certificate: only what is in this register counts, and it is revoked here. */
-export async function register(t: Queryable, device: number, issued: Certificate): Promise<void> {
+/** Notes an issued certificate and what stands behind it: only what is in this register counts, and it is revoked here. */
+export async function register(
+  t: Queryable,
+  device: number,
+  issued: Certificate,
+  behind: { readonly identity: IdentityKind; readonly attestation_id: string | null },
+): Promise<void> {
   await t.query(
-    `insert into fleet.certificate (sha256, serial, device_id, not_after)
-     values ($1, $2, $3, to_timestamp($4::double precision / 1000))`,
-    [issued.sha256, Buffer.from(issued.serial), device, issued.notAfter],
+    `insert into fleet.certificate (sha256, serial, device_id, not_after, identity, attestation_id)
+     values ($1, $2, $3, to_timestamp($4::double precision / 1000), $5, $6)`,
+    [
+      ...[issued.sha256, Buffer.from(issued.serial), device, issued.notAfter],
+      ...[behind.identity, behind.attestation_id],
+    ],
   );
 }
 

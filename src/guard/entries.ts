@@ -80,3 +80,8 @@ export function makeEntry(statement: Statement, n: number, time: number): { entr
     leaf: { v: 1, src: 'guard', n, uid, time, type_uid: typeUid, actor, digest },
   };
 }
+
+/** A leaf's bytes: what the log's tree hashes and its public files hold. */
+export function encodeLeaf(leaf: Leaf): Buffer {
+  return Buffer.from(canonicalJson(leaf as unknown as Json));
+}

@@ -14,6 +14,7 @@ import {
 } from '#seal';
 import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import type { Ledger } from './ledger.ts';
+import { readExposure, readProof, readTail } from './reading.ts';
 import { type DoorTable, doorsFor } from './server.ts';
 import { handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
 
@@ -104,18 +105,18 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     tail: door({
       from: ['core'],
       parse: tailBody,
-      handle: ({ after, waitMs }) => ledger.tail(after, waitMs),
+      handle: ({ after, waitMs }) => readTail(ledger.log, after, waitMs),
     }),
     roster: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.roster() }),
     exposure: door({
       from: ['core', 'console'],
       parse: exposureBody,
-      handle: (span) => ledger.exposure(span),
+      handle: (span) => readExposure(ledger.log, ledger.gate.state.decoys, span),
     }),
     proof: door({
       from: ['core', 'console'],
       parse: proofBody,
-      handle: ({ leaf }) => ledger.proof(leaf),
+      handle: ({ leaf }) => readProof(ledger.log, leaf),
     }),
     status: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.status() }),
     'enrol-key': door({

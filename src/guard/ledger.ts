@@ -336,64 +336,6 @@ export class Ledger {
     };
   }
 
-  /** The guards' own entries with leaf index >= `after`; ask next for those from `next`. */
-  async tail(after: number, waitMs: number) {
-    const found = await this.#log.tail(after, waitMs);
-    const entries = found.map(({ leaf, entry }) => ({ leaf, ...entry }));
-    const next = entries.length === 0 ? after : entries.at(-1)!.leaf + 1;
-    return { entries, size: this.#log.tree.size, next };
-  }
-
-  async proof(leaf: number) {
-    const { envelope, proof, checkpoint } = await this.#log.prove(leaf);
-    return { leaf, envelope, proof: proof.map(toBase64url), checkpoint };
-  }
-
-  /**
-   * What was read in a time span (both ends included), oldest first, with proofs; one answer holds at most 150 entries
-   * and `next` continues it. `subjects` leaves decoys out and counts them in `decoys`.
-   */
-  async exposure(span: { from: number; to: number; principal?: string; after?: number }) {
-    const most = 150;
-    const marks = this.#log.ownMarks(
-      (mark) =>
-        mark.kind.startsWith('directory.') &&
-        mark.time >= span.from &&
-        mark.time <= span.to &&
-        mark.leaf > (span.after ?? -1) &&
-        (span.principal === undefined || mark.actor === span.principal),
-      most + 1,
-    );
-    await this.#log.flush();
-    await this.#log.publish();
-    const page = marks.slice(0, most);
-    const entries = [];
-    const subjects = new Set<string>();
-    for (const mark of page) {
-      const { envelope, own, proof } = await this.#log.prove(mark.leaf);
-      if (own === undefined) continue;
-      if (own.kind === 'directory.revealed') {
-        for (const subject of own.detail['subjects'] as readonly string[]) subjects.add(subject);
-      }
-      const { body, salt } = own;
-      entries.push({ leaf: mark.leaf, kind: own.kind, envelope, body, salt, proof: proof.map(toBase64url) });
-    }
-    const { note, size } = this.#log.checkpoint;
-    // The checkpoint may have moved on between two proofs; all are made anew for the last one.
-    for (const entry of entries) entry.proof = this.#log.tree.inclusion(entry.leaf, size).map(toBase64url);
-    const people = [...subjects].filter((subject) => !this.gate.state.decoys.has(subject)).sort();
-    const next = marks.length > most ? page.at(-1)!.leaf : null;
-    return {
-      entries,
-      checkpoint: note,
-      subjects: people,
-      decoys: subjects.size - people.length,
-      // how many decoys there are at all, so that counts of people can leave them out; never which
-      decoysKnown: this.gate.state.decoys.size,
-      next,
-    };
-  }
-
   #write(kind: Kind, actor: string | null, detail: Detail, effects: readonly Effect[] = [], subject?: string) {
     this.gate.state.apply(effects);
     return this.#log.write({ kind, actor, detail, ...(subject === undefined ? {} : { subject }) }, effects);

@@ -1,9 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
-import { canonicalJson, equalBytes, type Json } from '#base';
+import { equalBytes, type Json } from '#base';
 import { leafHash, Tree } from '#proof';
 import { GuardError } from '#seal';
-import { type Leaf, makeEntry, type OwnEntry, type Statement } from './entries.ts';
+import { encodeLeaf, type Leaf, makeEntry, type OwnEntry, type Statement } from './entries.ts';
 import { Journal, type Place } from './journal.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
 import type { Effect } from './state.ts';
@@ -301,8 +301,4 @@ export class EvidenceLog {
     const entry = async (index: number) => encodeLeaf((await this.#record(index)).leaf!);
     return { folder, temporary: join(state, 'publishing'), origin, key, tree: this.tree, entry };
   }
-}
-
-function encodeLeaf(leaf: Leaf): Buffer {
-  return Buffer.from(canonicalJson(leaf as unknown as Json));
 }

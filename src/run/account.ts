@@ -10,11 +10,12 @@ export interface AccountOptions {
   readonly clientSecretFile?: string;
   readonly accountClaim: string;
   readonly handleClaim?: string;
+  readonly deviceEnrolment?: string[];
 }
 
 /** Writes edge's file about the identity provider, readable by edge alone. Throws RunError or EdgeError. */
 export function setAccount(home: Home, options: AccountOptions): void {
-  const { clientSecretFile, issuer, clientId, accountClaim, handleClaim } = options;
+  const { clientSecretFile, issuer, clientId, accountClaim, handleClaim, deviceEnrolment } = options;
   let clientSecret: string | undefined;
   try {
     clientSecret = clientSecretFile === undefined ? undefined : readFileSync(clientSecretFile, 'utf8').trim();
@@ -25,6 +26,7 @@ export function setAccount(home: Home, options: AccountOptions): void {
     ...{ issuer, clientId, accountClaim },
     ...(clientSecret === undefined ? {} : { clientSecret }),
     ...(handleClaim === undefined ? {} : { handleClaim }),
+    ...(deviceEnrolment === undefined ? {} : { deviceEnrolment }),
   });
   const file = join(home.state('edge'), 'account.json');
   try {

@@ -4,6 +4,7 @@ import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
@@ -31,7 +32,8 @@ const number = (text: string): number => {
   return value;
 };
 
-const program = new Command('bartizan')
+/** The command-line program; it runs only where this file is what was started. */
+export const program = new Command('bartizan')
   .description('Self-hosted manager for staff phones that expects to be attacked')
   .showHelpAfterError();
 
@@ -165,6 +167,10 @@ program
   .option('--client-secret-file <file>', 'file with the client’s secret')
   .option('--account-claim <name>', 'claim with the Managed Apple Account', 'email')
   .option('--handle-claim <name>', 'claim with the person’s handle, if your provider knows it')
+  .option(
+    '--device-enrolment <kind...>',
+    'kinds of devices that enrol whole, as the organisation’s: iPhone, iPad, or all',
+  )
   .option('--home <dir>', 'instance directory')
   .action((options: AccountOptions & { home?: string }) => {
     const home = openHome(options.home ?? defaultHome());
@@ -177,13 +183,18 @@ program
   .description('take devices over from NanoMDM or MicroMDM, so that none enrols anew')
   .argument('<source...>', 'its PostgreSQL (postgres://…), files with one JSON object a line, or folders of check-ins')
   .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
+  .option(
+    '--profile <file>',
+    'the enrolment profile that the old server gave them, so that their certificates can be renewed',
+  )
   .option('--json', 'one JSON object', false)
   .option('--home <dir>', 'instance directory')
-  .action(async (sources: string[], options: { ca: string; json: boolean; home?: string }) => {
-    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca);
+  .action(async (sources: string[], options: { ca: string; profile?: string; json: boolean; home?: string }) => {
+    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca, options.profile);
     if (options.json) say(JSON.stringify(report));
     else for (const line of importLines(report)) say(line);
-    if (report.imported === 0) process.exitCode = 1;
+    // Run again, it finds them all known: that is success.
+    if (report.imported + (report.leftOut['known-already']?.length ?? 0) === 0) process.exitCode = 1;
   });
 
 program
@@ -205,6 +216,7 @@ program
 
 pushCommands(program);
 appsCommands(program);
+adeCommands(program);
 settingsCommands(program);
 
 program
@@ -237,20 +249,22 @@ function keyBeside(dir: string): string {
   }
 }
 
-for (const name of Object.keys(process.env).filter((one) => one.startsWith('BARTIZAN_'))) {
-  if (name === 'BARTIZAN_TEST_PG') continue;
-  process.stderr.write(
-    `Unknown setting ${name} in the environment. Bartizan takes its settings from the command line.\n`,
-  );
-  process.exit(2);
-}
-try {
-  await program.parseAsync();
-} catch (error) {
-  process.stderr.write(
-    `${error instanceof BartizanError ? error.message : 'Something failed on our side. Nothing was changed.'}\n`,
-  );
-  if (error instanceof BartizanError && error.cause instanceof Error && process.env['DEBUG'] === 'bartizan')
-    process.stderr.write(`${error.cause.stack}\n`);
-  process.exitCode = 1;
+if (import.meta.main) {
+  for (const name of Object.keys(process.env).filter((one) => one.startsWith('BARTIZAN_'))) {
+    if (name === 'BARTIZAN_TEST_PG') continue;
+    process.stderr.write(
+      `Unknown setting ${name} in the environment. Bartizan takes its settings from the command line.\n`,
+    );
+    process.exit(2);
+  }
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    process.stderr.write(
+      `${error instanceof BartizanError ? error.message : 'Something failed on our side. Nothing was changed.'}\n`,
+    );
+    if (error instanceof BartizanError && error.cause instanceof Error && process.env['DEBUG'] === 'bartizan')
+      process.stderr.write(`${error.cause.stack}\n`);
+    process.exitCode = 1;
+  }
 }

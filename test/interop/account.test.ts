@@ -178,3 +178,44 @@ test('the same in Chromium, as the device’s web view', {
   await enrolAccount(phone, options(phone, signIn));
   assert.equal((await getDevice(plane.console, await deviceOf(phone))).device.ownership, 'personal');
 });
+
+test('a kind of device that is the organisation’s enrols whole by account, with its identifiers and a holder', async () => {
+  const { issuer } = idp;
+  const other = await devicePlane({
+    account: {
+      ...{ issuer, clientId: idp.client.id, clientSecret: idp.client.secret, scopes: 'openid email' },
+      ...{ accountClaim: 'email', handleClaim: 'bartizan_handle', deviceEnrolment: ['iPad'] },
+    },
+  });
+  idp.client.redirect = `${other.url}/account/signed-in`;
+  try {
+    const make = (kind: 'iPad' | 'iPhone') =>
+      new Phone(newPhone({ deviceName: ownersDeviceName(ada!), kind }), { send: line.send, keyPool: keys });
+    const [pad, phone] = [make('iPad'), make('iPhone')];
+    const as = (one: Phone) => ({ ...options(one), domain: other.url });
+    await assert.rejects(enrolAccount(phone, { ...as(phone), kind: 'mdm-adde' }), /another enrolment/);
+    await enrolAccount(pad, { ...as(pad), kind: 'mdm-adde' });
+    await enrolAccount(phone, as(phone));
+    assert.equal(pad.state.enrolment!.enrollmentId, undefined);
+    const rows = await other.owner<{ handle: string; ownership: string; serial: string | null; holder: string }>(
+      'select handle, ownership, serial, holder from fleet.device order by ownership',
+      [],
+    );
+    assert.deepEqual(
+      rows.map(({ ownership, serial, holder }) => [ownership, serial, holder]),
+      [
+        ['organisation', pad.state.serial, HOLDER],
+        ['personal', null, HOLDER],
+      ],
+    );
+    await other.order('DeviceInformation', [rows[0]!.handle]);
+    assert.equal(await pad.poll(), 1);
+    assert.deepEqual(other.problems, []);
+  } finally {
+    await other.close();
+    idp.client.redirect = `${plane.url}/account/signed-in`;
+  }
+  // Where no kind of device is the organisation's, the address leads nowhere.
+  const body = Buffer.from('<?xml version="1.0"?><plist version="1.0"><dict></dict></plist>');
+  assert.equal((await line.send('POST', `${plane.url}/account/device`, { body })).status, 404);
+});

@@ -3,7 +3,20 @@ import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { Ade, AdeFiles, type AdePolicy, adeState, askAde, getDevice, readAdePolicy, releaseSetups } from '#fleet';
+import {
+  Ade,
+  AdeFiles,
+  type AdePolicy,
+  adeState,
+  askAde,
+  expectHolders,
+  getDevice,
+  giveHolder,
+  markPersonal,
+  readAdePolicy,
+  readHolderList,
+  releaseSetups,
+} from '#fleet';
 import { DepService, DeviceAuthority, KeyPool, newPhone, openLine, Phone, setUp } from '#sim';
 import { fromPem, toPem } from '#wire';
 import { type DevicePlane, devicePlane } from './phone-stack.ts';
@@ -198,4 +211,51 @@ test('a phone that waits in Setup Assistant is let go on: after what it must get
   assert.equal(phone.state.awaitingConfiguration, false);
   assert.equal(await releaseSetups(plane.core, now), 0);
   assert.equal(await waits(), null);
+});
+
+test('a device has the holder that somebody named: before Apple knew it, before it enrolled, after; and keeps it', async () => {
+  const [first, second] = [newOne(), newOne()];
+  const list = readHolderList(
+    `serial,handle\n${first.state.serial},coral-heron-1234\n${second.state.serial.toLowerCase()};amber-otter-4821\nx y,amber-otter-4821\nABC,Jane Doe\n`,
+  );
+  assert.deepEqual(
+    list.refused.map(({ line }) => line),
+    [4, 5],
+  );
+  const done = await expectHolders(plane.console, { named: list.named, by: BY });
+  assert.deepEqual(done, { given: 0, same: 0, waits: 2, own: [] });
+  assert.equal((await adeState(plane.console)).expected, 2);
+  apple.buy(boxed(first), boxed(second));
+  await again();
+  await settle();
+  const state = await adeState(plane.console, 5000);
+  assert.equal(state.expected, 0);
+  const of = (phone: Phone) => state.devices.find(({ serial }) => serial === phone.state.serial)!;
+  assert.deepEqual([of(first).holder, of(second).holder], ['coral-heron-1234', 'amber-otter-4821']);
+  const { device } = of(first);
+  const holder = async () => (await getDevice(plane.console, device)).device.holder;
+  await setUp(first, `${plane.url}/ade`, { identity: authority.identity(first.state.udid) });
+  assert.equal(await holder(), 'coral-heron-1234');
+  await giveHolder(plane.console, { device, holder: 'brisk-heron-1234', by: BY });
+  await setUp(first, `${plane.url}/ade`, { identity: authority.identity(first.state.udid) });
+  assert.equal(await holder(), 'brisk-heron-1234', 'set up again it is still theirs');
+  const again2 = await expectHolders(plane.console, { named: list.named, by: BY });
+  assert.deepEqual(again2, { given: 1, same: 1, waits: 0, own: [] });
+  await giveHolder(plane.console, { device, holder: null, by: BY });
+  assert.equal(await holder(), null);
+  await giveHolder(plane.console, { device, holder: 'coral-heron-1234', by: BY });
+  await markPersonal(plane.console, { device, by: BY });
+  const other = giveHolder(plane.console, { device, holder: 'brisk-heron-1234', by: BY });
+  await assert.rejects(other, { code: 'personal-device' });
+  assert.deepEqual(
+    (await expectHolders(plane.console, { named: [{ ...list.named[0]!, holder: 'brisk-heron-1234' }], by: BY })).own,
+    [first.state.serial],
+  );
+  await assert.rejects(giveHolder(plane.console, { device: 'nobody-there-1000', holder: null, by: BY }), {
+    status: 404,
+  });
+  const { rows } = await plane.core.query(
+    `select from log.event where kind = 'device.holder_given' and subject = 'brisk-heron-1234'`,
+  );
+  assert.equal(rows.length, 1);
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
@@ -214,4 +215,43 @@ test('a newer version takes the place of the one that was wanted, until the dead
   await phone.poll();
   assert.equal(updateWanted(phone)?.version, '26.3');
   assert.equal(phone.ddm.active().filter(({ type }) => type.includes('softwareupdate')).length, 1);
+});
+
+test('a plan that cannot be followed stops no other; it says why, once, and goes on when it can', async () => {
+  const { device } = await phoneOf('iPhone17,1');
+  const { device: other } = await phoneOf('iPhone17,1');
+  const { device: last, phone } = await phoneOf('iPhone17,1');
+  const taken = await plan({ name: 'Taken', group: await groupOf('Taken', device) });
+  const stolen = await plan({ name: 'Stolen', group: await groupOf('Stolen', other) });
+  const good = await plan({ name: 'Behind', group: await groupOf('Behind', last) });
+  // A set with the name that the first needs, and one under the identity that the second needs.
+  const named = uuidv7();
+  const version = '26.3';
+  await plane.console.query(`select fleet.change_set($1, $2, null, false, '{}', '{}', '{}', 'administrator', $3)`, [
+    named,
+    `Update Taken: ${version}`,
+    AUTHOR,
+  ]);
+  const hex = createHash('sha256').update(`bartizan update\n${stolen.id}\n${version}\n23D10`).digest('hex');
+  const identity = `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+  await plane.console.query(
+    `select fleet.change_set($1, 'Not an update', null, false, '{}', '{}', '{}', 'administrator', $2)`,
+    [identity, AUTHOR],
+  );
+  const faults = async () => {
+    const plans = await listUpdates(plane.console);
+    return [taken, stolen, good].map(({ id }) => plans.find((one) => one.id === id)!.fault);
+  };
+  await work();
+  await work();
+  await phone.poll();
+  assert.equal(updateWanted(phone)?.version, version, 'the plan behind the broken ones is followed');
+  assert.deepEqual(await faults(), ['name-taken', '42501', null]);
+  const { rows } = await plane.core.query<{ plan: string }>(
+    `select body->'unmapped'->>'plan' as plan from log.event where kind = 'update.stuck' order by time, uid`,
+  );
+  assert.deepEqual(rows.map((row) => row.plan).sort(), [taken.id, stolen.id].sort(), 'each is told once');
+  await plane.console.query('select fleet.remove_set($1, $2)', [named, AUTHOR]);
+  await work();
+  assert.deepEqual(await faults(), [null, '42501', null]);
 });

@@ -35,7 +35,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
       ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
-      ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
+      ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -69,8 +69,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       ...{ 'fleet.retirement': 'S', 'fleet.claim': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
+      ...{ 'fleet.account': 's', 'fleet.account_device': 's', 'fleet.foreign_profile': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
+      'fleet.expected_holder': 'S',
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -98,8 +99,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
-      ...['fleet.decide_claim', 'fleet.offer_anew'],
-      'fleet.ade_ask',
+      ...['fleet.decide_claim', 'fleet.offer_anew', 'fleet.trust_holder'],
+      ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
@@ -117,9 +118,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS' },
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
+      'fleet.expected_holder': 'S',
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -145,7 +148,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.app': 'S', 'fleet.app_assignment': 'S', 'fleet.app_licence': 'ISU', 'fleet.app_on': 'ISU' },
       ...{ 'fleet.app_service': 'ISU' },
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
-      ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
+      ...{
+        'fleet.recovery': 'S',
+
+        'fleet.intent': 'ISU',
+        'fleet.inventory': 'ISU',
+        'fleet.registration': 'SU',
+      },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
@@ -159,15 +168,16 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_status': 'S', 'fleet.set_declaration': 'IS', 'fleet.set_device': 'S' },
       ...{ 'fleet.set_group': 'S', 'fleet.stale_device': 'IS', 'fleet.stale_set': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_permit': 'ISU' },
-      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'S', 'fleet.update_set': 'IS' },
+      ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Su', 'fleet.update_set': 'IS' },
     },
     functions: [
-      'fleet.put_releases',
+      ...['fleet.put_releases', 'fleet.give_holder', 'fleet.expect_holders'],
       ...[
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
-        ...['fleet.renewable', 'fleet.renewal_obstacle'],
+        'fleet.settling_count',
+        ...['fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',

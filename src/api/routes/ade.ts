@@ -1,6 +1,8 @@
 import * as z from 'zod';
-import { adeState, askAde, checkAdePolicy } from '#fleet';
+import { adeState, askAde, checkAdePolicy, expectHolders, giveHolder, readHolderList } from '#fleet';
+import { unknownPeople } from '#people';
 import { tx } from '#store';
+import { ApiError } from '../error.ts';
 import { handle, route } from '../route.ts';
 
 const pem = z.string().max(64 * 1024);
@@ -69,6 +71,41 @@ export const adeRoutes = [
     body: z.strictObject({ act: z.enum(['assign', 'remove']), devices: z.array(handle).min(1).max(1000) }),
     handle: async ({ doors, session, body: { act, devices } }) => {
       await tx(doors.pool, (t) => askAde(t, session.admin, { what: act, devices }));
+      return undefined;
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/ade/holders',
+    summary: 'Names the holders of serial numbers, `serial,handle` a line; before or after the devices enrol.',
+    for: ['administrator'],
+    body: z.strictObject({
+      csv: z
+        .string()
+        .min(1)
+        .max(768 * 1024),
+    }),
+    handle: ({ doors, session, body: { csv } }) =>
+      tx(doors.pool, async (t) => {
+        const { named, refused } = readHolderList(csv);
+        const nobody = new Set(await unknownPeople(t, [...new Set(named.map(({ holder }) => holder))]));
+        const known = named.filter(({ holder }) => !nobody.has(holder));
+        const done = await expectHolders(t, { named: known, by: session.admin });
+        return { ...done, refused: refused.slice(0, 100), nobody: [...nobody].slice(0, 100) };
+      }),
+  }),
+  route({
+    method: 'POST',
+    path: '/devices/{handle}/holder',
+    summary: 'Gives a device its holder, by a handle of the directory, or none.',
+    for: ['administrator'],
+    body: z.strictObject({ holder: handle.nullable() }),
+    handle: async ({ doors, session, param, body: { holder } }) => {
+      await tx(doors.pool, async (t) => {
+        if (holder !== null && (await unknownPeople(t, [holder])).length > 0)
+          throw new ApiError('unknown-person', 'The directory has nobody with this handle.', { status: 404 });
+        await giveHolder(t, { device: param('handle'), holder, by: session.admin });
+      });
       return undefined;
     },
   }),

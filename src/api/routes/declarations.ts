@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Json } from '#base';
 import {
   askDeclare,
+  declarationTypes,
   getDeclaration,
   InvalidDeclaration,
   judgeDeclaration,
@@ -47,6 +48,13 @@ export const declarationRoutes = [
     handle: async ({ doors }) => ({ items: await listDeclarations(doors.pool) }),
   }),
   route({
+    method: 'GET',
+    path: '/declarations/types',
+    summary: 'The types whose keys are known here, each with the first iOS that has it.',
+    for: 'all',
+    handle: () => ({ items: declarationTypes() }),
+  }),
+  route({
     method: 'POST',
     path: '/declarations/check',
     summary: 'Checks a declaration and says whom it would reach; stores nothing.',
@@ -54,7 +62,9 @@ export const declarationRoutes = [
     body: z.strictObject(written),
     handle: async ({ doors, body }) => {
       const judged = judgeDeclaration({ ...body, payload: body.payload as Record<string, Json> }, body.unchecked);
-      const reach = await previewDeclaration(doors.pool, body.identifier, judged.since);
+      const reach = await previewDeclaration(doors.pool, {
+        ...{ identifier: body.identifier, token: judged.token, guarded: judged.guarded, since: judged.since },
+      });
       return { ...judged, since: judged.since ?? null, ...reach };
     },
   }),
@@ -125,9 +135,15 @@ export const declarationRoutes = [
   route({
     method: 'POST',
     path: '/declaration-sets/preview',
-    summary: 'Which devices a scope would bring in and let go; changes nothing.',
+    summary:
+      'A dry run of a set: which devices come in and go, and how many would be given something else; changes nothing.',
     for: 'all',
-    body: z.strictObject({ id: uuid.nullable(), ...scope }),
+    body: z.strictObject({
+      id: uuid.nullable(),
+      ...scope,
+      predicate: setBody.shape.predicate.optional(),
+      declarations: setBody.shape.declarations.optional(),
+    }),
     handle: ({ doors, body }) => previewSet(doors.pool, body),
   }),
   route({

@@ -3,8 +3,10 @@ import { parseMachineInfo, WireError } from '#wire';
 import { type Answer, notFound, ok, refused } from '../answer.ts';
 import { type EnrolDoors, profileAnswer } from '../enrol.ts';
 import { EdgeError } from '../error.ts';
+import type { EdgeSecrets } from '../secrets.ts';
 import { Box, sameText } from './box.ts';
 import { Oidc } from './oidc.ts';
+import { boxAccount } from './renewal.ts';
 import type { AccountSettings } from './settings.ts';
 
 const SIGN_IN_MS = 10 * 60_000;
@@ -14,7 +16,7 @@ const COOKIE = 'bartizan_account';
 /** A Managed Apple Account looks like an address; whatever else is put in a profile is refused. */
 const ACCOUNT = /^[^\s<>&"'@]{1,128}@[A-Za-z0-9.-]{1,128}$/;
 
-export type AccountDoors = EnrolDoors & { readonly clock: () => number };
+export type AccountDoors = EnrolDoors & { readonly clock: () => number; readonly secrets: EdgeSecrets };
 
 interface SignIn {
   readonly verifier: string;
@@ -29,7 +31,7 @@ interface Token {
 }
 
 /**
- * Account-driven user enrolment (Apple: “simple authentication”): discovery, the 401 that is meant, sign-in at the
+ * Account-driven enrolment, of users and of whole devices (Apple: “simple authentication”): discovery, the 401 that is meant, sign-in at the
  * organisation's identity provider, and the profile. Between the steps everything travels in sealed boxes; the account's
  * name exists in this process's memory and in the profile, and is written nowhere.
  */
@@ -46,14 +48,27 @@ export class AccountFlow {
     this.#box = new Box(secret);
   }
 
-  /** `/.well-known/com.apple.remotemanagement`: the same for everybody; who asks is not even read. */
-  discover(): Answer {
-    const servers = { Servers: [{ Version: 'mdm-byod', BaseURL: `${this.#doors.origin}/account` }] };
-    return ok(Buffer.from(JSON.stringify(servers)), 'application/json');
+  /**
+   * `/.well-known/com.apple.remotemanagement`: by the kind of device and nothing else; who asks is not even read. A kind that
+   * is the organisation's enrols whole (account-driven device enrolment), any other as its holder's own.
+   */
+  discover(family: string | null): Answer {
+    const { origin } = this.#doors;
+    const whole = this.#settings.deviceEnrolment?.some((one) => one === 'all' || one === family) === true;
+    const server = whole
+      ? { Version: 'mdm-adde', BaseURL: `${origin}/account/device` }
+      : { Version: 'mdm-byod', BaseURL: `${origin}/account` };
+    return ok(Buffer.from(JSON.stringify({ Servers: [server] })), 'application/json');
   }
 
-  /** `POST /account`: 401 tells the device where to sign in; with the token it brings back, the profile. */
-  async enrol(body: Uint8Array, authorization: string | undefined): Promise<Answer> {
+  /** `POST /account` and `POST /account/device`: 401 tells the device where to sign in; with the token it brings back, the profile. */
+  async enrol(
+    body: Uint8Array,
+    authorization: string | undefined,
+    ownership: 'personal' | 'organisation' = 'personal',
+  ): Promise<Answer> {
+    // Which kinds of devices are the organisation's is the operator's word; the address alone makes none of them so.
+    if (ownership === 'organisation' && (this.#settings.deviceEnrolment ?? []).length === 0) return notFound;
     const findings = readDevice(body);
     const [, bearer] = /^Bearer ([A-Za-z0-9_-]+)$/.exec(authorization ?? '') ?? [];
     if (bearer === undefined) return this.#ask();
@@ -62,15 +77,18 @@ export class AccountFlow {
     const challenge = newToken();
     for (let attempt = 0; attempt < 50; attempt += 1) {
       const { rows } = await this.#doors.pool.query<{ verdict: string; id: string | null }>(
-        'select * from edge.account_enrol($1, $2, $3, $4, $5, $6, $7)',
+        'select * from edge.account_enrol($1, $2, $3, $4, $5, $6, $7, $8)',
         [
           ...[sha256(bearer), Buffer.from(token.person, 'base64url'), token.holder, newDeviceHandle()],
-          ...[sha256(newToken()), sha256(challenge), findings],
+          ...[sha256(newToken()), sha256(challenge), findings, ownership],
         ],
       );
       const { verdict, id } = rows[0]!;
-      if (verdict === 'made' && id !== null)
-        return profileAnswer(this.#doors, id, challenge, { managedAppleId: token.account });
+      if (verdict === 'made' && id !== null) {
+        const account = { managedAppleId: token.account, mode: ownership === 'personal' ? 'BYOD' : 'ADDE' } as const;
+        const box = await boxAccount(this.#doors, id, account);
+        return profileAnswer(this.#doors, id, challenge, { ...account, box });
+      }
       if (verdict !== 'taken') break;
     }
     return this.#refuse();
@@ -149,8 +167,9 @@ export function accountRoutes(flow: AccountFlow | undefined) {
   const when = (then: (on: AccountFlow) => Answer | Promise<Answer>) => async () =>
     flow === undefined ? notFound : then(flow);
   return {
-    discover: () => when((on) => on.discover())(),
-    enrol: (body: Uint8Array, authorization: string | undefined) => when((on) => on.enrol(body, authorization))(),
+    discover: (family: string | null) => when((on) => on.discover(family))(),
+    enrol: (body: Uint8Array, authorization: string | undefined, ownership: 'personal' | 'organisation') =>
+      when((on) => on.enrol(body, authorization, ownership))(),
     signIn: (hint: string | null) => when((on) => on.signIn(hint))(),
     signedIn: (query: URLSearchParams, cookies: string | undefined) => when((on) => on.signedIn(query, cookies))(),
   };

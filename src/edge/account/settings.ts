@@ -14,9 +14,11 @@ export interface AccountSettings {
   readonly accountClaim: string;
   /** Claim that holds the person's handle, if the identity provider knows it. */
   readonly handleClaim?: string;
+  /** Kinds of devices that are the organisation's and enrol whole (`mdm-adde`), as they call themselves: iPhone, iPad, or `all`. */
+  readonly deviceEnrolment?: readonly string[];
 }
 
-const MEMBERS = ['issuer', 'clientId', 'clientSecret', 'scopes', 'accountClaim', 'handleClaim'];
+const MEMBERS = ['issuer', 'clientId', 'clientSecret', 'scopes', 'accountClaim', 'handleClaim', 'deviceEnrolment'];
 
 /** Reads and checks the settings; undefined where nobody set any. Throws EdgeError `account`. */
 export function readAccountSettings(state: string): AccountSettings | undefined {
@@ -41,6 +43,12 @@ export function checkAccountSettings(value: Record<string, unknown>): AccountSet
     if (typeof given[member] !== 'string' || given[member] === '')
       throw new EdgeError('account', `Account enrolment lacks the setting ${member}.`);
   }
+  const { deviceEnrolment: families = [] } = given;
+  if (!Array.isArray(families) || families.some((one) => typeof one !== 'string' || !/^[A-Za-z]{1,32}$/.test(one)))
+    throw new EdgeError(
+      'account',
+      'Kinds of devices are named as they name themselves, such as iPhone or iPad, or all.',
+    );
   const issuer = new URL(given['issuer'] as string);
   const local = issuer.hostname === '127.0.0.1' || issuer.hostname === 'localhost';
   if (issuer.protocol !== 'https:' && !(local && issuer.protocol === 'http:'))

@@ -37,8 +37,10 @@ export async function applyAdePage(t: Tx, devices: readonly AdeDevice[], autoAss
     else changes.changed += 1;
     await t.query(
       `insert into fleet.ade_device as a (serial, device_id, model, description, color, os, family, profile_status,
-         profile_uuid, op_at, wanted)
-       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif(to_timestamp($10::double precision / 1000), 'epoch'::timestamptz), $11)
+         profile_uuid, op_at, wanted, seen_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif(to_timestamp($10::double precision / 1000), 'epoch'::timestamptz), $11,
+         -- not the transaction's time: the fetch began in it, and what was seen before that has vanished
+         clock_timestamp())
        on conflict (serial) do update set model = excluded.model, description = excluded.description, color = excluded.color,
          os = excluded.os, family = excluded.family, profile_status = excluded.profile_status,
          profile_uuid = excluded.profile_uuid, op_at = coalesce(excluded.op_at, a.op_at), seen_at = clock_timestamp(),

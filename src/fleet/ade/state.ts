@@ -6,6 +6,7 @@ export interface AdeDeviceRow {
   readonly serial: string;
   readonly device: string;
   readonly state: string;
+  readonly holder: string | null;
   readonly model: string | null;
   readonly profileStatus: string;
   readonly wanted: string | null;
@@ -26,14 +27,15 @@ export async function adeState(db: Queryable, limit = 200) {
   );
   const { certificate, policy, ...server } = rows[0]!;
   const devices = await db.query<AdeDeviceRow>(
-    `select a.serial, d.handle as device, d.state, a.model, a.profile_status as "profileStatus", a.wanted, a.answer,
+    `select a.serial, d.handle as device, d.state, d.holder, a.model, a.profile_status as "profileStatus", a.wanted, a.answer,
        a.removed_at as "removedAt"
      from fleet.ade_device a join fleet.device d on d.id = a.device_id order by a.removed_at nulls first, a.serial limit $1`,
     [limit],
   );
-  const counted = await db.query<{ total: number; assigned: number }>(
-    `select count(*)::int as total, count(*) filter (where profile_status in ('assigned', 'pushed'))::int as assigned
-     from fleet.ade_device where removed_at is null`,
+  const counted = await db.query<{ total: number; assigned: number; held: number; expected: number }>(
+    `select count(*)::int as total, count(*) filter (where a.profile_status in ('assigned', 'pushed'))::int as assigned,
+       count(d.holder)::int as held, (select count(*)::int from fleet.expected_holder) as expected
+     from fleet.ade_device a join fleet.device d on d.id = a.device_id where a.removed_at is null`,
   );
   return {
     ...server,

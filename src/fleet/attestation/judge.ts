@@ -3,6 +3,7 @@ import { emit } from '#log';
 import { type Pool, type Queryable, tx } from '#store';
 import {
   type Attestation,
+  type AttestedFacts,
   type Certificate,
   freshnessFor,
   parseAttestationObject,
@@ -25,6 +26,11 @@ interface Waiting {
   readonly device_id: string;
   readonly handle: string;
   readonly expected_serial: string | null;
+  readonly renewal: boolean;
+  readonly serial: string | null;
+  readonly udid: string | null;
+  /** A holder's own device under user enrolment: Apple leaves its numbers out of everything. */
+  readonly nameless: boolean;
 }
 
 /**
@@ -34,7 +40,9 @@ interface Waiting {
 export async function judgeAttestations(pool: Pool, doors: AttestationDoors): Promise<number> {
   const judged = await tx(pool, async (t) => {
     const { rows } = await t.query<Waiting>(
-      `select o.id, e.identity, o.token, o.att_obj, d.id as device_id, d.handle, e.expected_serial
+      `select o.id, coalesce(o.identity, e.identity) as identity, o.token, o.att_obj, d.id as device_id, d.handle,
+         e.expected_serial, o.renewal, d.serial, d.udid,
+         exists (select from fleet.account_device x where x.device_id = d.id and x.mode = 'BYOD') as nameless
        from fleet.acme_order o join fleet.enrolment e on e.id = o.enrolment_id join fleet.device d on d.id = e.device_id
        where o.state = 'judging' order by o.created_at limit 16 for update of o skip locked`,
     );
@@ -64,6 +72,8 @@ async function judge(t: Queryable, row: Waiting, doors: AttestationDoors): Promi
       device: row.handle,
       detail: { reason: error.message },
     });
+    if (error.code === 'another-device')
+      await emit(t, { kind: 'device.attestation_mismatch', actor: 'core', device: row.handle });
   }
 }
 
@@ -86,7 +96,22 @@ function believe(row: Waiting, { roots, now }: AttestationDoors): Attestation | 
   if (row.expected_serial !== null && attestation.facts.serial !== row.expected_serial) {
     return refuse('The attestation is of another device than the one that is expected.');
   }
+  if (row.renewal) sameDevice(row, attestation.facts);
   return attestation;
+}
+
+/**
+ * Who renews is known: the attested numbers must be the device's own. (At enrolment `Authenticate` tells them, and
+ * migrations/0025_acme.sql compares.) A Mac's attested identifier is not the one that it enrols with.
+ */
+function sameDevice({ identity, serial, udid, nameless }: Waiting, facts: AttestedFacts): void {
+  if (nameless) return;
+  if (identity === 'acme-attested' && facts.serial === undefined && facts.udid === undefined)
+    refuse('The attestation does not say which device it is of.');
+  const otherSerial = facts.serial !== undefined && serial !== null && facts.serial !== serial;
+  const otherUdid = facts.udid !== undefined && facts.sipStatus === undefined && facts.udid !== udid;
+  if (otherSerial || otherUdid)
+    throw new WireError('another-device', 'The attestation is of another device than the one that renews.');
 }
 
 /** Stores an attestation; one key and one freshness code serve once. Throws WireError `attestation` for a repetition. */
@@ -117,7 +142,7 @@ async function releaseHeld(pool: Pool): Promise<number> {
       spki_sha256: Buffer | null;
       handle: string;
     }>(
-      `select r.id, r.csr, e.identity, a.spki_sha256, d.handle from fleet.certificate_request r
+      `select r.id, r.csr, coalesce(o.identity, e.identity) as identity, a.spki_sha256, d.handle from fleet.certificate_request r
        join fleet.acme_order o on o.id = r.order_id join fleet.enrolment e on e.id = r.enrolment_id
        join fleet.device d on d.id = e.device_id left join fleet.attestation a on a.id = o.attestation_id
        where r.state = 'held' order by r.created_at limit 32 for update of r skip locked`,

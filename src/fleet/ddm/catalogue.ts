@@ -1,6 +1,6 @@
 import { type Json, uuidv7 } from '#base';
 import type { Queryable } from '#store';
-import { compareVersions, referencesOf } from '#wire';
+import { referencesOf } from '#wire';
 import { FleetError } from '../error.ts';
 import { permitsOfSets } from './waiting.ts';
 
@@ -83,6 +83,7 @@ export async function saveSet(t: Queryable, input: SetInput): Promise<{ id: stri
   );
   const standard = before.rows[0]?.origin === 'standard' ? before.rows[0] : undefined;
   const devices = await idsOf(t, input.devices);
+  await needDeclarations(t, input.declarations);
   const id = input.id ?? uuidv7();
   try {
     const { rows } = await t.query<{ changed: boolean }>(
@@ -111,6 +112,16 @@ async function idsOf(t: Queryable, handles: readonly string[]): Promise<number[]
   return rows.map(({ id }) => id);
 }
 
+async function needDeclarations(t: Queryable, ids: readonly string[]): Promise<void> {
+  const { rows } = await t.query<{ n: number }>(
+    'select count(*)::int as n from fleet.declaration where id = any($1) and removed_at is null',
+    [ids],
+  );
+  if (rows[0]!.n !== new Set(ids).size) {
+    throw new FleetError('unknown-declaration', 'At least one of the declarations is not known. Nothing was changed.');
+  }
+}
+
 export async function removeSet(db: Queryable, id: string, by: string): Promise<void> {
   const { rows } = await db.query<{ done: boolean }>(
     `select fleet.remove_set(id, $2) as done from fleet.declaration_set where id = $1 and origin = 'administrator'`,
@@ -132,7 +143,7 @@ export async function listSets(db: Queryable) {
          left join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' where x.set_id = s.id), '[]') as declarations,
        coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name) from fleet.set_group x
          join fleet.device_group g on g.id = x.group_id where x.set_id = s.id), '[]') as groups,
-       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 200) as devices,
+       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 5000) as devices,
        (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id where l.sets @> array[s.id]) as reached
      from fleet.declaration_set s where s.removed_at is null order by s.origin <> 'administrator', s.name limit 500`,
   );
@@ -148,44 +159,4 @@ export async function listSets(db: Queryable) {
       permit: permits.get(row.id) ?? null,
     };
   });
-}
-
-/** Which devices a set's new scope would bring in and let go, before anything is changed. */
-export async function previewSet(
-  db: Queryable,
-  input: Pick<SetInput, 'id' | 'everyone' | 'groups' | 'devices'>,
-): Promise<{ now: number; then: number; join: string[]; leave: string[] }> {
-  const { rows } = await db.query<{ now: number; then: number; join: string[] | null; leave: string[] | null }>(
-    `with was as (select x as id from fleet.set_scope($1) x),
-       will as (select d.id from fleet.device d where $2
-         union select m.device_id from fleet.group_member m where m.group_id = any($3)
-         union select d.id from fleet.device d where d.handle = any($4)),
-       both as (select d.handle, w.id is not null as was, n.id is not null as will
-         from was w full join will n using (id) join fleet.device d on d.id = coalesce(w.id, n.id) and d.state = 'enrolled')
-     select count(*) filter (where was)::int as now, count(*) filter (where will)::int as then,
-       (array_agg(handle order by handle) filter (where will and not was))[1:500] as join,
-       (array_agg(handle order by handle) filter (where was and not will))[1:500] as leave from both`,
-    [input.id, input.everyone, input.groups, input.devices],
-  );
-  const { now, then, join, leave } = rows[0]!;
-  return { now, then, join: join ?? [], leave: leave ?? [] };
-}
-
-/** What a new version of a declaration would reach: devices that have it, and those too old to understand it. */
-export async function previewDeclaration(
-  db: Queryable,
-  identifier: string,
-  since: string | undefined,
-): Promise<{ devices: number; tooOld: number }> {
-  const { rows } = await db.query<{ version: string | null; n: number }>(
-    `select d.os_version as version, count(*)::int as n from fleet.declared_list l
-     join fleet.declared_device dd on dd.list_id = l.id join fleet.device d on d.id = dd.device_id
-     where l.items @> jsonb_build_array(jsonb_build_object('identifier', $1::text)) and d.state = 'enrolled' group by 1`,
-    [identifier],
-  );
-  const sum = (of: typeof rows) => of.reduce((total, { n }) => total + n, 0);
-  const old = rows.filter(
-    ({ version }) => since !== undefined && version !== null && compareVersions(version, since) < 0,
-  );
-  return { devices: sum(rows), tooOld: sum(old) };
 }

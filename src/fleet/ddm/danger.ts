@@ -1,4 +1,11 @@
-import { checkDeclaration, type Declaration, type DeclarationDanger, declarationDangers, type Problem } from '#wire';
+import {
+  checkDeclaration,
+  type Declaration,
+  type DeclarationDanger,
+  declarationDangers,
+  type Problem,
+  serverToken,
+} from '#wire';
 
 /** Names and addresses of people are not kept in clear; what needs them cannot be declared here. */
 const PERSONAL = ['FullName', 'EmailAddress'];
@@ -18,6 +25,8 @@ export interface Judgement {
   /** Why it needs two: `dangerous`, `unchecked`. */
   readonly why: readonly DeclarationDanger[];
   readonly since: string | undefined;
+  /** ServerToken of this content. */
+  readonly token: string;
 }
 
 /** Whether a declaration may be sent, and whether two people must agree; edge judges the latter again for itself. */
@@ -25,8 +34,17 @@ export function judgeDeclaration(declaration: Declaration, unchecked: boolean): 
   const checked = checkDeclaration(declaration, { unchecked });
   // What is no object at all has no more to judge; it was written by somebody who went round the checks.
   if (checked.problems.some(({ path }) => path === 'Payload' || path === 'Type'))
-    return { problems: checked.problems, guarded: true, why: [], since: undefined };
+    return { problems: checked.problems, guarded: true, why: [], since: undefined, token: '' };
   const problems = [...checked.problems, ...personalProblems(declaration)];
   const why = declarationDangers(declaration);
-  return { problems, guarded: why.length > 0, why, since: checked.since };
+  return { problems, guarded: why.length > 0, why, since: checked.since, token: tokenOf(declaration) };
+}
+
+/** Empty for what no bytes can be made of, such as a number that JSON has no place for. */
+function tokenOf(declaration: Declaration): string {
+  try {
+    return serverToken(declaration);
+  } catch {
+    return '';
+  }
 }

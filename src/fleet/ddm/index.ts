@@ -3,8 +3,6 @@ export {
   getDeclaration,
   listDeclarations,
   listSets,
-  previewDeclaration,
-  previewSet,
   removeSet,
   type SetInput,
   saveSet,
@@ -20,11 +18,13 @@ export {
 export { refreshDevices, refreshLists } from './lists.ts';
 export { nudgeAgain, nudgeDevices } from './nudge.ts';
 export { type ApprovedDeclare, askDeclare, endPermits, isOvertaken, takePermit } from './permit.ts';
+export { type DeclarationPreview, previewDeclaration, previewSet, type SetPreview } from './preview.ts';
 export { fetchReleases, listReleases, putReleases, type ReleaseFeed } from './releases.ts';
 export { signProposed } from './sign.ts';
 export { foundStandard, STANDARD_SET } from './standard.ts';
 export { type Standing, standingOf } from './standing.ts';
 export { stepDeclarations } from './step.ts';
+export { type DeclarationType, declarationTypes } from './types.ts';
 export {
   endUpdate,
   followUpdates,

@@ -3,6 +3,7 @@ import { fromBase64url, type Json, sha256 } from '#base';
 import { itemsDigest, signDeclared } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { declarationsToken, type Item } from '#wire';
+import { activationOf, activationsOf, itemsOf } from './items.ts';
 import { ownDeclaration } from './own.ts';
 import { lockDeclared } from './sign.ts';
 
@@ -105,60 +106,9 @@ function signList(list: number, items: readonly Item[], at: number, signKey: Key
   return { token, signature: Buffer.from(fromBase64url(signature)) };
 }
 
-/**
- * Signed declarations of these sets, each once, in one order. Of what is guarded the version that the latest of the permits
- * names, and nothing where there is none; with a guarded configuration goes the activation that is for it alone.
- */
-async function itemsOf(t: Tx, sets: readonly string[], permits: readonly string[]): Promise<Item[]> {
-  const { rows } = await t.query<Item & { id: string; guarded: boolean; permitted: string | null }>(
-    `select distinct d.id, d.kind, d.identifier, v.token, v.guarded, p.token as permitted from fleet.set_declaration s
-     join fleet.declaration d on d.id = s.declaration_id and d.removed_at is null
-     join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current'
-     left join lateral (select x.token from fleet.declared_permit m,
-         jsonb_to_recordset(m.permit->'declarations') x(identifier text, token text)
-       where v.guarded and m.approval_id = any($2) and x.identifier = d.identifier
-         and exists (select from fleet.declaration_version w where w.declaration_id = d.id and w.token = x.token
-           and w.state in ('current', 'superseded'))
-       order by (m.permit->>'notAfter')::bigint desc limit 1) p on true
-     where s.set_id = any($1) order by d.kind, d.identifier`,
-    [sets, permits],
-  );
-  const missing = rows.filter(({ guarded, permitted }) => guarded && permitted === null);
-  const left = new Set(missing.map(({ identifier }) => identifier));
-  for (const set of sets) for (const { id } of missing) left.add(activationOf(set, id));
-  return rows
-    .filter(({ identifier }) => !left.has(identifier))
-    .map(({ kind, identifier, token, permitted }) => ({ kind, identifier, token: permitted ?? token }));
-}
-
-/** Our activation of a set; a guarded configuration has one of its own, so that keeping it back keeps back nothing else. */
-const activationOf = (set: string, declaration?: string): string =>
-  declaration === undefined ? `bartizan.set.${set}` : `bartizan.set.${set}.${declaration}`;
-
-/** A configuration does nothing until an activation names it: whatever a set's own activations leave out, ours switch on. */
+/** Makes a set's activations what they have to be. */
 async function activate(t: Tx, set: string, signKey: KeyObject): Promise<void> {
-  const { rows } = await t.query<{
-    id: string;
-    identifier: string;
-    kind: string;
-    guarded: boolean;
-    predicate: string | null;
-    named: string[] | null;
-  }>(
-    `select d.id, d.identifier, d.kind, v.guarded, s.predicate,
-       case when d.kind = 'activation' then array(select jsonb_array_elements_text(v.payload->'StandardConfigurations')) end as named
-     from fleet.declaration_set s join fleet.set_declaration x on x.set_id = s.id
-     join fleet.declaration d on d.id = x.declaration_id and d.removed_at is null and d.origin <> 'set'
-     join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current'
-     where s.id = $1 and s.removed_at is null and d.kind in ('configuration', 'activation') order by d.identifier`,
-    [set],
-  );
-  const named = new Set(rows.flatMap((row) => row.named ?? []));
-  const left = rows.filter(({ kind, identifier }) => kind === 'configuration' && !named.has(identifier));
-  const predicate = rows[0]?.predicate ?? null;
-  const plain = left.filter(({ guarded }) => !guarded).map(({ identifier }) => identifier);
-  const wanted = new Map(plain.length === 0 ? [] : [[activationOf(set), plain]]);
-  for (const { id, identifier, guarded } of left) if (guarded) wanted.set(activationOf(set, id), [identifier]);
+  const { wanted, predicate } = await activationsOf(t, set);
   await t.query(
     `update fleet.declaration_version v set state = 'superseded' from fleet.declaration d
      where (d.identifier = $1 or starts_with(d.identifier, $1 || '.')) and not d.identifier = any($2) and d.origin = 'set'
@@ -172,7 +122,7 @@ async function activate(t: Tx, set: string, signKey: KeyObject): Promise<void> {
         ...{ identifier, type: 'com.apple.activation.simple', origin: 'set', author: 'core' },
         payload: {
           StandardConfigurations: configurations,
-          ...(predicate === null || predicate === '' ? {} : { Predicate: predicate }),
+          ...(predicate === null ? {} : { Predicate: predicate }),
         },
       },
       signKey,

@@ -20,7 +20,8 @@ const WHY: Readonly<Record<string, string>> = {
   invalid: 'The device says it cannot apply it.',
   inactive: 'The device holds it, but nothing switches it on: no activation, or its predicate does not hold.',
   unknown: 'The device has not said whether it is valid.',
-  unapproved: 'It is dangerous, and two people have not agreed to it for this device. It is not sent.',
+  unapproved:
+    'It is dangerous as it stands now, and two people have not agreed to that for this device. It is not sent.',
   'left-over': 'The device still reports it, though it is not on its list any more.',
 };
 
@@ -67,7 +68,7 @@ export async function standingOf(db: Queryable, handle: string) {
      from fleet.declared_device dd join fleet.declared_list l on l.id = dd.list_id
      join fleet.set_declaration x on x.set_id = any(l.sets) join fleet.declaration d on d.id = x.declaration_id and d.removed_at is null
      join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' and v.guarded
-     where dd.device_id = $1 and not l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier)) order by 1, 2`,
+     where dd.device_id = $1 and not l.items @> jsonb_build_array(jsonb_build_object('identifier', d.identifier, 'token', v.token)) order by 1, 2`,
     [id],
   );
   const changes = await db.query<{ path: string; before: Json; after: Json; at: Date }>(

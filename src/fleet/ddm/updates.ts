@@ -34,7 +34,7 @@ export interface ModelTarget {
   readonly behind: number;
 }
 
-/** What a plan would do, by model. Throws FleetError if there is no list of versions. */
+/** What a plan would do, by model. Throws FleetError if there is no list of versions or no such group. */
 export async function previewUpdate(
   db: Queryable,
   plan: Pick<UpdateInput, 'group' | 'version'>,
@@ -45,6 +45,9 @@ export async function previewUpdate(
       status: 409,
     });
   }
+  const group =
+    plan.group === null || (await db.query('select 1 from fleet.device_group where id = $1', [plan.group])).rowCount;
+  if (!group) throw new FleetError('unknown-group', 'There is no group with this id.', { status: 404 });
   const { rows } = await db.query<{ model: string | null; devices: number; versions: Record<string, number> }>(
     `select product_name as model, sum(n)::int as devices, jsonb_object_agg(coalesce(os_version, ''), n) as versions from (
        select d.product_name, d.os_version, count(*)::int as n from fleet.device d where d.state = 'enrolled'
@@ -99,10 +102,16 @@ export async function planUpdate(t: Tx, input: UpdateInput): Promise<{ id: strin
   });
   if (problems[0] !== undefined) throw new FleetError('bad-request', `${problems[0].path} ${problems[0].rule}.`);
   const id = uuidv7();
-  await t.query(
-    `insert into fleet.update_plan (id, name, group_id, version, deadline, details_url, created_by) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, input.name, input.group, input.version, input.deadline, input.detailsUrl, input.by],
-  );
+  try {
+    await t.query(
+      `insert into fleet.update_plan (id, name, group_id, version, deadline, details_url, created_by) values ($1, $2, $3, $4, $5, $6, $7)`,
+      [id, input.name, input.group, input.version, input.deadline, input.detailsUrl, input.by],
+    );
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code !== '23505') throw error;
+    throw new FleetError('name-taken', 'Another plan has this name.', { status: 409 });
+  }
   const devices = models.reduce((sum, { behind }) => sum + behind, 0);
   await emit(t, { kind: 'update.planned', actor: input.by, detail: { plan: id, devices, deadline: input.deadline } });
   await t.query("select pg_notify('bartizan_work', '')");
@@ -124,26 +133,66 @@ interface PlanRow {
   readonly version: string | null;
   readonly deadline: string;
   readonly detailsUrl: string | null;
-  readonly over: boolean;
+  /** Why it could not be followed the last time. */
+  readonly fault: string | null;
 }
 
 /**
  * Makes each plan's declarations and puts devices that are behind under the one for their model. Once the deadline has
- * passed the target stays: what comes out later would otherwise be forced at once. Returns how many sets changed.
+ * passed the target stays: what comes out later would otherwise be forced at once. Each plan is a transaction of its own:
+ * one that cannot be followed says why and holds up no other. Returns how many sets changed.
  */
 export async function followUpdates(pool: Pool, signKey: KeyObject): Promise<number> {
-  return tx(pool, async (t) => {
-    await lockDeclared(t);
-    const { rows } = await t.query<PlanRow>(
-      `select id, name, group_id as "group", version, to_char(deadline, 'YYYY-MM-DD"T"HH24:MI:SS') as deadline,
-         details_url as "detailsUrl", deadline < localtimestamp - interval '14 hours' as over
-       from fleet.update_plan where ended_at is null order by id`,
-    );
-    if (rows.every(({ over }) => over)) return 0;
-    const releases = await listReleases(t);
-    let changed = 0;
-    for (const plan of rows) if (!plan.over) changed += await follow(t, plan, releases, signKey);
-    return changed;
+  const { rows } = await pool.query<PlanRow>(
+    `select id, name, group_id as "group", version, to_char(deadline, 'YYYY-MM-DD"T"HH24:MI:SS') as deadline,
+       details_url as "detailsUrl", fault from fleet.update_plan
+     where ended_at is null and deadline >= localtimestamp - interval '14 hours' order by id`,
+  );
+  if (rows.length === 0) return 0;
+  const releases = await listReleases(pool);
+  let changed = 0;
+  let unwell: unknown;
+  for (const plan of rows) {
+    let error: unknown;
+    try {
+      changed += await tx(pool, async (t) => {
+        await lockDeclared(t);
+        return (await hasEnded(t, plan.id)) ? 0 : follow(t, plan, releases, signKey);
+      });
+    } catch (caught) {
+      error = caught;
+    }
+    if (error !== undefined && isTransient(error)) unwell ??= error;
+    else await noteFault(pool, plan, error);
+  }
+  if (unwell !== undefined) throw unwell;
+  return changed;
+}
+
+/** Whether the database was to blame, or the moment, and not the plan: lost connections, deadlocks, no room, shut down. */
+function isTransient(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return (
+    /^(08|40|53|55|57|58)...$/.test(code) || /^E[A-Z]+$/.test(code) || (code === '' && !(error instanceof TypeError))
+  );
+}
+
+async function hasEnded(t: Tx, id: string): Promise<boolean> {
+  const { rows } = await t.query<{ ended: boolean }>(
+    'select ended_at is not null as ended from fleet.update_plan where id = $1',
+    [id],
+  );
+  return rows[0]!.ended;
+}
+
+/** Tells once that a plan is stuck, and forgets it when it goes on. */
+async function noteFault(pool: Pool, plan: PlanRow, error: unknown): Promise<void> {
+  const code = error instanceof Error && 'code' in error ? String(error.code).slice(0, 60) : 'malformed';
+  const fault = error === undefined ? null : code === '23505' ? 'name-taken' : code;
+  if (fault === plan.fault) return;
+  await tx(pool, async (t) => {
+    await t.query('update fleet.update_plan set fault = $2 where id = $1', [plan.id, fault]);
+    if (fault !== null) await emit(t, { kind: 'update.stuck', actor: 'core', detail: { plan: plan.id, why: fault } });
   });
 }
 
@@ -218,9 +267,16 @@ export async function endUpdate(db: Queryable, plan: string, by: string): Promis
 
 /** Plans with how far they are. `overdue`: past the deadline and still behind. */
 export async function listUpdates(db: Queryable) {
-  const { rows } = await db.query<{ id: string; name: string; wanted: number; failed: number; overdue: number }>(
+  const { rows } = await db.query<{
+    id: string;
+    name: string;
+    wanted: number;
+    failed: number;
+    overdue: number;
+    fault: string | null;
+  }>(
     `select p.id, p.name, p.group_id as "group", g.name as "groupName", p.version, to_char(p.deadline, 'YYYY-MM-DD"T"HH24:MI:SS') as deadline,
-       p.details_url as "detailsUrl", p.created_by as "createdBy", p.created_at as "createdAt", p.ended_at as "endedAt",
+       p.details_url as "detailsUrl", p.created_by as "createdBy", p.created_at as "createdAt", p.ended_at as "endedAt", p.fault,
        count(x.device_id)::int as wanted,
        count(*) filter (where st."values"->>'softwareupdate.install-state' = 'failed')::int as failed,
        count(x.device_id) filter (where p.deadline < localtimestamp)::int as overdue,

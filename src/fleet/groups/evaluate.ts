@@ -1,3 +1,4 @@
+import { compareVersions } from '#wire';
 import { FIELDS } from './fields.ts';
 import { type Condition, type Filter, hoursOf, VERSION } from './filter.ts';
 
@@ -22,15 +23,8 @@ function conjunction(values: readonly (boolean | null)[]): boolean | null {
 const lower = (text: string) => text.replace(/[A-Z]/g, (letter) => letter.toLowerCase());
 
 /** Negative, zero or positive, as versions are ordered: 18 = 18.0 < 18.0.1 < 18.10; null if one is no version. */
-export function compareVersions(a: string, b: string): number | null {
-  if (!VERSION.test(a) || !VERSION.test(b)) return null;
-  const [x, y] = [a.split('.').map(Number), b.split('.').map(Number)];
-  for (let i = 0; i < 4; i += 1) {
-    const by = (x[i] ?? 0) - (y[i] ?? 0);
-    if (by !== 0) return by;
-  }
-  return 0;
-}
+export const versionOrder = (a: string, b: string): number | null =>
+  VERSION.test(a) && VERSION.test(b) ? compareVersions(a, b) : null;
 
 function compare({ field, op, value }: Condition, fact: Facts[string], now: number): boolean | null {
   const { type } = FIELDS[field]!;
@@ -40,7 +34,7 @@ function compare({ field, op, value }: Condition, fact: Facts[string], now: numb
   if (!isKnown) return null;
   switch (type) {
     case 'version': {
-      const by = compareVersions(String(fact), String(value))!;
+      const by = versionOrder(String(fact), String(value))!;
       if (op === 'is') return by === 0;
       if (op === 'at-least') return by >= 0;
       if (op === 'at-most') return by <= 0;

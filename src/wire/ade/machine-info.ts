@@ -73,16 +73,6 @@ function issued(authority: Certificate, certificate: Certificate): boolean {
   return verifyWith(algorithm, undefined, tbs, publicKeyOf(authority.spki), signature);
 }
 
-/** Compares versions such as `17.4.1` by their numbers; negative if `a` is older. */
-export function compareVersions(a: string, b: string): number {
-  const [left, right] = [a.split('.').map(Number), b.split('.').map(Number)];
-  for (let i = 0; i < Math.max(left.length, right.length); i += 1) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
-
 /** The 403 document that sends a device to update first (Apple: ErrorCodeSoftwareUpdateRequired). */
 export function updateRequired(osVersion: string): Buffer {
   return Buffer.from(

@@ -1,6 +1,6 @@
 import type { Json } from '#base';
 import { WireError } from '../error.ts';
-import { compareVersions } from './check.ts';
+import { compareVersions } from '../version.ts';
 
 /** A system version that Apple signs, with the models that can have it (`iPhone15,4`). Dates as YYYY-MM-DD. */
 export interface OsRelease {

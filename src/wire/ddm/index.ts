@@ -1,7 +1,6 @@
 export {
   type Checked,
   checkDeclaration,
-  compareVersions,
   MAX_PAYLOAD_BYTES,
   type Problem,
   referencesOf,

@@ -18,6 +18,7 @@ export interface DeclarationState {
 export interface StatusReport {
   /** Replaces everything that was known before; otherwise it names changes only. */
   readonly full: boolean;
+  /** By path; null for one that was reported and must not be kept: what was known before is not true any more. */
   readonly values: Readonly<Record<string, Json>>;
   readonly lists: Readonly<
     Record<string, { readonly set: Readonly<Record<string, Json>>; readonly removed: readonly string[] }>
@@ -50,8 +51,7 @@ export function parseStatusReport(bytes: Uint8Array): StatusReport {
   const values: [string, Json][] = [];
   for (const [path, keep] of Object.entries(VALUES)) {
     const found = at(items, path);
-    const value = found === undefined ? undefined : kept(found, keep);
-    if (value !== undefined) values.push([path, value]);
+    if (found !== undefined) values.push([path, kept(found, keep) ?? null]);
   }
   const lists = Object.entries(LISTS).flatMap(([path, keys]) => {
     const found = at(items, path);
@@ -64,7 +64,11 @@ export function parseStatusReport(bytes: Uint8Array): StatusReport {
     lists: Object.fromEntries(lists),
     declarations: isObject(declarations) ? readDeclarations(declarations) : undefined,
     errors: readErrors(report['Errors']),
-    dropped: countLeaves(items, '') - values.length - lists.length - (isObject(declarations) ? 1 : 0),
+    dropped:
+      countLeaves(items, '') -
+      values.filter(([, value]) => value !== null).length -
+      lists.length -
+      (isObject(declarations) ? 1 : 0),
   };
 }
 

@@ -27,9 +27,46 @@ export interface Written {
 
 export interface Checked {
   readonly problems: readonly { readonly path: string; readonly rule: string }[];
+  readonly needsSecond: boolean;
   readonly since: string | null;
+  /** Devices that would be given it at once, and once two people have agreed; both exact. */
   readonly devices: number;
+  readonly afterApproval: number;
   readonly tooOld: number;
+  /** It says what the version that devices get says already. */
+  readonly same: boolean;
+  readonly guarded: boolean;
+  readonly why: readonly ('dangerous' | 'unchecked')[];
+}
+
+/** A dry run of a set; all counts are exact, `join` and `leave` name the first 500. */
+export interface SetPreview {
+  readonly now: number;
+  readonly then: number;
+  readonly joining: number;
+  readonly leaving: number;
+  readonly join: readonly string[];
+  readonly leave: readonly string[];
+  readonly devices: number;
+  readonly waiting: number;
+}
+
+export interface Particulars extends Declaration {
+  readonly versions: readonly {
+    readonly version: number;
+    readonly payload: object;
+    readonly state: string;
+    readonly reason: string | null;
+    readonly author: string;
+    readonly createdAt: string;
+  }[];
+  readonly trouble: readonly { readonly device: string; readonly valid: string; readonly reasons: readonly string[] }[];
+}
+
+export interface StoredData {
+  readonly url: string;
+  readonly size: number;
+  readonly sha256: string;
 }
 
 export interface DeclarationSet {
@@ -80,6 +117,8 @@ export interface Updates {
     readonly versions: readonly string[];
     readonly deadline: string;
     readonly endedAt: string | null;
+    /** Why it cannot be turned into declarations; null if it can. */
+    readonly fault: string | null;
     readonly wanted: number;
     readonly failed: number;
     readonly overdue: number;
@@ -111,15 +150,24 @@ const get = <T>(path: string, signal?: Get) => call<T>(path, { signal: signal ??
 
 export const declaredApi = {
   list: (signal?: Get) => get<{ items: readonly Declaration[] }>('/declarations', signal),
-  one: (id: string, signal?: Get) =>
-    get<Declaration & { versions: readonly { version: number; payload: object }[] }>(`/declarations/${id}`, signal),
+  one: (id: string, signal?: Get) => get<Particulars>(`/declarations/${id}`, signal),
+  types: (signal?: Get) =>
+    get<{
+      items: readonly {
+        readonly type: string;
+        readonly since: string;
+        readonly keys: readonly { readonly name: string; readonly needed: boolean }[];
+      }[];
+    }>('/declarations/types', signal),
   check: (body: Written) => send<Checked>('POST', '/declarations/check', body),
   store: (body: Written) => send<{ state: string; guarded: boolean }>('POST', '/declarations', body),
+  remove: (id: string) => send<void>('POST', `/declarations/${id}/remove`, {}),
+  storeData: (body: { name: string; contentType: string; content: string }) =>
+    send<StoredData>('POST', '/declared-data', body),
+  removeSet: (id: string) => send<void>('POST', `/declaration-sets/${id}/remove`, {}),
   sets: (signal?: Get) => get<{ items: readonly DeclarationSet[] }>('/declaration-sets', signal),
-  preview: (scope: Scope) =>
-    send<{ now: number; then: number; join: readonly string[]; leave: readonly string[] }>(
-      ...(['POST', '/declaration-sets/preview', scope] as const),
-    ),
+  preview: (set: Scope & { predicate?: string | null; declarations?: readonly string[] }) =>
+    send<SetPreview>('POST', '/declaration-sets/preview', set),
   saveSet: (body: Scope & { name: string; predicate: string | null; declarations: readonly string[] }) =>
     send<{ id: string }>('POST', '/declaration-sets', body),
   ask: (set: string, body: { purpose: string; days: number }) =>
@@ -136,5 +184,6 @@ export const declaredApi = {
     deadline: string;
     detailsUrl: string | null;
   }) => send<{ id: string }>('POST', '/software-updates', body),
+  feed: (feed: object) => send<{ releases: number }>('POST', '/software-updates/feed', { feed }),
   end: (id: string) => send<void>('POST', `/software-updates/${id}/end`, {}),
 } as const;

@@ -4,16 +4,18 @@ import { ACTS, ActDialog, type ActName } from '../act.tsx';
 import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
-import { CommandChip, Empty, Events, Frame, Loaded, or, PersonLink, StateChip, Unknown } from '../parts.tsx';
+import { CommandChip, Empty, Events, Frame, Loaded, or, StateChip, Unknown } from '../parts.tsx';
 import { Claims, EnrolAnew } from './claims.tsx';
 import { DeviceActions } from './commands.tsx';
 import { DeviceCertificates } from './device-certificates.tsx';
 import { DeviceDeclared } from './device-declared.tsx';
+import { Holder } from './device-holder.tsx';
 import { DeviceIdentity } from './device-identity.tsx';
 import { Owner } from './device-owner.tsx';
 import { FOR_LOST, Recovered } from './device-recovered.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
+import { TwoHolders } from './two-holders.tsx';
 
 /** `BatteryLevel` → `Battery level`; `OSVersion` → `OS version`. */
 const words = (key: string): string => {
@@ -45,7 +47,12 @@ function Facts({ data, onDone }: { data: DeviceDetail; onDone: () => void }) {
           </dd>
           <dt>Holder</dt>
           <dd>
-            <PersonLink handle={device.holder} />
+            <Holder
+              device={device.handle}
+              holder={device.holder}
+              fixed={device.state === 'retired' || (device.ownership === 'personal' && device.holder !== null)}
+              onDone={onDone}
+            />
           </dd>
           <dt>Owner</dt>
           <dd>
@@ -108,6 +115,7 @@ function Way({ command, intent }: { command: Command; intent: Intent | undefined
     <li className="command">
       <div className="row">
         <strong>{words(command.verb)}</strong> <CommandChip state={command.state} />
+        {command.channel === null ? null : <span className="small">for the user of channel {command.channel}</span>}
         {intent === undefined ? null : (
           <span className="quiet">
             by <span className="mono">{intent.requester}</span>, “{intent.purpose}”
@@ -218,8 +226,11 @@ export function DevicePage({ handle }: { handle: string }) {
             <div className="halves">
               <div>
                 <Claims device={handle} />
+                {data.device.twoHoldersAt === null ? null : (
+                  <TwoHolders device={handle} at={data.device.twoHoldersAt} onDone={answer.reload} />
+                )}
                 <DeviceStanding handle={handle} />
-                <DeviceActions device={data.device} onDone={answer.reload} />
+                <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
                 <Facts data={data} onDone={answer.reload} />
                 <DeviceDeclared handle={handle} />
                 <DeviceCertificates handle={handle} />

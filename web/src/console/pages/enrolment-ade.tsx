@@ -3,7 +3,8 @@ import { When } from '../../shared/time.tsx';
 import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import type { DeviceState } from '../model.ts';
-import { Chip, DeviceLink, Dialog, Empty, Loaded, or, Refused, StateChip } from '../parts.tsx';
+import { Chip, DeviceLink, Dialog, Empty, Loaded, or, PersonLink, Refused, StateChip } from '../parts.tsx';
+import { NameHolders } from './enrolment-holders.tsx';
 
 interface Policy {
   readonly autoAssign: boolean;
@@ -30,10 +31,13 @@ interface Ade {
   readonly policy: Policy;
   readonly total: number;
   readonly assigned: number;
+  readonly held: number;
+  readonly expected: number;
   readonly devices: readonly {
     readonly serial: string;
     readonly device: string;
     readonly state: DeviceState;
+    readonly holder: string | null;
     readonly model: string | null;
     readonly profileStatus: string;
     readonly wanted: string | null;
@@ -140,6 +144,7 @@ function Devices({ ade, act }: { ade: Ade; act: (what: 'assign' | 'remove', devi
             <th scope="col">Serial</th>
             <th scope="col">Device</th>
             <th scope="col">State</th>
+            <th scope="col">Holder</th>
             <th scope="col">Model</th>
             <th scope="col">Profile at Apple</th>
             <th scope="col">
@@ -160,6 +165,9 @@ function Devices({ ade, act }: { ade: Ade; act: (what: 'assign' | 'remove', devi
                 </td>
                 <td>
                   <StateChip state={one.state} />
+                </td>
+                <td>
+                  <PersonLink handle={one.holder} />
                 </td>
                 <td>{or(one.model)}</td>
                 <td>
@@ -195,6 +203,7 @@ function Devices({ ade, act }: { ade: Ade; act: (what: 'assign' | 'remove', devi
 export function DeviceAssignment() {
   const answer = useAnswer('ade', (signal) => call<Ade>('/ade', { signal: signal ?? null }));
   const [editing, setEditing] = useState(false);
+  const [naming, setNaming] = useState(false);
   const act = useAct(async (path: string, body: object) => {
     await send('POST', path, body);
     answer.reload();
@@ -223,7 +232,10 @@ export function DeviceAssignment() {
               </dd>
               <dt>Devices</dt>
               <dd>
-                {ade.total}, {ade.assigned} with our profile
+                {ade.total}, {ade.assigned} with our profile, {ade.held} with a holder
+                {ade.expected === 0 ? null : (
+                  <span className="quiet"> ({ade.expected} more holders wait for their serial numbers)</span>
+                )}
               </dd>
               {ade.problem === null ? null : (
                 <>
@@ -262,6 +274,9 @@ export function DeviceAssignment() {
               <button type="button" onClick={() => setEditing(true)}>
                 How devices are set up
               </button>
+              <button type="button" onClick={() => setNaming(true)}>
+                Name holders
+              </button>
               <button
                 type="button"
                 disabled={act.busy || ade.tokenNotAfter === null}
@@ -282,6 +297,14 @@ export function DeviceAssignment() {
                 act={(what, device) => void act.run('/ade/devices', { act: what, devices: [device] })}
               />
             )}
+            {naming ? (
+              <NameHolders
+                onClose={() => {
+                  setNaming(false);
+                  answer.reload();
+                }}
+              />
+            ) : null}
             {editing ? (
               <PolicyForm
                 policy={ade.policy}

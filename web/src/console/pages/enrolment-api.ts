@@ -30,6 +30,16 @@ export interface MadeLink {
   readonly link: string;
 }
 
+/** What became of a list of serial numbers and holders. */
+export interface HoldersDone {
+  readonly given: number;
+  readonly same: number;
+  readonly waits: number;
+  readonly own: readonly string[];
+  readonly refused: readonly { readonly line: number; readonly why: string }[];
+  readonly nobody: readonly string[];
+}
+
 type Get = AbortSignal | undefined;
 
 export const enrolmentApi = {
@@ -44,5 +54,8 @@ export const enrolmentApi = {
       signal: signal ?? null,
     }),
   revoke: (id: string) => send<void>('POST', `/enrolments/${encodeURIComponent(id)}/revoke`, {}),
+  nameHolders: (csv: string) => send<HoldersDone>('POST', '/ade/holders', { csv }),
+  giveHolder: (device: string, holder: string | null) =>
+    send<void>('POST', `/devices/${encodeURIComponent(device)}/holder`, { holder }),
   markPersonal: (device: string) => send<void>('POST', `/devices/${encodeURIComponent(device)}/personal`, {}),
 } as const;

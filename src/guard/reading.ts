@@ -1,0 +1,66 @@
+import { toBase64url } from '#base';
+import type { EvidenceLog } from './log.ts';
+
+/** Entries that one answer about a time span holds at most. */
+const PAGE = 150;
+
+/** The guards' own entries with leaf index >= `after`; waits up to `waitMs` for one. Ask next for those from `next`. */
+export async function readTail(log: EvidenceLog, after: number, waitMs: number) {
+  const found = await log.tail(after, waitMs);
+  const entries = found.map(({ leaf, entry }) => ({ leaf, ...entry }));
+  const next = entries.length === 0 ? after : entries.at(-1)!.leaf + 1;
+  return { entries, size: log.tree.size, next };
+}
+
+/** One entry's public part with its inclusion proof. Throws GuardError `unknown`. */
+export async function readProof(log: EvidenceLog, leaf: number) {
+  const { envelope, proof, checkpoint } = await log.prove(leaf);
+  return { leaf, envelope, proof: proof.map(toBase64url), checkpoint };
+}
+
+/**
+ * What was read of the directory in a time span (both ends included), oldest first, with proofs; one answer holds at most
+ * 150 entries and `next` continues it. `subjects` leaves decoys out and counts them in `decoys`.
+ */
+export async function readExposure(
+  log: EvidenceLog,
+  known: ReadonlySet<string>,
+  span: { from: number; to: number; principal?: string; after?: number },
+) {
+  const marks = log.ownMarks(
+    (mark) =>
+      mark.kind.startsWith('directory.') &&
+      mark.time >= span.from &&
+      mark.time <= span.to &&
+      mark.leaf > (span.after ?? -1) &&
+      (span.principal === undefined || mark.actor === span.principal),
+    PAGE + 1,
+  );
+  await log.flush();
+  await log.publish();
+  const page = marks.slice(0, PAGE);
+  const entries = [];
+  const subjects = new Set<string>();
+  for (const mark of page) {
+    const { envelope, own, proof } = await log.prove(mark.leaf);
+    if (own === undefined) continue;
+    if (own.kind === 'directory.revealed') {
+      for (const subject of own.detail['subjects'] as readonly string[]) subjects.add(subject);
+    }
+    const { body, salt } = own;
+    entries.push({ leaf: mark.leaf, kind: own.kind, envelope, body, salt, proof: proof.map(toBase64url) });
+  }
+  const { note, size } = log.checkpoint;
+  // The checkpoint may have moved on between two proofs; all are made anew for the last one.
+  for (const entry of entries) entry.proof = log.tree.inclusion(entry.leaf, size).map(toBase64url);
+  const people = [...subjects].filter((subject) => !known.has(subject)).sort();
+  return {
+    entries,
+    checkpoint: note,
+    subjects: people,
+    decoys: subjects.size - people.length,
+    // how many decoys there are at all, so that counts of people can leave them out; never which
+    decoysKnown: known.size,
+    next: marks.length > PAGE ? page.at(-1)!.leaf : null,
+  };
+}
