@@ -36,6 +36,7 @@ import {
   sendApps,
   setIdentityPolicy,
   settleProfiles,
+  signPackages,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -167,11 +168,12 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
-  const rollouts = { requestApproval, now: systemClock };
+  const rollouts = { requestApproval, now: systemClock, origin: config.origins.edge };
   loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
   const licences = new Licences({ pool, state: config.state, now: systemClock });
   loop('licences', 5_000, () => licences.step(), 1_000_000);
-  loop('apps', 2_000, () => sendApps(pool, systemClock), 1_000_000);
+  loop('apps', 2_000, () => sendApps(pool, rollouts), 1_000_000);
+  loop('packages', 1_000, () => signPackages(pool, signKey));
   loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));
@@ -218,6 +220,7 @@ async function run(): Promise<void> {
       const woken = [
         'ade',
         'facts',
+        'packages',
         'retire',
         'attestations',
         'certificates',
