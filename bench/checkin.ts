@@ -11,7 +11,7 @@ import { type BenchDevice, benchHandle, benchUdid, makeDevices, signedRequest } 
 import { type LoadResult, round, runLoad, type Step } from './load.ts';
 import { cpuSeconds, machine, median, residentMib, withChildren } from './measure.ts';
 import { lengthenNanomdm, type Peer, seedNanomdm, startNanomdm } from './nanomdm.ts';
-import { lengthenOurs, logCaughtUp, type Ours, ours, seedOurs } from './product.ts';
+import { lengthenOurs, logCaughtUp, type Ours, ours, pinOurs, seedOurs } from './product.ts';
 
 interface Options {
   readonly devices: number;
@@ -312,10 +312,7 @@ class Bench {
     const { fanOut } = this.#options;
     this.#say(`${fanOut} devices with P-256 identities make ready for one command`);
     const devices = makeDevices(this.#we.ca, 0, fanOut, 'ec');
-    await this.#we.pool.query(
-      `update fleet.device d set certificate_sha256 = x.hash from unnest($1::text[], $2::bytea[]) x(udid, hash) where d.udid = x.udid`,
-      [devices.map(({ udid }) => udid), devices.map(({ certificate }) => certificate.sha256)],
-    );
+    await pinOurs(this.#we.pool, devices);
     const idle = devices.map((device) => signedRequest(device, 'Idle'));
     // The answers need the command's identifiers, so the clock stops between queueing and the first check-in.
     const queued = await this.#we.enqueue('all');

@@ -78,6 +78,26 @@ export async function seedOurs(
   await vacuum(pool);
 }
 
+/** Gives the devices these certificates, as if each had been issued and used. */
+export async function pinOurs(pool: Pool, devices: readonly BenchDevice[]): Promise<void> {
+  const ids = [devices.map(({ udid }) => udid), devices.map(({ certificate }) => certificate.sha256)];
+  // The register first: a table that was empty a moment ago is read from end to end for every single device.
+  await pool.query(
+    `insert into fleet.certificate (sha256, device_id, not_after, seen_at)
+     select x.hash, d.id, d.certificate_not_after, now() from fleet.device d join unnest($1::text[], $2::bytea[]) x(udid, hash) using (udid)
+     on conflict do nothing`,
+    ids,
+  );
+  await vacuum(pool);
+  for (let at = 0; at < devices.length; at += 5_000) {
+    await pool.query(
+      `update fleet.device d set certificate_sha256 = x.hash from unnest($1::text[], $2::bytea[]) x(udid, hash) where d.udid = x.udid`,
+      ids.map((all) => all.slice(at, at + 5_000)),
+    );
+  }
+  await vacuum(pool);
+}
+
 /** One answered command to all devices, or to some. */
 async function pastFanOut(pool: Pool, handles: readonly string[] | null): Promise<void> {
   const { rows } = await pool.query<{ id: string }>(

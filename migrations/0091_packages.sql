@@ -1,5 +1,6 @@
--- Rooms: fleet and edge. Apps of our own: packages (.ipa) that an administrator hands in, a second one agrees to and core signs;
--- versions of apps; the addresses under which devices fetch them.
+-- Rooms: fleet and edge. Apps of our own: packages (.ipa) that an administrator hands in and core reads and signs; versions of
+-- apps; the addresses under which devices fetch them. That a device installs one needs two people, as every app by address does;
+-- the address holds the package's hash, so that they agree to exactly these bytes.
 
 alter table fleet.app drop constraint app_kind_check, drop constraint app_check;
 alter table fleet.app add constraint app_kind_check check (kind in ('store', 'own', 'package')),
@@ -9,7 +10,7 @@ alter table fleet.app add constraint app_kind_check check (kind in ('store', 'ow
 create table fleet.package (
   id uuid primary key,
   size bigint not null check (size between 1 and 536870912),
-  state text not null default 'arriving' check (state in ('arriving', 'proposed', 'agreed', 'ready', 'refused', 'removed')),
+  state text not null default 'arriving' check (state in ('arriving', 'proposed', 'ready', 'refused', 'removed')),
   app_id uuid references fleet.app,
   -- bundle identifier, CFBundleShortVersionString, CFBundleVersion, MinimumOSVersion
   identifier text check (identifier ~ '^[A-Za-z0-9._-]{1,155}$'),
@@ -24,15 +25,14 @@ create table fleet.package (
   reason text check (length(reason) <= 200),
   stored_by text not null,
   stored_at timestamptz not null default now(),
-  agreed_by text check (agreed_by <> stored_by),
   decided_at timestamptz,
-  check (state not in ('proposed', 'agreed', 'ready') or (app_id is not null and identifier is not null and version is not null
+  check (state not in ('proposed', 'ready') or (app_id is not null and identifier is not null and version is not null
     and sha256 is not null and part_hashes is not null)),
-  check (state <> 'ready' or (signature is not null and agreed_by is not null))
+  check (state <> 'ready' or signature is not null)
 );
 create index package_app on fleet.package (app_id);
-create index package_open on fleet.package (stored_at) where state in ('arriving', 'agreed');
-create unique index package_same on fleet.package (app_id, sha256) where state in ('proposed', 'agreed', 'ready');
+create index package_open on fleet.package (stored_at) where state in ('arriving', 'proposed');
+create unique index package_same on fleet.package (app_id, sha256) where state in ('proposed', 'ready');
 
 create table fleet.package_part (
   package_id uuid not null references fleet.package,
@@ -103,7 +103,7 @@ begin
   delete from fleet.package where id = a_id;
 end $$;
 
--- An upload is whole and was read: it waits for a second administrator. Null if it is not the caller's or not whole.
+-- An upload is whole and was read: it waits for core to read it too. False if it is not the caller's or not whole.
 create function fleet.propose_package(a_id uuid, a_app uuid, a_identifier text, a_version text, a_build text, a_minimum_os text,
   a_sha256 bytea, a_part_hashes bytea, a_by text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog as $$
@@ -115,19 +115,6 @@ begin
   if not found then return false; end if;
   perform log.emit('app.package_proposed', a_by, null, null, jsonb_build_object('package', a_id, 'app', a_app,
     'identifier', a_identifier, 'version', a_version, 'sha256', encode(a_sha256, 'hex')));
-  return true;
-end $$;
-
--- A second administrator agrees, or throws it out. What core reads in it decides then.
-create function fleet.second_package(a_id uuid, a_agree boolean, a_by text) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog as $$
-begin
-  update fleet.package k set state = case when a_agree then 'agreed' else 'refused' end, agreed_by = case when a_agree then a_by end,
-    reason = case when a_agree then null else 'not agreed to' end, decided_at = now()
-  where k.id = a_id and k.state = 'proposed' and (not a_agree or k.stored_by <> a_by);
-  if not found then return false; end if;
-  if not a_agree then delete from fleet.package_part where package_id = a_id; end if;
-  perform log.emit('app.package_seconded', a_by, null, null, jsonb_build_object('package', a_id, 'agreed', a_agree));
   perform pg_notify('bartizan_work', '');
   return true;
 end $$;
@@ -137,7 +124,7 @@ create function fleet.remove_package(a_id uuid, a_by text) returns boolean
 language plpgsql volatile security definer set search_path = pg_catalog as $$
 begin
   update fleet.package k set state = 'removed', decided_at = now()
-  where k.id = a_id and k.state in ('proposed', 'agreed', 'ready', 'refused') and not exists (
+  where k.id = a_id and k.state in ('proposed', 'ready', 'refused') and not exists (
     select from fleet.rollout r join fleet.app_version v on v.id = r.version_id
     where v.package_id = k.id and (r.state in ('running', 'paused', 'halted') or (r.state = 'done' and r.started_at = (
       select max(x.started_at) from fleet.rollout x where x.subject_id = r.subject_id))));
@@ -172,18 +159,17 @@ $$;
 
 insert into log.kind (kind, class_uid, activity_id, severity_id, meaning, urgent) values
   ('app.package_proposed', 3006, 1, 2, 'an app package was handed in', true),
-  ('app.package_seconded', 3006, 3, 2, 'a second administrator decided about an app package', true),
   ('app.package_ready', 3006, 3, 1, 'an app package passed core''s reading and was signed', true),
   ('app.package_refused', 3006, 99, 3, 'an app package is not what it was said to be', true),
   ('app.package_removed', 3006, 4, 2, 'an app package was taken out of use', true),
   ('app.package_unsigned', 6003, 99, 5, 'bytes that core did not sign were about to be handed out as an app', true);
 
 revoke all on function fleet.begin_package(uuid, bigint, text), fleet.put_package_part(uuid, integer, bytea, text),
-  fleet.drop_package(uuid, text), fleet.second_package(uuid, boolean, text), fleet.remove_package(uuid, text),
+  fleet.drop_package(uuid, text), fleet.remove_package(uuid, text),
   fleet.propose_package(uuid, uuid, text, text, text, text, bytea, bytea, text),
   edge.package(bytea), edge.package_part(uuid, integer), edge.package_unsigned(uuid, text) from public;
 grant execute on function fleet.begin_package(uuid, bigint, text), fleet.put_package_part(uuid, integer, bytea, text),
-  fleet.drop_package(uuid, text), fleet.second_package(uuid, boolean, text), fleet.remove_package(uuid, text),
+  fleet.drop_package(uuid, text), fleet.remove_package(uuid, text),
   fleet.propose_package(uuid, uuid, text, text, text, text, bytea, bytea, text) to bartizan_console;
 grant execute on function edge.package(bytea), edge.package_part(uuid, integer), edge.package_unsigned(uuid, text) to bartizan_edge;
 grant select on fleet.package, fleet.package_part, fleet.app_version to bartizan_console, bartizan_core;

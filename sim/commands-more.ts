@@ -1,3 +1,4 @@
+import { carryOutUpdate, type Scheduled } from './commands-updates.ts';
 import { done, failed, type Outcome } from './outcome.ts';
 import type { PhoneState } from './phone-state.ts';
 import { dict, type PlistDict, type PlistValue } from './plist.ts';
@@ -27,6 +28,8 @@ export interface PhoneExtras {
   restarts: number;
   off: boolean;
   sounds: number;
+  /** By ScheduleOSUpdate. */
+  update?: Scheduled;
 }
 
 export const newExtras = (more: Partial<PhoneExtras> = {}): PhoneExtras => ({
@@ -138,6 +141,14 @@ const settings: Act = (_, extras, command) => {
   return done({ Settings: results });
 };
 
+const updates =
+  (requestType: string): Act =>
+  (state, extras, command) => {
+    const { outcome, scheduled } = carryOutUpdate(state, extras.update, requestType, command);
+    if (scheduled !== undefined) extras.update = scheduled;
+    return outcome;
+  };
+
 const KNOWN: Readonly<Record<string, Known>> = {
   ClearPasscode: { rights: 4, act: clearPasscode },
   EnableLostMode: { rights: 0, supervised: true, act: lostModeOn },
@@ -198,6 +209,9 @@ const KNOWN: Readonly<Record<string, Known>> = {
     },
   },
   ProvisioningProfileList: { rights: 64, act: () => done({ ProvisioningProfileList: [] }) },
+  AvailableOSUpdates: { rights: 4096, supervised: true, act: updates('AvailableOSUpdates') },
+  OSUpdateStatus: { rights: 4096, supervised: true, act: updates('OSUpdateStatus') },
+  ScheduleOSUpdate: { rights: 4096, supervised: true, act: updates('ScheduleOSUpdate') },
   UserList: {
     rights: 0,
     act: (_, extras) =>

@@ -22,6 +22,8 @@ export interface Enrolment {
   readonly profile: string;
   /** Set under user enrolment: what the device calls itself instead of its UDID, new at every enrolment. */
   readonly enrollmentId?: string;
+  /** The account that it is signed in to, where it was enrolled by one. */
+  readonly account?: string;
 }
 
 export interface Executed {
@@ -43,6 +45,8 @@ export interface PhoneState {
   deviceName: string;
   phoneNumber: string;
   passcodeSet: boolean;
+  /** It says that it is supervised; default: that it is not. */
+  supervised?: boolean;
   enrolment: Enrolment | null;
   /** PKCS#8 and certificate DER, base64. */
   identity: { readonly key: string; readonly certificate: string } | null;

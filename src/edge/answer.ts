@@ -28,3 +28,5 @@ export const refused = text(400, 'The request was refused.');
 export const notFound = text(404, 'There is nothing here.');
 export const gone = text(410, 'This enrolment link is spent or has expired. Ask your administrator for a new one.');
 export const busy = text(503, 'Try again in a moment.');
+export const later: Answer = { ...busy, headers: { 'Retry-After': '5' } };
+export const slow = text(408, 'The message came too slowly.');

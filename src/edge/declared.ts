@@ -2,7 +2,7 @@ import { type Clock, type Json, sha256, toBase64url } from '#base';
 import { dataAddress, itemsDigest, type PublicKeys, verifyDeclared } from '#seal';
 import type { Pool } from '#store';
 import { consistent, declarationsToken, type Item, type Manifest } from '#wire';
-import { Batch } from './batch.ts';
+import { Batch, ofOneRow } from './batch.ts';
 import { DeclaredPermits, type Guarded, guarded, type Withheld } from './declared-permits.ts';
 
 /** What the database says about a device that asks for its declarations. */
@@ -64,7 +64,7 @@ export class Declared {
     this.#permits = new DeclaredPermits(pool, keys, clock);
     this.#asking = new Batch((asked) => this.#ask(asked), { most: 64, lanes: 2 });
     this.#fetched = new Batch((given) => this.#note(given), { most: 64, lanes: 1 });
-    this.#reporting = new Batch((reports) => this.#take(reports), { most: 32, lanes: 1 });
+    this.#reporting = new Batch((reports) => this.#take(reports), { most: 32, lanes: 1, alone: ofOneRow });
   }
 
   /** Who asks, and which list is his. */

@@ -1,4 +1,4 @@
-import { equalBytes, sha256 } from '#base';
+import { equalBytes, sha256, toBase64url } from '#base';
 import { type PublicKeys, verifyPackage } from '#seal';
 import type { Pool } from '#store';
 import { appManifest } from '#wire';
@@ -31,9 +31,12 @@ export interface PackageDoors {
   readonly log: { warn(message: string, facts?: Record<string, string>): void };
 }
 
+export const PACKAGE_PATH = /^\/apps\/([A-Za-z0-9_-]{43})\/([A-Za-z0-9_-]{43})\/(manifest\.plist|package\.ipa)$/;
+
 /**
- * Apps of our own: `/apps/<token>/manifest.plist` and `/apps/<token>/package.ipa`. The address is 256 random bits and counts
- * for a time; nothing is handed out that core has not signed, part by part.
+ * Apps of our own: `/apps/<token>/<fingerprint>/manifest.plist` and `…/package.ipa`. The token is 256 random bits and counts
+ * for a time. Nothing is handed out that core has not signed, nor anything but what the fingerprint says: two people agreed to
+ * the command with this address.
  */
 export class Packages {
   readonly #doors: PackageDoors;
@@ -47,19 +50,19 @@ export class Packages {
   }
 
   async answer(path: string, range: string | undefined, head: boolean): Promise<Answer> {
-    const [, token = '', what = ''] = /^\/apps\/([A-Za-z0-9_-]{43})\/(manifest\.plist|package\.ipa)$/.exec(path) ?? [];
+    const [, token = '', fingerprint = '', what = ''] = PACKAGE_PATH.exec(path) ?? [];
     const found = token === '' ? undefined : await this.#find(token);
-    if (found === undefined) {
+    if (found === undefined || toBase64url(sha256(found.part_hashes)) !== fingerprint) {
       this.#doors.refusals.count('link');
       return notFound;
     }
-    if (what === 'manifest.plist') return ok(this.#manifest(found, token));
+    if (what === 'manifest.plist') return ok(this.#manifest(found, `${token}/${fingerprint}`));
     return this.#package(found, range, head);
   }
 
-  #manifest(found: Package, token: string): Buffer {
+  #manifest(found: Package, address: string): Buffer {
     return appManifest({
-      ...{ url: `${this.#doors.origin}/apps/${token}/package.ipa`, title: found.title, version: found.build },
+      ...{ url: `${this.#doors.origin}/apps/${address}/package.ipa`, title: found.title, version: found.build },
       ...{ identifier: found.identifier, size: found.size, partBytes: PART_BYTES, partHashes: found.part_hashes },
     });
   }

@@ -2,7 +2,7 @@ import type { Logger } from '#base';
 import type { Permit } from '#seal';
 import type { Pool } from '#store';
 import type { CommandResult } from '#wire';
-import { Batch } from './batch.ts';
+import { Batch, ofOneRow } from './batch.ts';
 
 /** What the database says to one check-in: whose it is, and the next command if there is one. */
 export interface Turn {
@@ -59,11 +59,11 @@ export class Turns {
   constructor(pool: Pool, log: Logger) {
     this.#pool = pool;
     this.#log = log;
-    const lanes = { most: MOST, lanes: 1 };
+    const lanes = { most: MOST, lanes: 1, alone: ofOneRow };
     this.#idle = new Batch((asked) => this.#next(asked), lanes);
     this.#answers = new Batch((answered) => this.#take(answered), lanes);
     this.#deliveries = new Batch((uuids) => this.#deliver(uuids), lanes);
-    this.#refused = new Batch((asked) => this.#refuse(asked), { most: MOST, lanes: 1 });
+    this.#refused = new Batch((asked) => this.#refuse(asked), lanes);
     this.#timer = setInterval(() => void this.flush(), SEEN_EVERY_MS);
     this.#timer.unref();
   }

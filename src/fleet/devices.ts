@@ -100,11 +100,21 @@ export interface CommandRow {
   readonly doneAt: Date | null;
   readonly errors: Json | null;
   readonly intent: string | null;
+  /** The user's channel that it is for; null for the device's own. */
+  readonly channel: number | null;
   /** Why it is not done yet, in words; null once it is. */
   readonly waitsFor: string | null;
 }
 
-/** One device with its last 100 commands and reported inventory. Throws `unknown-device`. */
+/** A user's channel beside the device's own: who the user is is not known here. */
+export interface ChannelRow {
+  readonly id: number;
+  /** `shared`: signed in to a shared iPad. */
+  readonly kind: 'user' | 'shared';
+  readonly since: Date;
+}
+
+/** One device with its last 100 commands, open channels and reported inventory. Throws `unknown-device`. */
 export async function getDevice(
   db: Queryable,
   handle: string,
@@ -112,6 +122,7 @@ export async function getDevice(
   device: DeviceRow;
   commands: CommandRow[];
   inventory: { kind: string; facts: Json; takenAt: Date }[];
+  channels: ChannelRow[];
   push: PushState | null;
 }> {
   const { rows } = await db.query<DeviceRow>(`select ${COLUMNS} from fleet.device d where d.handle = $1`, [handle]);
@@ -119,7 +130,7 @@ export async function getDevice(
     throw new FleetError('unknown-device', 'There is no device with this handle.', { status: 404 });
   const commands = await db.query<Omit<CommandRow, 'waitsFor'>>(
     `select c.uuid, c.request_type as verb, c.state, c.queued_at as "queuedAt", c.delivered_at as "deliveredAt",
-       c.done_at as "doneAt", c.errors, coalesce(c.intent_id, c.fan_out_id) as intent
+       c.done_at as "doneAt", c.errors, coalesce(c.intent_id, c.fan_out_id) as intent, c.channel_id as channel
      from fleet.command c join fleet.device d on d.id = c.device_id where d.handle = $1 order by c.queued_at desc limit 100`,
     [handle],
   );
@@ -128,11 +139,17 @@ export async function getDevice(
      where d.handle = $1 order by i.kind`,
     [handle],
   );
+  const channels = await db.query<ChannelRow>(
+    `select h.id, h.kind, h.created_at as since from fleet.channel h join fleet.device d on d.id = h.device_id
+     where d.handle = $1 and h.state = 'enabled' order by h.id`,
+    [handle],
+  );
   const [push, certificate] = [await pushState(db, handle), await pushCertificateState(db)];
   return {
     device: rows[0],
     commands: commands.rows.map((row) => ({ ...row, waitsFor: waitsFor(row.state, push, certificate) })),
     inventory: inventory.rows,
+    channels: channels.rows,
     push,
   };
 }

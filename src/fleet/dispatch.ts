@@ -12,6 +12,7 @@ import { personalDevices } from './ownership.ts';
 import { wantPush } from './push/push.ts';
 import { type Queued, supersede } from './supersede.ts';
 import { CONTAINING } from './supersede-rules.ts';
+import { mayUnenrolAlone, unenrols } from './unenrol.ts';
 import { alwaysTwo, type CommandParams, commandRequest, isDangerous, keyOf, LOCKING, RISK } from './verbs.ts';
 import { splitByWindow } from './windows/split.ts';
 import { within } from './within.ts';
@@ -144,6 +145,11 @@ async function unfit(t: Tx, intent: IntentRow): Promise<string | undefined> {
   if (alwaysTwo(intent.verb) || isDangerous(intent.verb, intent.params)) return 'approval-missing';
   // What two people agree to never becomes ready: a row that names an approval here would not be counted below.
   if (intent.approval_id !== null) return 'approval-missing';
+  const { scope } = intent;
+  const devices = scope === null ? intent.targets.map(({ device }) => device) : 'all' in scope ? 'all' : scope.devices;
+  if (await unenrols(t, intent.verb, intent.params, devices)) {
+    if (scope !== null || !(await mayUnenrolAlone(t, intent.targets.length, false))) return 'approval-missing';
+  }
   if (!LOCKING.includes(intent.verb)) return undefined;
   if (intent.scope !== null) return 'approval-missing';
   const { rows } = await t.query<{ used: number; all: number }>(

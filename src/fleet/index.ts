@@ -69,6 +69,7 @@ export {
 } from './groups/group.ts';
 export { type ImportOptions, type ImportReport, importNano } from './import/import.ts';
 export type { LeftOut, NanoRow } from './import/nanomdm.ts';
+export { type OldProfile, readOldProfile } from './import/old-profile.ts';
 export { type IntentInput, type Scope, type StatedIntent, stateIntent } from './intent.ts';
 export {
   type InventoryChange,
@@ -92,7 +93,6 @@ export {
   type PackageRow,
   putPackagePart,
   removePackage,
-  secondPackage,
 } from './packages/store.ts';
 export {
   cancelAll,

@@ -4,10 +4,12 @@ import { type CommandSet, NIL_UUID } from '#seal';
 import type { Tx } from '#store';
 import { buildCommand, type CommandRequest, requestTypeOf, type Verb } from '#wire';
 import { overBudget } from './brake.ts';
+import { onlyOwnChannel } from './channel.ts';
 import { FleetError } from './error.ts';
 import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
 import { onlyIfPossible } from './possible.ts';
+import { mayUnenrolAlone, unenrols } from './unenrol.ts';
 import {
   alwaysTwo,
   type CommandParams,
@@ -74,7 +76,8 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
     throw new FleetError('bad-request', 'Say in 5 to 200 characters why, without names or numbers.');
   }
   const dangerous = isDangerous(input.verb, input.params);
-  const single = oneByOne(input.verb) || dangerous;
+  const leaving = await unenrols(t, input.verb, input.params, devices);
+  const single = oneByOne(input.verb) || dangerous || leaving;
   if (single && (devices === 'all' || devices.length > MOST_APPROVED)) {
     throw new FleetError(
       'too-many',
@@ -85,6 +88,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
   if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
+  await onlyOwnChannel(t, input.params.channel, devices);
   if (devices !== 'all') await onlyIfPossible(t, input.verb, input.params, devices);
   const id = uuidv7(input.now);
   const scope: Scope | undefined =
@@ -92,7 +96,10 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   const targets =
     scope === undefined ? (devices as readonly string[]).map((device) => ({ device, uuid: uuidv7(input.now) })) : [];
   const needsTwo =
-    alwaysTwo(input.verb) || dangerous || (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
+    alwaysTwo(input.verb) ||
+    dangerous ||
+    (leaving && !(await mayUnenrolAlone(t, targets.length, true))) ||
+    (risk === 'lock' && !(await mayLockAlone(t, input, targets.length)));
   const approval = needsTwo ? approvalFor(input, purpose, targets, request) : undefined;
   const count = devices === 'all' ? await countEnrolled(t) : devices.length;
   const held = needsTwo ? undefined : await heldByBrake(t, input, risk, count);

@@ -72,6 +72,7 @@ export function commandRequest(verb: Verb, params: CommandParams): CommandReques
 
 /** Whether it could turn devices against their holders, so that two people must agree to these very bytes. */
 export function isDangerous(verb: Verb, params: CommandParams): boolean {
+  if (verb === 'InstallApplication') return params.args?.['ManifestURL'] !== undefined;
   return verb === 'InstallProfile' && dangersOf(Buffer.from(params.profile ?? '', 'utf8')).length > 0;
 }
 
@@ -93,6 +94,8 @@ const HEADINGS: Readonly<Record<string, string>> = {
   DeviceLocation: 'Locate',
   ClearPasscode: 'Clear the passcode of',
   InstallProfile: 'Install a dangerous profile on',
+  RemoveProfile: 'Take management from',
+  InstallApplication: 'Install an app by its address on',
   RestartDevice: 'Restart',
   ShutDownDevice: 'Switch off',
 };

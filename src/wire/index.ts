@@ -60,9 +60,12 @@ export {
 } from './apple/command-set.ts';
 export {
   ACCESS_RIGHTS,
+  ENROLMENT_PROFILE,
   type EnrolmentProfile,
   enrolmentProfile,
+  type ForeignProfile,
   type ProfileIdentity,
+  removesManagement,
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
 export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';

@@ -61,6 +61,8 @@ const JUMPS = [
 /** Every page by keyboard alone, in light and dark. */
 export async function walk(person: Person, page: Page): Promise<string[]> {
   await page.getByRole('heading', { name: 'Transparency log' }).waitFor();
+  const links = await page.getByRole('navigation').getByRole('link').count();
+  assert.equal(links, JUMPS.length + 1, 'every page that a key reaches is in the navigation too');
   const findings = await person.inspect(page, 'overview');
   for (const [key, title] of JUMPS) {
     await page.keyboard.press('g');
@@ -206,10 +208,27 @@ export async function refuseForeignConsole(person: Person, place: Place): Promis
 /** 320 px wide, as at 400 % zoom: nothing scrolls sideways but tables inside their own frame. */
 export async function narrow(page: Page, place: Place): Promise<void> {
   await page.setViewportSize({ width: 320, height: 640 });
-  for (const path of ['/', '/devices', '/enrolment', '/people', '/approvals']) {
+  const paths = [
+    '/',
+    '/devices',
+    '/enrolment',
+    '/people',
+    '/approvals',
+    '/declarations',
+    '/updates',
+    '/rollouts',
+    '/locks',
+  ];
+  for (const path of paths) {
     await page.goto(place.console + path);
     await page.getByRole('heading', { level: 1 }).waitFor();
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, `${path} fits 320 px`);
+    const { y } = (await page.getByRole('heading', { level: 1 }).boundingBox())!;
+    assert.ok(y < 120, `${path} begins with its content and not with the navigation (${y} px)`);
   }
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.getByRole('navigation').getByRole('link', { name: 'Declarations' }).click();
+  await page.getByRole('heading', { level: 1, name: 'Declarations' }).waitFor();
+  assert.equal(await page.getByRole('navigation').count(), 0, 'a page that is chosen folds the navigation');
   await page.setViewportSize({ width: 1280, height: 800 });
 }

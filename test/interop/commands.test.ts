@@ -109,10 +109,10 @@ test('what a phone does not know ends as unsupported, what it may not as an erro
   await plane.core.query('update fleet.device set product_name = null where handle = $1', [device]);
   const states = await carryOut(phone, device, [
     ['UserList'],
-    ['AvailableOSUpdates'],
+    ['LogOutUser'],
     ['EnableLostMode', { args: { Message: 'This phone is lost.' } }],
   ]);
-  assert.deepEqual(states, ['UserList unsupported', 'AvailableOSUpdates unsupported', 'EnableLostMode error']);
+  assert.deepEqual(states, ['UserList unsupported', 'LogOutUser unsupported', 'EnableLostMode error']);
   assert.equal(await phone.poll(), 0);
 });
 

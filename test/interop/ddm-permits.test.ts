@@ -103,7 +103,9 @@ let counter = 0;
 async function danger(devices: readonly string[], everyone = false) {
   const name = `danger.${++counter}`;
   const plain = await declare(`plain.${counter}`, 'com.apple.configuration.passcode.settings', { MinimumLength: 8 });
-  const asset = await declare(`${name}.asset`, ASSET, { Reference: { DataURL: 'https://files.example/root' } });
+  const asset = await declare(`${name}.asset`, ASSET, {
+    Reference: { DataURL: 'https://files.example/root', 'Hash-SHA-256': 'a'.repeat(64) },
+  });
   const root = await declare(name, CERTIFICATE, { CredentialAssetReference: `${name}.asset` });
   assert.deepEqual([plain.guarded, asset.guarded, root.guarded], [false, true, true]);
   const set = uuidv7();
@@ -249,7 +251,9 @@ test('the owner of core plants a dangerous declaration: no phone gets it, one ev
   await phone.poll();
   const good = await itemsOf(device);
   const planted = [
-    await plantDeclaration('danger.planted.asset', ASSET, { Reference: { DataURL: 'https://evil.example/root' } }),
+    await plantDeclaration('danger.planted.asset', ASSET, {
+      Reference: { DataURL: 'https://evil.example/root', 'Hash-SHA-256': 'a'.repeat(64) },
+    }),
     await plantDeclaration('danger.planted', CERTIFICATE, { CredentialAssetReference: 'danger.planted.asset' }),
     await plantDeclaration('danger.unknown', 'com.apple.configuration.no.such', { A: 1 }),
     // harmless by its type, but with a key that nobody here knows

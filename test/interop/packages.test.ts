@@ -6,6 +6,7 @@ import {
   advanceRollouts,
   assignApp,
   beginPackage,
+  executeApproved,
   finishPackage,
   listApps,
   listPackages,
@@ -17,11 +18,11 @@ import {
   readPackage,
   removePackage,
   saveApp,
-  secondPackage,
   sendApps,
   signPackages,
   startRollout,
 } from '#fleet';
+import { type CommandSet, signPermit } from '#seal';
 import { KeyPool, newPhone, openLine, Phone, type Send } from '#sim';
 import { tx } from '#store';
 import { type IpaOptions, makeIpa } from './ipa.ts';
@@ -49,10 +50,13 @@ let plane: DevicePlane;
 let doors: RolloutDoors;
 let group = '';
 let clock = Date.now();
+/** What two people must sign. */
+const asked: CommandSet[] = [];
 
 before(async () => {
   plane = await devicePlane({ downloads: { atOnce: 2, bytesPerSecond: 64 * PART_BYTES } });
-  doors = { requestApproval: async () => {}, now: () => clock, origin: plane.url };
+  const requestApproval = async (_t: unknown, document: CommandSet) => void asked.push(document);
+  doors = { requestApproval, now: () => clock, origin: plane.url };
   const keys = new KeyPool();
   for (const { device, link } of await plane.offer(6)) {
     const phone = new Phone(newPhone({ deviceName: 'Pool phone' }), { send, keyPool: keys });
@@ -82,11 +86,20 @@ async function handIn(ipa: Buffer, by = ME) {
   }
   return finishPackage(plane.console, { id, by });
 }
-/** Handed in, agreed to by another, signed by core; its newest version. */
+/** Two people agree to all that was asked for; the test plays the ledger. */
+async function agree(): Promise<void> {
+  for (const document of asked.splice(0)) {
+    const { id: approval, verb } = document;
+    const permits = document.commands.map(({ device, uuid, body }) =>
+      signPermit(plane.ledgerKey, { v: 1, device, uuid, body, verb, approval, notAfter: Date.now() + HOUR }),
+    );
+    await tx(plane.core, (t) => executeApproved(t, { approval, permits, signKey: plane.signKey }));
+  }
+}
+/** Handed in and signed by core; its newest version. */
 async function ready(options: IpaOptions) {
   const ipa = makeIpa(options);
   const given = await handIn(ipa);
-  await secondPackage(plane.console, { id: given.package, agree: true, by: OTHER });
   while ((await signPackages(plane.core, plane.signKey)) > 0);
   const [version] = await listVersions(plane.console, given.app);
   return { ...given, ipa, versionId: version!.id, hash: createHash('sha256').update(ipa).digest('hex') };
@@ -107,6 +120,7 @@ async function round(hours = 0): Promise<void> {
   for (let times = 0; times < 2; times += 1) {
     await advanceRollouts(plane.core, doors);
     await sendApps(plane.core, doors);
+    await agree();
     while ((await plane.dispatch()) > 0);
     for (const phone of phones.values()) await phone.poll();
     await advanceRollouts(plane.core, doors);
@@ -192,14 +206,17 @@ test('a package goes to a few, soaks, and then to all, each byte checked; assign
   const [version] = await listVersions(plane.console, given.app);
   await tx(plane.console, (t) => assignApp(t, { app: given.app, group, by: ME }));
   await assert.rejects(start(given.app, version!.id), { code: 'unknown-app' });
-  await assert.rejects(secondPackage(plane.console, { id: given.package, agree: true, by: ME }), {
-    code: 'two-people',
-  });
-  await secondPackage(plane.console, { id: given.package, agree: true, by: OTHER });
   assert.equal(await signPackages(plane.core, plane.signKey), 1);
   await round();
   assert.deepEqual(new Set(statuses()), new Set([undefined]), 'nothing was sent yet');
   const rollout = await start(given.app, version!.id);
+  await advanceRollouts(plane.core, doors);
+  assert.deepEqual(
+    asked.map(({ verb, commands }) => [verb, commands.length]),
+    [['InstallApplication', 2]],
+    'two people must agree to the ring',
+  );
+  assert.equal((await rolloutOf(rollout)).facts.ok, 0);
   const hash = createHash('sha256').update(ipa).digest('hex');
   await round();
   assert.equal(having(hash), 2);
@@ -241,13 +258,13 @@ test('a new configuration goes out by a rollout too; the package stays', async (
 test('an address counts for a time, while its app is being installed, and for nobody who guesses', async () => {
   const [pack] = await listPackages(plane.console);
   const get = async (path: string, init: RequestInit = {}) => fetch(`${plane.url}${path}`, init);
-  const link = async (id: string, days: number) => {
+  const link = async (id: string, days: number, fingerprint = pack!.fingerprint) => {
     const token = newToken();
     await plane.core.query(
       `insert into fleet.package_link (token_sha256, package_id, expires_at) values ($1, $2, now() + make_interval(days => $3))`,
       [sha256(token), id, days],
     );
-    return `/apps/${token}`;
+    return `/apps/${token}/${fingerprint}`;
   };
   const good = await link(pack!.id, 1);
   const manifest = await (await get(`${good}/manifest.plist`)).text();
@@ -266,7 +283,8 @@ test('an address counts for a time, while its app is being installed, and for no
   const head = await get(`${good}/package.ipa`, { method: 'HEAD' });
   assert.deepEqual([head.status, head.headers.get('content-length')], [200, String(whole.length)]);
   for (const path of [
-    `/apps/${newToken()}/manifest.plist`,
+    `/apps/${newToken()}/${pack!.fingerprint}/manifest.plist`,
+    `${await link(pack!.id, 1, newToken())}/manifest.plist`,
     `${await link(pack!.id, -1)}/package.ipa`,
     `${good}/other`,
     '/apps',
@@ -274,7 +292,9 @@ test('an address counts for a time, while its app is being installed, and for no
     assert.equal((await get(path)).status, 404, path);
   assert.equal((await get(`${good}/manifest.plist`, { method: 'POST' })).status, 400);
   const idle = await ready({ identifier: 'org.example.idle' });
-  assert.equal((await get(`${await link(idle.package, 1)}/manifest.plist`)).status, 404, 'nobody is installing it');
+  const { fingerprint } = (await listPackages(plane.console)).find(({ id }) => id === idle.package)!;
+  const resting = `${await link(idle.package, 1, fingerprint)}/manifest.plist`;
+  assert.equal((await get(resting)).status, 404, 'nobody is installing it');
   assert.ok((await plane.counted())['link']! >= 3);
 });
 
@@ -306,7 +326,7 @@ test('a byte that changes in the database is not handed out, and raises an event
   plane.problems.length = 0;
 });
 
-test('core signs nothing that is not what two people saw', async () => {
+test('core signs nothing that is not what was handed in', async () => {
   for (const [change, version] of [
     [`update fleet.package set version = '9.9' where id = $1`, '1.5'],
     [
@@ -316,7 +336,6 @@ test('core signs nothing that is not what two people saw', async () => {
     ['delete from fleet.package_part where package_id = $1 and n = 0', '1.7'],
   ] as const) {
     const { package: id, app } = await handIn(makeIpa({ version, bytes: 9000 }));
-    await secondPackage(plane.console, { id, agree: true, by: OTHER });
     await plane.asOwner(change, [id]);
     while ((await signPackages(plane.core, plane.signKey)) > 0);
     const found = (await listPackages(plane.console)).find((one) => one.id === id)!;
@@ -327,10 +346,7 @@ test('core signs nothing that is not what two people saw', async () => {
   }
   // A row that claims to be ready, with no signature of core's.
   const { package: id, app } = await handIn(makeIpa({ version: '1.8', bytes: 9000 }));
-  await plane.asOwner(
-    `update fleet.package set state = 'ready', agreed_by = 'brisk-heron-1234', signature = '\\x00' where id = $1`,
-    [id],
-  );
+  await plane.asOwner(`update fleet.package set state = 'ready', signature = '\\x00' where id = $1`, [id]);
   const before = await events('app.package_unsigned');
   const [version] = await listVersions(plane.console, app);
   await start(app, version!.id);

@@ -44,6 +44,7 @@ export interface DevicePlane {
   /** As core, to look at rows. */
   readonly core: Pool;
   readonly console: Pool;
+  readonly edge: Pool;
   /** Writes what edge counted as refused. */
   counted(): Promise<Record<string, number>>;
   /** As the database's owner: what no process may read. */
@@ -164,6 +165,7 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
     keys,
     ca,
     core: pools.core,
+    edge: pools.edge,
     console: pools.console,
     owner: async <T extends object>(sql: string, params: readonly unknown[]) =>
       (await pools.owner.query<T>(sql, [...params])).rows,

@@ -35,7 +35,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
       ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
-      ...['account_enrol', 'ade_enrol', 'ade_policy', 'trusted_issuers'],
+      ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
       // apps of our own
       ...['package', 'package_part', 'package_unsigned'],
       // declarations
@@ -71,7 +71,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       ...{ 'fleet.retirement': 'S', 'fleet.claim': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.account': 's', 'fleet.account_device': 's' },
+      ...{ 'fleet.account': 's', 'fleet.account_device': 's', 'fleet.foreign_profile': 's' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'fleet.expected_holder': 'S',
       ...{ 'fleet.package': 'S', 'fleet.package_part': 'S', 'fleet.app_version': 'Si' },
@@ -106,7 +106,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.decide_claim', 'fleet.offer_anew'],
       ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       ...['fleet.begin_package', 'fleet.put_package_part', 'fleet.drop_package', 'fleet.propose_package'],
-      ...['fleet.second_package', 'fleet.remove_package', 'fleet.gate_set'],
+      ...['fleet.remove_package', 'fleet.gate_set'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
@@ -124,7 +124,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
-      'fleet.account_device': 's',
+      ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS' },
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },

@@ -11,7 +11,6 @@ import {
   putPackagePart,
   removePackage,
   saveApp,
-  secondPackage,
   unassignApp,
 } from '#fleet';
 import { tx } from '#store';
@@ -113,21 +112,10 @@ export const appRoutes = [
   route({
     method: 'POST',
     path: '/packages/{id}/finish',
-    summary: 'All parts are there: reads the package, and makes it a version that waits for a second administrator.',
+    summary: 'All parts are there: reads the package, and makes it a version of its app.',
     for: ['administrator'],
     body: z.strictObject({}),
     handle: ({ doors, session, param }) => finishPackage(doors.pool, { id: param('id'), by: session.admin }),
-  }),
-  route({
-    method: 'POST',
-    path: '/packages/{id}/second',
-    summary: 'A second administrator agrees to a package, or throws it out; core then reads and signs it.',
-    for: ['administrator'],
-    body: z.strictObject({ agree: z.boolean() }),
-    handle: async ({ doors, session, param, body: { agree } }) => {
-      await tx(doors.pool, (t) => secondPackage(t, { id: param('id'), agree, by: session.admin }));
-      return undefined;
-    },
   }),
   route({
     method: 'DELETE',

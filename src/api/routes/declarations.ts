@@ -2,6 +2,7 @@ import * as z from 'zod';
 import type { Json } from '#base';
 import {
   askDeclare,
+  declarationTypes,
   getDeclaration,
   InvalidDeclaration,
   judgeDeclaration,
@@ -45,6 +46,13 @@ export const declarationRoutes = [
     summary: 'Declarations with their state and how devices stand to them.',
     for: 'all',
     handle: async ({ doors }) => ({ items: await listDeclarations(doors.pool) }),
+  }),
+  route({
+    method: 'GET',
+    path: '/declarations/types',
+    summary: 'The types whose keys are known here, each with the first iOS that has it.',
+    for: 'all',
+    handle: () => ({ items: declarationTypes() }),
   }),
   route({
     method: 'POST',

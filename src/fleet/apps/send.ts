@@ -1,15 +1,21 @@
 import { canonicalJson, type Json, sha256 } from '#base';
+import type { CommandSet } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { stateIntent } from '../intent.ts';
 import { linkPackage } from '../packages/link.ts';
+import { isDangerous } from '../verbs.ts';
 import { within } from '../within.ts';
 
 const MOST = 20_000;
+/** Most devices of one intent that two people must read and sign. */
+const MOST_APPROVED = 1_000;
 /** Bit 0: the app goes when management goes. */
 const GOES_WITH_MANAGEMENT = 1;
 
-/** What core hands in: the clock, and where devices find edge. */
+/** What core hands in: how an approval is asked for, the clock, and where devices find edge. */
 export interface AppDoors {
+  /** What two people must sign is stored in the transaction that states it. */
+  readonly requestApproval: (t: Tx, document: CommandSet) => Promise<void>;
   /** Milliseconds. */
   readonly now: () => number;
   readonly origin: string;
@@ -30,6 +36,10 @@ export interface AppToSend {
 const WANTED = `select m.device_id from fleet.app_assignment x join fleet.device_group g on g.id = x.group_id and g.deleted_at is null
   join fleet.group_member m on m.group_id = x.group_id where x.app_id = $1 and x.removed_at is null`;
 
+/** Two people did not agree, and somebody assigned it anew since. */
+const REFUSED = `exists (select from fleet.intent i where i.id = o.intent_id and i.state in ('refused', 'expired', 'cancelled')
+  and i.created_at < (select max(x.assigned_at) from fleet.app_assignment x where x.app_id = $1 and x.removed_at is null))`;
+
 /** Handles of the enrolled devices that an app is wanted on, sorted. */
 export async function wantedApp(t: Tx, app: string): Promise<string[]> {
   const { rows } = await t.query<{ handle: string }>(
@@ -43,7 +53,7 @@ export async function wantedApp(t: Tx, app: string): Promise<string[]> {
  * Brings devices in line with what apps are assigned: installs (again, where the configuration changed) what is licensed,
  * removes what is wanted no longer. An app that was ever rolled out goes by its rollouts alone, and one of packages always
  * does: only what a rollout that is done brought goes to who joins. Otherwise stated in the name of who assigned or unassigned,
- * so within that person's budget. What was sent is noted in the same transaction. Returns how many devices were touched.
+ * so within that person's budget; an app by the address of its manifest waits for two people. What was sent is noted in the same transaction. Returns how many devices were touched.
  */
 export async function sendApps(pool: Pool, doors: AppDoors): Promise<number> {
   const { rows } = await pool.query<{ id: string }>('select id from fleet.app');
@@ -126,10 +136,11 @@ export async function install(
     );
   const { rows } = await t.query<{ handle: string }>(
     `select d.handle from fleet.device d left join fleet.app_on o on o.device_id = d.id and o.app_id = $1
-     where d.state = 'enrolled' and d.id in (${WANTED}) and o.sent is distinct from $2 and ($5::text[] is null or d.handle = any($5))
+     where d.state = 'enrolled' and d.id in (${WANTED}) and (o.sent is distinct from $2 or ($6 and ${REFUSED}))
+       and ($5::text[] is null or d.handle = any($5))
        and ($3 or exists (select from fleet.app_licence l where l.app_id = $1 and l.device_id = d.id and l.state = 'held'))
      order by d.handle limit $4`,
-    [app.id, mark, app.kind !== 'store', MOST, given.members ?? null],
+    [app.id, mark, app.kind !== 'store', MOST, given.members ?? null, given.rollout === undefined],
   );
   const handles = rows.map(({ handle }) => handle);
   if (handles.length === 0) return 0;
@@ -190,18 +201,24 @@ async function state(
   },
 ): Promise<number> {
   const { app, verb, handles } = input;
-  const stated = await stateIntent(t, {
-    // `identifier` is the key by which installing and removing meet, also where the command names a manifest.
-    ...{ verb, devices: handles, params: { identifier: app.identifier, args: input.args as never } },
-    ...{ requester: input.by, now: input.now(), purpose: input.purpose },
-    ...(input.rollout === undefined ? {} : { rollout: input.rollout }),
-  });
-  await t.query(
-    `insert into fleet.app_on as o (app_id, device_id, sent, intent_id, version_id)
-     select $1, id, $2, $3, $5 from fleet.device where handle = any($4)
-     on conflict (app_id, device_id) do update set sent = excluded.sent, intent_id = excluded.intent_id,
-       version_id = excluded.version_id, at = clock_timestamp()`,
-    [app.id, input.mark, stated.id, handles, input.version],
-  );
+  // `identifier` is the key by which installing and removing meet, also where the command names a manifest.
+  const params = { identifier: app.identifier, args: input.args as never };
+  // What needs two people is stated in portions that two people can read.
+  const portion = isDangerous(verb, params) ? MOST_APPROVED : handles.length;
+  for (let from = 0; from < handles.length; from += portion) {
+    const devices = handles.slice(from, from + portion);
+    const stated = await stateIntent(t, {
+      ...{ verb, devices, params, requester: input.by, now: input.now(), purpose: input.purpose },
+      ...(input.rollout === undefined ? {} : { rollout: input.rollout }),
+    });
+    if (stated.approval !== undefined) await input.requestApproval(t, stated.approval);
+    await t.query(
+      `insert into fleet.app_on as o (app_id, device_id, sent, intent_id, version_id)
+       select $1, id, $2, $3, $5 from fleet.device where handle = any($4)
+       on conflict (app_id, device_id) do update set sent = excluded.sent, intent_id = excluded.intent_id,
+         version_id = excluded.version_id, at = clock_timestamp()`,
+      [app.id, input.mark, stated.id, devices, input.version],
+    );
+  }
   return handles.length;
 }

@@ -83,6 +83,7 @@ export async function saveSet(t: Queryable, input: SetInput): Promise<{ id: stri
   );
   const standard = before.rows[0]?.origin === 'standard' ? before.rows[0] : undefined;
   const devices = await idsOf(t, input.devices);
+  await needDeclarations(t, input.declarations);
   const id = input.id ?? uuidv7();
   try {
     const { rows } = await t.query<{ changed: boolean }>(
@@ -111,6 +112,16 @@ async function idsOf(t: Queryable, handles: readonly string[]): Promise<number[]
   return rows.map(({ id }) => id);
 }
 
+async function needDeclarations(t: Queryable, ids: readonly string[]): Promise<void> {
+  const { rows } = await t.query<{ n: number }>(
+    'select count(*)::int as n from fleet.declaration where id = any($1) and removed_at is null',
+    [ids],
+  );
+  if (rows[0]!.n !== new Set(ids).size) {
+    throw new FleetError('unknown-declaration', 'At least one of the declarations is not known. Nothing was changed.');
+  }
+}
+
 export async function removeSet(db: Queryable, id: string, by: string): Promise<void> {
   const { rows } = await db.query<{ done: boolean }>(
     `select fleet.remove_set(id, $2) as done from fleet.declaration_set where id = $1 and origin = 'administrator'`,
@@ -132,7 +143,7 @@ export async function listSets(db: Queryable) {
          left join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' where x.set_id = s.id), '[]') as declarations,
        coalesce((select jsonb_agg(jsonb_build_object('id', g.id, 'name', g.name) order by g.name) from fleet.set_group x
          join fleet.device_group g on g.id = x.group_id where x.set_id = s.id), '[]') as groups,
-       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 200) as devices,
+       array(select d.handle from fleet.set_device x join fleet.device d on d.id = x.device_id where x.set_id = s.id order by 1 limit 5000) as devices,
        (select count(*)::int from fleet.declared_list l join fleet.declared_device dd on dd.list_id = l.id where l.sets @> array[s.id]) as reached
      from fleet.declaration_set s where s.removed_at is null order by s.origin <> 'administrator', s.name limit 500`,
   );

@@ -24,6 +24,7 @@ export { signProposed } from './sign.ts';
 export { foundStandard, STANDARD_SET } from './standard.ts';
 export { type Standing, standingOf } from './standing.ts';
 export { stepDeclarations } from './step.ts';
+export { type DeclarationType, declarationTypes } from './types.ts';
 export {
   endUpdate,
   followUpdates,

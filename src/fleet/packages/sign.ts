@@ -7,7 +7,7 @@ import { FleetError } from '../error.ts';
 import { readPackage } from './read.ts';
 import { partsOf } from './store.ts';
 
-interface Agreed {
+interface Proposed {
   readonly id: string;
   readonly app_id: string;
   readonly size: number;
@@ -19,13 +19,13 @@ interface Agreed {
 }
 
 /**
- * Reads packages that two people agreed to once more, whole, and signs those that are what the console wrote down; a device
+ * Reads packages that were handed in once more, whole, and signs those that are what the console wrote down; a device
  * gets no other. One at a time; a crash in between leaves it to be read again. Returns how many were decided.
  */
 export async function signPackages(pool: Pool, signKey: KeyObject): Promise<number> {
-  const { rows } = await pool.query<Agreed>(
+  const { rows } = await pool.query<Proposed>(
     `select id, app_id, size, identifier, version, build, sha256, part_hashes from fleet.package
-     where state = 'agreed' order by decided_at limit 1`,
+     where state = 'proposed' order by stored_at limit 1`,
   );
   const one = rows[0];
   if (one === undefined) return 0;
@@ -35,7 +35,7 @@ export async function signPackages(pool: Pool, signKey: KeyObject): Promise<numb
     fault === undefined ? signPackage(signKey, { id, identifier, version, build, size, partHashes }) : null;
   await tx(pool, async (t) => {
     const { rowCount } = await t.query(
-      `update fleet.package set state = $2, signature = $3, reason = $4, decided_at = now() where id = $1 and state = 'agreed'`,
+      `update fleet.package set state = $2, signature = $3, reason = $4, decided_at = now() where id = $1 and state = 'proposed'`,
       [id, fault === undefined ? 'ready' : 'refused', signature, fault ?? null],
     );
     if (!rowCount) return;
@@ -45,7 +45,7 @@ export async function signPackages(pool: Pool, signKey: KeyObject): Promise<numb
   return 1;
 }
 
-async function faultOf(pool: Pool, one: Agreed): Promise<string | undefined> {
+async function faultOf(pool: Pool, one: Proposed): Promise<string | undefined> {
   try {
     const read = await readPackage(partsOf(pool, one.id), one.size);
     const same =

@@ -2,6 +2,7 @@ import { uuidv7 } from '#base';
 import { type Pool, type Queryable, tx } from '#store';
 import { addVersion, appForPackage } from '../apps/versions.ts';
 import { FleetError } from '../error.ts';
+import { fingerprintOf } from './link.ts';
 import { MOST_PACKAGE_BYTES, type ReadPart, readPackage } from './read.ts';
 
 /** A package as screens show it. */
@@ -13,22 +14,23 @@ export interface PackageRow {
   readonly minimumOs: string | null;
   readonly size: number;
   readonly sha256: string;
-  readonly state: 'proposed' | 'agreed' | 'ready' | 'refused';
+  readonly state: 'proposed' | 'ready' | 'refused';
   readonly reason: string | null;
   readonly storedBy: string;
   readonly storedAt: Date;
-  readonly agreedBy: string | null;
+  /** What stands in the addresses of it: base64url SHA-256 over the hashes of its parts of 1 MiB. */
+  readonly fingerprint: string;
 }
 
 /** Packages that are there, newest first, at most 200. */
 export async function listPackages(db: Queryable): Promise<PackageRow[]> {
-  const { rows } = await db.query<PackageRow>(
+  const { rows } = await db.query<Omit<PackageRow, 'fingerprint'> & { fingerprint: Buffer }>(
     `select k.id, k.app_id as app, k.version, k.build, k.minimum_os as "minimumOs", k.size, encode(k.sha256, 'hex') as sha256,
-       k.state, k.reason, k.stored_by as "storedBy", k.stored_at as "storedAt", k.agreed_by as "agreedBy"
+       k.state, k.reason, k.stored_by as "storedBy", k.stored_at as "storedAt", k.part_hashes as fingerprint
      from fleet.package k where k.state not in ('arriving', 'removed') and k.app_id is not null
      order by k.stored_at desc limit 200`,
   );
-  return rows;
+  return rows.map((row) => ({ ...row, fingerprint: fingerprintOf(row.fingerprint) }));
 }
 
 /** Begins an upload of `size` bytes; answers its id. Throws FleetError. */
@@ -65,8 +67,8 @@ export async function putPackagePart(
 }
 
 /**
- * All parts are there: reads the package and makes it a version of its app, which is made if it is new. It then waits for a
- * second administrator. What cannot be used is thrown away. Throws FleetError.
+ * All parts are there: reads the package and makes it a version of its app, which is made if it is new. Core
+ * reads it once more then. What cannot be used is thrown away. Throws FleetError.
  */
 export async function finishPackage(
   pool: Pool,
@@ -82,7 +84,7 @@ export async function finishPackage(
     return await tx(pool, async (t) => {
       const app = await appForPackage(t, { identifier: facts.identifier, name: facts.name, by: input.by });
       const same = await t.query<{ id: string }>(
-        `select id from fleet.package where app_id = $1 and sha256 = $2 and state in ('proposed', 'agreed', 'ready')`,
+        `select id from fleet.package where app_id = $1 and sha256 = $2 and state in ('proposed', 'ready')`,
         [app, facts.sha256],
       );
       const known = same.rows[0]?.id;
@@ -119,24 +121,6 @@ export function partsOf(db: Queryable, id: string): ReadPart {
     last = { n, bytes: rows[0].bytes };
     return last.bytes;
   };
-}
-
-/** A second administrator agrees to a package, or throws it out. Throws FleetError. */
-export async function secondPackage(
-  db: Queryable,
-  input: { readonly id: string; readonly agree: boolean; readonly by: string },
-): Promise<void> {
-  const { rows } = await db.query<{ done: boolean }>('select fleet.second_package($1, $2, $3) as done', [
-    ...[input.id, input.agree, input.by],
-  ]);
-  if (rows[0]!.done) return;
-  throw new FleetError(
-    'two-people',
-    'It does not wait for you: another administrator than who handed it in must agree.',
-    {
-      status: 409,
-    },
-  );
 }
 
 /** Takes a package away for good. Throws FleetError while its version is the one that devices get. */

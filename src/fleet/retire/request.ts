@@ -1,6 +1,7 @@
 import { uuidv7 } from '#base';
 import type { CommandSet } from '#seal';
 import type { Queryable, Tx } from '#store';
+import { ENROLMENT_PROFILE } from '#wire';
 import { FleetError } from '../error.ts';
 import { stateIntent } from '../intent.ts';
 import { cancelIntent } from '../pending.ts';
@@ -11,8 +12,6 @@ export type RetireWay = (typeof RETIRE_WAYS)[number];
 /** How long a device may take to do what it was asked; then it is retired without its word. */
 export const RETIRE_DAYS = 30;
 const MOST = 100;
-/** The profile that holds the MDM payload: removing it removes all that is managed. */
-const ENROLMENT_PROFILE = 'org.bartizan.enrolment';
 
 export interface RetireInput {
   readonly devices: readonly string[];
@@ -23,7 +22,7 @@ export interface RetireInput {
 }
 
 /**
- * Asks for devices to leave. Erasing waits for two people and is never done to a personal device; the caller stores
+ * Asks for devices to leave. Erasing, and unenrolling many, waits for two people and erasing is never done to a personal device; the caller stores
  * `approval` in the same transaction. Throws `already-leaving`, `unknown-device`, `personal-device`.
  */
 export async function requestRetirement(
@@ -54,7 +53,7 @@ export async function requestRetirement(
           ...{ devices, requester: input.requester, purpose: input.purpose, now: input.now },
           ...(input.way === 'erase'
             ? { verb: 'EraseDevice', params: {} }
-            : { verb: 'RemoveProfile', params: { identifier: ENROLMENT_PROFILE } }),
+            : { verb: 'RemoveProfile', params: { identifier: await enrolmentProfileOf(t, devices) } }),
         });
   const commands = new Map(stated?.targets.map(({ device, uuid }) => [device, uuid]));
   const ids: string[] = [];
@@ -68,6 +67,17 @@ export async function requestRetirement(
   }
   await t.query("select pg_notify('bartizan_work', '')");
   return { ids, approval: stated?.approval };
+}
+
+/** The name of the profile that manages these devices: ours, or the other server's whose place ours took. */
+async function enrolmentProfileOf(t: Tx, devices: readonly string[]): Promise<string> {
+  const { rows } = await t.query<{ identifier: string }>(
+    `select distinct coalesce(f.identifier, $2) as identifier from fleet.device d
+     left join fleet.foreign_profile f on f.device_id = d.id where d.handle = any($1)`,
+    [devices, ENROLMENT_PROFILE],
+  );
+  if (rows.length === 1) return rows[0]!.identifier;
+  throw new FleetError('bad-request', 'Retire devices that came from another server apart from the others.');
 }
 
 /**

@@ -59,7 +59,7 @@ const FROM = `from fleet.rollout r left join fleet.profile p on p.id = r.subject
 
 const NOT_THERE: Readonly<Record<RolloutKind, string>> = {
   profile: 'There is no such profile or version.',
-  app: 'There is no such app or version, or its package is not ready: a second administrator must agree to it first.',
+  app: 'There is no such app or version, or its package was not read and signed yet.',
   set: 'There is no such set that waits for a rollout.',
 };
 

@@ -5,6 +5,7 @@ import { isDict, type Plist, type PlistDict, type PlistInput, textAt } from '../
 import { writePlist } from '../plist/write.ts';
 import { readArgs } from './command-args.ts';
 import { COMMANDS, type CommandSpec, commandSpec, QUERIES, type TypedVerb } from './command-set.ts';
+import { removesManagement } from './enrolment-profile.ts';
 import { dangersOf } from './profile-dangers.ts';
 
 export type Verb = TypedVerb | 'Raw';
@@ -110,9 +111,11 @@ function rawCommand(bytes: Uint8Array): PlistDict {
 
 /**
  * Why a command must not reach a device without two people's permit, judged by its contents alone; undefined if one
- * person may send it. `origin` is the device plane's own: an enrolment profile that leads to it is no danger.
+ * person may send it. `origins` are the device plane's own: an enrolment profile that leads to one of them is no danger. `unenrols` is one
+ * person's a few times an hour. An app by the address of its manifest is a danger on our own address too: what stands there is
+ * one person's to put.
  */
-export function permitReason(command: PlistDict, origin: string): string | undefined {
+export function permitReason(command: PlistDict, origins: readonly string[]): string | undefined {
   const verb = textAt(command, 'RequestType') ?? '';
   const spec = commandSpec(verb);
   if (spec === undefined) return 'raw';
@@ -120,9 +123,11 @@ export function permitReason(command: PlistDict, origin: string): string | undef
   if (verb === 'InstallProfile') {
     const payload = command.get('Payload');
     if (command.size !== 2 || !(payload instanceof Uint8Array)) return 'raw';
-    return dangersOf(payload, origin).length > 0 ? 'dangerous-profile' : undefined;
+    return dangersOf(payload, origins).length > 0 ? 'dangerous-profile' : undefined;
   }
-  return isTyped(command, verb as TypedVerb) ? undefined : 'raw';
+  if (verb === 'InstallApplication' && command.has('ManifestURL')) return 'foreign-app';
+  if (!isTyped(command, verb as TypedVerb)) return 'raw';
+  return verb === 'RemoveProfile' && removesManagement(textAt(command, 'Identifier') ?? '') ? 'unenrols' : undefined;
 }
 
 /** Whether a command is one that `buildCommand` could have made without `Raw`. */

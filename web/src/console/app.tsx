@@ -128,7 +128,7 @@ function Navigation({ path }: { path: string }) {
     '/locks': data?.locks.length,
   };
   return (
-    <nav aria-label="Pages">
+    <nav id="pages" aria-label="Pages">
       {SECTIONS.map(([title, paths]) => (
         <section key={title} aria-label={title}>
           {title === 'Overview' ? null : <h2>{title}</h2>}
@@ -160,6 +160,7 @@ function Navigation({ path }: { path: string }) {
 function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
   const path = usePlace().split('?')[0] as string;
   const [help, setHelp] = useState(false);
+  const [menu, setMenu] = useState(false);
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
   useShortcuts(() => setHelp(true));
@@ -171,6 +172,7 @@ function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
   useEffect(() => {
     if (first.current) first.current = false;
     else main.current?.focus({ preventScroll: true });
+    setMenu(false);
     scrollTo(0, 0);
   }, [path]);
   return (
@@ -178,11 +180,21 @@ function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
       <a className="skip" href="#main">
         Skip to the content
       </a>
-      <header className="side">
+      <header className={menu ? 'side open' : 'side'}>
         <a className="brand" href="/">
           <img src="/icon.svg" alt="" width="22" height="22" />
           Bartizan
         </a>
+        <button
+          type="button"
+          className="menu"
+          aria-expanded={menu}
+          aria-controls="pages"
+          onClick={() => setMenu(!menu)}
+          onKeyDown={(event) => event.key === 'Escape' && setMenu(false)}
+        >
+          Menu
+        </button>
         <Navigation path={path} />
         <div className="who small">
           <span className="mono">{session.admin}</span>

@@ -85,6 +85,7 @@ export const api = {
   approvals: (filter: Filter, signal?: Get) =>
     call<Page<Approval>>(query('/approvals', filter), { signal: signal ?? null }),
   locks: (signal?: Get) => call<Page<Lock>>('/locks', { signal: signal ?? null }),
+  lock: (body: { scope: string; target: string; reason: string }) => send<{ id: string }>('POST', '/locks', body),
   askUnlock: (lock: string, purpose: string) =>
     send<{ approval: string }>('POST', `/locks/${one(lock)}/unlock`, { purpose }),
   admins: (signal?: Get) => call<Page<Admin>>('/admins', { signal: signal ?? null }),

@@ -27,7 +27,7 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
 export const SECTIONS: readonly (readonly [title: string, paths: readonly string[]])[] = [
   ['Overview', ['/']],
   ['Fleet', ['/devices', '/groups', '/compliance', '/retirements', '/enrolment']],
-  ['Configuration', ['/profiles', '/apps', '/rollouts', '/queue', '/push']],
+  ['Configuration', ['/profiles', '/declarations', '/updates', '/apps', '/rollouts', '/queue', '/push']],
   ['Directory', ['/people']],
   ['Watch', ['/alerts', '/incidents']],
   ['Control', ['/approvals', '/locks', '/admins']],

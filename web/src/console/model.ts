@@ -46,6 +46,8 @@ export interface Command {
   readonly doneAt: string | null;
   readonly errors: unknown;
   readonly intent: string | null;
+  /** The user's channel that it is for; null for the device's own. */
+  readonly channel: number | null;
   /** Why it still waits, in words; null when it does not. */
   readonly waitsFor: string | null;
 }
@@ -81,12 +83,19 @@ export interface Inventory {
   readonly facts: Readonly<Record<string, unknown>>;
 }
 
+export interface Channel {
+  readonly id: number;
+  readonly kind: 'user' | 'shared';
+  readonly since: string;
+}
+
 export interface DeviceDetail {
   readonly device: Device & {
     readonly serial: string | null;
     readonly certificateNotAfter: string | null;
   };
   readonly inventory: readonly Inventory[];
+  readonly channels: readonly Channel[];
   readonly commands: readonly Command[];
   readonly intents: readonly Intent[];
   readonly events: readonly EventRow[];

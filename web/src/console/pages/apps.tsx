@@ -4,6 +4,7 @@ import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import type { Page } from '../model.ts';
 import { Chip, Dialog, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
+import { useSession } from '../session.tsx';
 import { rolloutsApi } from './rollouts-api.ts';
 
 interface AppRow {
@@ -231,15 +232,18 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
 }
 
 export function AppsPage() {
+  const mayChange = useSession().role === 'administrator';
   const answer = useAnswer('apps', appsApi.list);
   const [adding, setAdding] = useState(false);
   return (
     <Frame
       title="Apps"
       aside={
-        <button type="button" className="primary" onClick={() => setAdding(true)}>
-          Add an app
-        </button>
+        mayChange ? (
+          <button type="button" className="primary" onClick={() => setAdding(true)}>
+            Add an app
+          </button>
+        ) : undefined
       }
     >
       <p className="quiet">

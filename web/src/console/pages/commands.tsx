@@ -2,12 +2,10 @@ import { type FormEvent, useState } from 'react';
 import { api } from '../client.ts';
 import { useAct } from '../data.ts';
 import { Emergency, emergencyFault } from '../emergency.tsx';
-import type { Device } from '../model.ts';
+import type { Channel, Device } from '../model.ts';
 import { Chip, Dialog, GlassLink, Refused } from '../parts.tsx';
 import { useSession } from '../session.tsx';
-import { ACTIONS, type ActionSpec, type FieldSpec, GROUPS } from './commands-table.ts';
-
-type Values = Readonly<Record<string, string | boolean>>;
+import { ACTIONS, type ActionSpec, type FieldSpec, GROUPS, type Values } from './commands-table.ts';
 
 function Field(props: { spec: FieldSpec; value: string | boolean; onChange: (value: string | boolean) => void }) {
   const { spec, value, onChange } = props;
@@ -20,6 +18,23 @@ function Field(props: { spec: FieldSpec; value: string | boolean; onChange: (val
       </label>
     );
   }
+  if (spec.kind === 'choice') {
+    return (
+      <div className="field">
+        <label htmlFor={id}>
+          {spec.label} {spec.hint === undefined ? null : <span className="hint">{spec.hint}</span>}
+        </label>
+        <select id={id} value={String(value)} onChange={(event) => onChange(event.target.value)}>
+          {spec.options?.map(([sent, words]) => (
+            <option key={sent} value={sent}>
+              {words}
+            </option>
+          ))}
+        </select>
+      </div>
+    );
+  }
+  const code = spec.kind === 'plist' || spec.kind === 'json';
   const common = { id, value: String(value), autoComplete: 'off' };
   return (
     <div className="field">
@@ -31,9 +46,9 @@ function Field(props: { spec: FieldSpec; value: string | boolean; onChange: (val
       ) : (
         <textarea
           {...common}
-          className={spec.kind === 'plist' ? 'mono' : undefined}
-          spellCheck={spec.kind !== 'plist'}
-          maxLength={spec.kind === 'plist' ? 65_536 : 300}
+          className={code ? 'mono' : undefined}
+          spellCheck={!code}
+          maxLength={code ? 512 * 1024 : 300}
           onChange={(event) => onChange(event.target.value)}
         />
       )}
@@ -41,16 +56,24 @@ function Field(props: { spec: FieldSpec; value: string | boolean; onChange: (val
   );
 }
 
-/** The parameters of an intent: named by Apple's own keys, what was left empty is left out. */
-function paramsOf(values: Values): object {
+const OWN = ['identifier', 'plist', 'profile'];
+
+/** The parameters of an intent: named by Apple's own keys, what was left empty is left out. A text says what is wrong. */
+function paramsOf(spec: ActionSpec, values: Values, channel: number | undefined): object | string {
+  const to = channel === undefined ? {} : { channel };
+  if (spec.args !== undefined) {
+    const args = spec.args(values);
+    return typeof args === 'string' ? args : { args, ...to };
+  }
   const given = Object.entries(values).filter(([, value]) => value !== '' && value !== false);
-  const own = given.filter(([name]) => name === 'identifier' || name === 'plist');
-  const args = given.filter(([name]) => name !== 'identifier' && name !== 'plist');
-  return { ...Object.fromEntries(own), ...(args.length === 0 ? {} : { args: Object.fromEntries(args) }) };
+  const own = given.filter(([name]) => OWN.includes(name));
+  const args = given.filter(([name]) => !OWN.includes(name));
+  return { ...Object.fromEntries(own), ...to, ...(args.length === 0 ? {} : { args: Object.fromEntries(args) }) };
 }
 
-function Done(props: { spec: ActionSpec; handle: string; approval: string | null; onClose: () => void }) {
-  const { spec, handle, approval, onClose } = props;
+function Done(props: { spec: ActionSpec; handle: string; outcome: Outcome; onClose: () => void }) {
+  const { spec, handle, onClose } = props;
+  const { approval, state } = props.outcome;
   const { glass } = useSession();
   const secret = spec.verb === 'ClearPasscode';
   return (
@@ -58,6 +81,11 @@ function Done(props: { spec: ActionSpec; handle: string; approval: string | null
       {approval !== null ? (
         <p className="note warn">
           <strong>It waits for two people.</strong> Nothing is sent until two admins have signed exactly this.
+        </p>
+      ) : state === 'held' ? (
+        <p className="note warn">
+          <strong>It is held.</strong> With this you would change more devices within an hour than one person may.
+          Another administrator releases it in the <a href="/queue">queue</a>.
         </p>
       ) : secret ? (
         <p className="note warn">
@@ -88,22 +116,53 @@ function Done(props: { spec: ActionSpec; handle: string; approval: string | null
   );
 }
 
-function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () => void; onDone: () => void }) {
-  const { spec, handle, onClose, onDone } = props;
+interface Outcome {
+  readonly state: string;
+  readonly approval: string | null;
+}
+
+/** The device's own channel, or that of one of its users: who that is is not known here. */
+function ChannelChoice(props: { channels: readonly Channel[]; value: string; onChange: (value: string) => void }) {
+  return (
+    <div className="field">
+      <label htmlFor="command-channel">For</label>
+      <select id="command-channel" value={props.value} onChange={(event) => props.onChange(event.target.value)}>
+        <option value="">the device</option>
+        {props.channels.map(({ id, kind, since }) => (
+          <option key={id} value={id}>
+            {kind === 'shared' ? 'a user of the shared iPad' : 'a user'}, channel {id}, since {since.slice(0, 10)}
+          </option>
+        ))}
+      </select>
+    </div>
+  );
+}
+
+interface Given {
+  readonly spec: ActionSpec;
+  readonly handle: string;
+  readonly channels: readonly Channel[];
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+function CommandDialog(props: Given) {
+  const { spec, handle, channels, onClose, onDone } = props;
+  const [channel, setChannel] = useState('');
   const [values, setValues] = useState<Values>({});
   const [purpose, setPurpose] = useState('');
   const [typed, setTyped] = useState('');
   const [emergency, setEmergency] = useState<string>();
   const [wrong, setWrong] = useState<string>();
-  const [outcome, setOutcome] = useState<{ approval: string | null }>();
+  const [outcome, setOutcome] = useState<Outcome>();
   const grave = spec.risk === 'destroy' || spec.risk === 'raw';
-  const act = useAct(async () => {
+  const act = useAct(async (params: object) => {
     const { verb } = spec;
     setOutcome(
       await api.intent({
         verb,
         devices: [handle],
-        params: paramsOf(values),
+        params,
         purpose: purpose.trim(),
         ...(emergency === undefined ? {} : { emergency: emergency.trim() }),
       }),
@@ -114,7 +173,7 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
   if (outcome !== undefined) {
     return (
       <Dialog title={title} onClose={onClose}>
-        <Done spec={spec} handle={handle} approval={outcome.approval} onClose={onClose} />
+        <Done spec={spec} handle={handle} outcome={outcome} onClose={onClose} />
       </Dialog>
     );
   }
@@ -127,8 +186,10 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
     const fault = emergencyFault(emergency);
     if (fault !== undefined) return setWrong(fault);
     if (grave && typed.trim() !== handle) return setWrong(`Type ${handle} to confirm which device this is for.`);
+    const params = paramsOf(spec, values, channel === '' ? undefined : Number(channel));
+    if (typeof params === 'string') return setWrong(params);
     setWrong(undefined);
-    void act.run();
+    void act.run(params);
   }
 
   return (
@@ -137,6 +198,9 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
         {spec.effect}
       </p>
       <form className="stack" onSubmit={submit} noValidate>
+        {spec.channel === true && channels.length > 0 ? (
+          <ChannelChoice channels={channels} value={channel} onChange={setChannel} />
+        ) : null}
         {spec.fields?.map((field) => (
           <Field
             key={field.name}
@@ -191,6 +255,7 @@ function CommandDialog(props: { spec: ActionSpec; handle: string; onClose: () =>
 function obstacle(spec: ActionSpec, device: Device): string | undefined {
   if (device.state !== 'enrolled') return 'not enrolled';
   if (spec.verb === 'EraseDevice' && device.ownership === 'personal') return 'a personal device is never erased';
+  if (spec.sharedIpad && device.productName?.startsWith('iPhone') === true) return 'shared iPads only';
   if (spec.supervised && device.supervised === false) return 'supervised devices only';
   if (spec.lost === true && device.lostMode !== true) return 'in lost mode only';
   if (spec.lost === false && device.lostMode === true) return 'lost mode is on';
@@ -198,7 +263,8 @@ function obstacle(spec: ActionSpec, device: Device): string | undefined {
 }
 
 /** Everything that can be asked of this device, by how much harm it can do. */
-export function DeviceActions({ device, onDone }: { device: Device; onDone: () => void }) {
+export function DeviceActions(props: { device: Device; channels: readonly Channel[]; onDone: () => void }) {
+  const { device, channels, onDone } = props;
   const { glass } = useSession();
   const [chosen, setChosen] = useState<ActionSpec>();
   return (
@@ -213,7 +279,7 @@ export function DeviceActions({ device, onDone }: { device: Device; onDone: () =
             {ACTIONS.filter((action) => action.risk === risk).map((action) => {
               const why = obstacle(action, device);
               return (
-                <li key={action.verb}>
+                <li key={action.label}>
                   <span>
                     {action.effect} {why === undefined ? null : <span className="quiet">({why})</span>}
                   </span>
@@ -240,7 +306,13 @@ export function DeviceActions({ device, onDone }: { device: Device; onDone: () =
         </details>
       ))}
       {chosen === undefined ? null : (
-        <CommandDialog spec={chosen} handle={device.handle} onClose={() => setChosen(undefined)} onDone={onDone} />
+        <CommandDialog
+          spec={chosen}
+          handle={device.handle}
+          channels={channels}
+          onClose={() => setChosen(undefined)}
+          onDone={onDone}
+        />
       )}
     </section>
   );

@@ -27,6 +27,7 @@ export interface Written {
 
 export interface Checked {
   readonly problems: readonly { readonly path: string; readonly rule: string }[];
+  readonly needsSecond: boolean;
   readonly since: string | null;
   /** Devices that would be given it at once, and once two people have agreed; both exact. */
   readonly devices: number;
@@ -48,6 +49,24 @@ export interface SetPreview {
   readonly leave: readonly string[];
   readonly devices: number;
   readonly waiting: number;
+}
+
+export interface Particulars extends Declaration {
+  readonly versions: readonly {
+    readonly version: number;
+    readonly payload: object;
+    readonly state: string;
+    readonly reason: string | null;
+    readonly author: string;
+    readonly createdAt: string;
+  }[];
+  readonly trouble: readonly { readonly device: string; readonly valid: string; readonly reasons: readonly string[] }[];
+}
+
+export interface StoredData {
+  readonly url: string;
+  readonly size: number;
+  readonly sha256: string;
 }
 
 export interface DeclarationSet {
@@ -131,10 +150,21 @@ const get = <T>(path: string, signal?: Get) => call<T>(path, { signal: signal ??
 
 export const declaredApi = {
   list: (signal?: Get) => get<{ items: readonly Declaration[] }>('/declarations', signal),
-  one: (id: string, signal?: Get) =>
-    get<Declaration & { versions: readonly { version: number; payload: object }[] }>(`/declarations/${id}`, signal),
+  one: (id: string, signal?: Get) => get<Particulars>(`/declarations/${id}`, signal),
+  types: (signal?: Get) =>
+    get<{
+      items: readonly {
+        readonly type: string;
+        readonly since: string;
+        readonly keys: readonly { readonly name: string; readonly needed: boolean }[];
+      }[];
+    }>('/declarations/types', signal),
   check: (body: Written) => send<Checked>('POST', '/declarations/check', body),
   store: (body: Written) => send<{ state: string; guarded: boolean }>('POST', '/declarations', body),
+  remove: (id: string) => send<void>('POST', `/declarations/${id}/remove`, {}),
+  storeData: (body: { name: string; contentType: string; content: string }) =>
+    send<StoredData>('POST', '/declared-data', body),
+  removeSet: (id: string) => send<void>('POST', `/declaration-sets/${id}/remove`, {}),
   sets: (signal?: Get) => get<{ items: readonly DeclarationSet[] }>('/declaration-sets', signal),
   preview: (set: Scope & { predicate?: string | null; declarations?: readonly string[] }) =>
     send<SetPreview>('POST', '/declaration-sets/preview', set),
@@ -154,5 +184,6 @@ export const declaredApi = {
     deadline: string;
     detailsUrl: string | null;
   }) => send<{ id: string }>('POST', '/software-updates', body),
+  feed: (feed: object) => send<{ releases: number }>('POST', '/software-updates/feed', { feed }),
   end: (id: string) => send<void>('POST', `/software-updates/${id}/end`, {}),
 } as const;

@@ -1,8 +1,7 @@
 import { useState } from 'react';
-import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
-import { Chip, Dialog, GlassLink, Loaded, Refused } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { Chip, Dialog, Loaded, Refused } from '../parts.tsx';
+import { Agreed, AskDialog } from './declared-agreed.tsx';
 import { type Declaration, type DeclarationSet, declaredApi, type SetPreview } from './declared-api.ts';
 import { fleetApi } from './fleet-api.ts';
 
@@ -30,23 +29,33 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   const [name, setName] = useState(of?.name ?? '');
   const [everyone, setEveryone] = useState(of?.everyone ?? false);
   const [chosen, setChosen] = useState<readonly string[]>(of?.declarations.map(({ id }) => id) ?? []);
+  const [devices, setDevices] = useState(of?.devices.join('\n') ?? '');
+  const [predicate, setPredicate] = useState(of?.predicate ?? '');
   const [scope, setScope] = useState<readonly string[]>(of?.groups.map(({ id }) => id) ?? []);
   const [run, setRun] = useState<SetPreview>();
-  const body = { id: of?.id ?? null, everyone, groups: scope, devices: of?.devices ?? [] };
+  const body = { id: of?.id ?? null, everyone, groups: scope, devices: devices.split(/[\s,;]+/).filter(Boolean) };
+  const standard = of !== undefined && of.origin !== 'administrator';
   const look = useAct(async () => setRun(await declaredApi.preview({ ...body, declarations: chosen })));
   const save = useAct(async () => {
-    await declaredApi.saveSet({ ...body, name, predicate: of?.predicate ?? null, declarations: chosen });
+    await declaredApi.saveSet({ ...body, name, predicate: predicate.trim() || null, declarations: chosen });
     onDone();
     onClose();
   });
   return (
     <Dialog title={of === undefined ? 'New set' : `Change ${of.name}`} onClose={onClose}>
-      <div className="field">
-        <label htmlFor="set-name">Name</label>
-        <input id="set-name" value={name} maxLength={80} onChange={(event) => setName(event.target.value)} />
-      </div>
-      <fieldset>
+      {standard ? (
+        <p className="note">This set is ours: what is in it stays, and you choose who gets it.</p>
+      ) : (
+        <div className="field">
+          <label htmlFor="set-name">Name</label>
+          <input id="set-name" value={name} maxLength={80} onChange={(event) => setName(event.target.value)} />
+        </div>
+      )}
+      <fieldset hidden={standard}>
         <legend>Declarations</legend>
+        {declarations.some(({ origin }) => origin === 'administrator') ? null : (
+          <p className="quiet">None is written yet.</p>
+        )}
         {declarations
           .filter(({ origin }) => origin === 'administrator')
           .map(({ id, identifier }) => (
@@ -67,6 +76,34 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
           </label>
         ))}
       </fieldset>
+      <div className="field">
+        <label htmlFor="set-devices">
+          And these devices <span className="hint">Handles, one a line</span>
+        </label>
+        <textarea
+          id="set-devices"
+          className="mono"
+          rows={3}
+          spellCheck={false}
+          value={devices}
+          onChange={(event) => setDevices(event.target.value)}
+        />
+      </div>
+      <div className="field" hidden={standard}>
+        <label htmlFor="set-predicate">
+          Only while <span className="hint">A predicate that each device judges by itself; empty: always</span>
+        </label>
+        <textarea
+          id="set-predicate"
+          className="mono"
+          rows={2}
+          maxLength={2000}
+          spellCheck={false}
+          placeholder="@status(device.model.family) == 'iPhone'"
+          value={predicate}
+          onChange={(event) => setPredicate(event.target.value)}
+        />
+      </div>
       <p role="status">{run === undefined ? null : outcome(run)}</p>
       <Refused problem={save.problem ?? look.problem} />
       <div className="row">
@@ -84,111 +121,43 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   );
 }
 
-/** Asks two people to sign for the dangerous declarations of a set; each reads them on glass. */
-function AskDialog({ of, onClose, onDone }: { of: DeclarationSet; onClose: () => void; onDone: () => void }) {
-  const { glass } = useSession();
-  const [purpose, setPurpose] = useState('');
-  const [days, setDays] = useState('365');
-  const [approval, setApproval] = useState<string>();
-  const ask = useAct(async () => {
-    setApproval((await declaredApi.ask(of.id, { purpose, days: Number(days) })).approval);
+function RemoveSet({ of, onClose, onDone }: { of: DeclarationSet; onClose: () => void; onDone: () => void }) {
+  const act = useAct(async () => {
+    await declaredApi.removeSet(of.id);
     onDone();
+    onClose();
   });
   return (
-    <Dialog title={`Ask two people to agree to ${of.name}`} onClose={onClose}>
-      {approval === undefined ? (
-        <>
-          <p>
-            They sign with their passkeys for exactly what the declarations say now, and for exactly the devices that
-            the set is for now. A device that comes to the set later, and any change, needs them anew.
-          </p>
-          <div className="field">
-            <label htmlFor="ask-purpose">Why</label>
-            <input
-              id="ask-purpose"
-              maxLength={200}
-              value={purpose}
-              onChange={(event) => setPurpose(event.target.value)}
-            />
-          </div>
-          <div className="field">
-            <label htmlFor="ask-days">Days until devices lose it, unless two people sign anew</label>
-            <input
-              id="ask-days"
-              type="number"
-              min={1}
-              max={399}
-              value={days}
-              onChange={(event) => setDays(event.target.value)}
-            />
-          </div>
-          <Refused problem={ask.problem} />
-          <div className="row">
-            <button
-              type="button"
-              className="primary"
-              disabled={ask.busy || purpose.trim().length < 5}
-              onClick={() => void ask.run()}
-            >
-              Ask
-            </button>
-            <button type="button" onClick={onClose}>
-              Cancel
-            </button>
-          </div>
-        </>
-      ) : (
-        <>
-          <p role="status">It waits for two signatures under Approvals. Yours may be one of them.</p>
-          <div className="row">
-            <GlassLink glass={glass} task={`approve=${approval}`} primary>
-              Review and sign
-            </GlassLink>
-            <button type="button" onClick={onClose}>
-              Close
-            </button>
-          </div>
-        </>
-      )}
+    <Dialog title={`Remove ${of.name}`} onClose={onClose}>
+      <p className="note warn">
+        {of.reached === 1 ? '1 device has it' : `${of.reached} devices have it`}, and undo what no other set gives them.
+        The declarations stay here.
+      </p>
+      <Refused problem={act.problem} />
+      <div className="row">
+        <button type="button" className="danger" disabled={act.busy} onClick={() => void act.run()}>
+          Remove set
+        </button>
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
     </Dialog>
   );
 }
 
-/** How a set stands to what needs two people, and the way to ask them. */
-function Agreed({ of, mayChange, onAsk }: { of: DeclarationSet; mayChange: boolean; onAsk: () => void }) {
-  const { glass } = useSession();
-  const { permit } = of;
-  if (permit === null) return null;
-  return (
-    <>
-      {permit.waiting > 0 ? (
-        <Chip tone="warn">
-          {permit.guarded} dangerous, {permit.waiting} {permit.waiting === 1 ? 'device waits' : 'devices wait'} for two
-          people
-        </Chip>
-      ) : null}
-      {permit.until === null ? null : (
-        <span className="quiet small">
-          agreed until <When at={permit.until} />
-        </span>
-      )}
-      {permit.approval !== null ? (
-        <GlassLink glass={glass} task={`approve=${permit.approval}`}>
-          Review and sign
-        </GlassLink>
-      ) : mayChange ? (
-        <button type="button" className={permit.waiting > 0 ? '' : 'plain'} onClick={onAsk}>
-          {permit.waiting > 0 ? 'Ask two people' : 'Renew'}
-        </button>
-      ) : null}
-    </>
-  );
-}
+const whom = ({ everyone, groups, devices, origin }: DeclarationSet): string => {
+  if (everyone) return 'every device';
+  if (origin === 'standard') return 'every device that has any set';
+  const some = devices.length === 1 ? '1 device' : `${devices.length} devices`;
+  return [...groups.map(({ name }) => name), ...(devices.length > 0 ? [some] : [])].join(', ') || 'nobody';
+};
 
 /** Which declarations go to whom. */
 export function DeclarationSets(given: { declarations: readonly Declaration[]; mayChange: boolean }) {
   const answer = useAnswer('declaration-sets', declaredApi.sets);
   const [open, setOpen] = useState<DeclarationSet | 'new'>();
+  const [gone, setGone] = useState<DeclarationSet>();
   const [asking, setAsking] = useState<DeclarationSet>();
   return (
     <section className="section">
@@ -207,15 +176,22 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
               <li key={one.id} className="row">
                 <strong>{one.name}</strong>
                 <span className="quiet small">
-                  {one.declarations.length} declarations for{' '}
-                  {one.everyone ? 'every device' : one.groups.map(({ name }) => name).join(', ') || 'chosen devices'};{' '}
-                  {one.reached} have it
+                  {one.declarations.length === 1 ? '1 declaration' : `${one.declarations.length} declarations`} for{' '}
+                  {whom(one)}
+                  {one.predicate === null || one.predicate === '' ? '' : ', where its predicate holds'}; {one.reached}{' '}
+                  have it
                 </span>
                 {one.missing.length > 0 ? <Chip tone="bad">lacks {one.missing.join(', ')}</Chip> : null}
                 <Agreed of={one} mayChange={given.mayChange} onAsk={() => setAsking(one)} />
-                {given.mayChange && one.origin === 'administrator' ? (
+                {given.mayChange ? (
                   <button type="button" className="plain" onClick={() => setOpen(one)}>
-                    Change
+                    {one.origin === 'administrator' ? 'Change' : 'Change its scope'}
+                    <span className="hidden-visually"> of {one.name}</span>
+                  </button>
+                ) : null}
+                {given.mayChange && one.origin === 'administrator' ? (
+                  <button type="button" className="plain" onClick={() => setGone(one)}>
+                    Remove<span className="hidden-visually"> {one.name}</span>
                   </button>
                 ) : null}
               </li>
@@ -223,6 +199,10 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
           </ul>
         )}
       </Loaded>
+      {asking === undefined ? null : (
+        <AskDialog of={asking} onClose={() => setAsking(undefined)} onDone={answer.reload} />
+      )}
+      {gone === undefined ? null : <RemoveSet of={gone} onClose={() => setGone(undefined)} onDone={answer.reload} />}
       {open === undefined ? null : (
         <SetDialog
           of={open === 'new' ? undefined : open}
@@ -230,9 +210,6 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
           onClose={() => setOpen(undefined)}
           onDone={answer.reload}
         />
-      )}
-      {asking === undefined ? null : (
-        <AskDialog of={asking} onClose={() => setAsking(undefined)} onDone={answer.reload} />
       )}
     </section>
   );

@@ -1,7 +1,9 @@
+import { useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
-import { Chip, Empty, Loaded, or, Refused, type Tone } from '../parts.tsx';
+import { Chip, Dialog, Empty, Loaded, or, Refused, type Tone } from '../parts.tsx';
+import { useSession } from '../session.tsx';
 
 interface Certificates {
   readonly certificates: readonly {
@@ -26,9 +28,9 @@ interface Certificates {
 }
 
 const OBSTACLE: Readonly<Record<string, string>> = {
-  account: 'it was enrolled by its holder’s account, and that profile names an account that nobody keeps here',
-  imported: 'it was taken over from another server, whose profile cannot be made anew here',
-  acme: 'it was enrolled by ACME',
+  account: 'it was enrolled by account before devices carried that account for us, and nobody keeps it here',
+  imported:
+    'it was taken over from another server, and nobody gave us the enrolment profile that it has (import-fleet --profile)',
 };
 
 const RENEWAL: Readonly<Record<string, [Tone, string]>> = {
@@ -73,11 +75,54 @@ function Renewal({ renewal, obstacle }: Pick<Certificates, 'renewal' | 'obstacle
   );
 }
 
+const REASONS = [
+  ['privilegeWithdrawn', 'It shall not be managed any more'],
+  ['keyCompromise', 'Somebody else may have its key'],
+] as const;
+
+/** Cuts the device off at once. */
+function Revoke({ handle, onClose, onDone }: { handle: string; onClose: () => void; onDone: () => void }) {
+  const [reason, setReason] = useState<string>(REASONS[0][0]);
+  const act = useAct(async () => {
+    await send('POST', `/devices/${handle}/certificates/revoke`, { reason });
+    onDone();
+    onClose();
+  });
+  return (
+    <Dialog title={`Revoke the certificates of ${handle}`} onClose={onClose}>
+      <p className="note bad">
+        It is refused from now on: no command reaches it, an erase neither. What is on it stays. Only a new enrolment
+        brings it back.
+      </p>
+      <fieldset className="builder">
+        <legend>Why?</legend>
+        {REASONS.map(([value, words]) => (
+          <label key={value} className="choice">
+            <input type="radio" name="reason" checked={reason === value} onChange={() => setReason(value)} />
+            <span>{words}</span>
+          </label>
+        ))}
+      </fieldset>
+      <Refused problem={act.problem} />
+      <div className="row">
+        <button type="button" className="danger" disabled={act.busy} onClick={() => void act.run()}>
+          Revoke
+        </button>
+        <button type="button" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </Dialog>
+  );
+}
+
 /** A device's certificates, those that count and those that were revoked, and its renewal. */
 export function DeviceCertificates({ handle }: { handle: string }) {
   const answer = useAnswer(`certificates:${handle}`, (signal) =>
     call<Certificates>(`/devices/${handle}/certificates`, { signal: signal ?? null }),
   );
+  const mayChange = useSession().role === 'administrator';
+  const [revoking, setRevoking] = useState(false);
   const renew = useAct(async () => {
     await send<void>('POST', `/devices/${handle}/certificates/renew`, {});
     answer.reload();
@@ -123,14 +168,20 @@ export function DeviceCertificates({ handle }: { handle: string }) {
                   </tbody>
                 </table>
               </div>
-              {obstacle === null && certificates.some((one) => one.pinned) ? (
-                <p>
-                  <button type="button" disabled={renew.busy} onClick={() => renew.run()}>
-                    Renew now
+              {mayChange && certificates.some((one) => one.pinned) ? (
+                <div className="row">
+                  {obstacle === null ? (
+                    <button type="button" disabled={renew.busy} onClick={() => renew.run()}>
+                      Renew now
+                    </button>
+                  ) : null}
+                  <button type="button" className="danger" onClick={() => setRevoking(true)}>
+                    Revoke
                   </button>
-                </p>
+                </div>
               ) : null}
               <Refused problem={renew.problem} />
+              {revoking ? <Revoke handle={handle} onClose={() => setRevoking(false)} onDone={answer.reload} /> : null}
             </>
           )
         }

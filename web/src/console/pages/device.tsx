@@ -114,6 +114,7 @@ function Way({ command, intent }: { command: Command; intent: Intent | undefined
     <li className="command">
       <div className="row">
         <strong>{words(command.verb)}</strong> <CommandChip state={command.state} />
+        {command.channel === null ? null : <span className="small">for the user of channel {command.channel}</span>}
         {intent === undefined ? null : (
           <span className="quiet">
             by <span className="mono">{intent.requester}</span>, “{intent.purpose}”
@@ -225,7 +226,7 @@ export function DevicePage({ handle }: { handle: string }) {
               <div>
                 <Claims device={handle} />
                 <DeviceStanding handle={handle} />
-                <DeviceActions device={data.device} onDone={answer.reload} />
+                <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
                 <Facts data={data} onDone={answer.reload} />
                 <DeviceDeclared handle={handle} />
                 <DeviceCertificates handle={handle} />

@@ -75,11 +75,86 @@ function AskUnlock({ lock, onClose }: { lock: Lock; onClose: () => void }) {
   );
 }
 
+/** Puts a lock on: one person is enough, at once. */
+function PutLock({ onClose }: { onClose: () => void }) {
+  const admins = useAnswer('admins', api.admins).data?.items ?? [];
+  const [scope, setScope] = useState<Lock['scope']>('directory');
+  const [target, setTarget] = useState('');
+  const [reason, setReason] = useState('');
+  const put = useAct(async () => {
+    await api.lock({ scope, target: scope === 'admin' ? target : '', reason: reason.trim() });
+    onClose();
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    void put.run();
+  };
+  return (
+    <Dialog title="Put a lock on" onClose={onClose}>
+      <form className="stack" onSubmit={submit}>
+        <fieldset className="builder">
+          <legend>What?</legend>
+          {(Object.keys(SCOPE) as Lock['scope'][]).map((one) => (
+            <label key={one} className="choice">
+              <input type="radio" name="scope" checked={scope === one} onChange={() => setScope(one)} />
+              <span>
+                <strong>{SCOPE[one][0]}.</strong> {SCOPE[one][1]}
+              </span>
+            </label>
+          ))}
+        </fieldset>
+        {scope !== 'admin' ? null : (
+          <div className="field">
+            <label htmlFor="lock-admin">Which admin?</label>
+            <select id="lock-admin" required value={target} onChange={(event) => setTarget(event.target.value)}>
+              <option value="">Choose one</option>
+              {admins.map(({ admin }) => (
+                <option key={admin}>{admin}</option>
+              ))}
+            </select>
+          </div>
+        )}
+        <div className="field">
+          <label htmlFor="lock-reason">
+            Why? <span className="hint">3 to 200 characters; it goes into the log</span>
+          </label>
+          <textarea
+            id="lock-reason"
+            required
+            minLength={3}
+            maxLength={200}
+            value={reason}
+            onChange={(event) => setReason(event.target.value)}
+          />
+        </div>
+        <p className="small quiet">It holds at once. Two people lift it.</p>
+        <Refused problem={put.problem} />
+        <div className="row">
+          <button type="submit" className="danger" disabled={put.busy}>
+            Lock
+          </button>
+          <button type="button" onClick={onClose}>
+            Cancel
+          </button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
 export function Locks() {
   const answer = useAnswer('locks', api.locks);
   const [asking, setAsking] = useState<Lock>();
+  const [putting, setPutting] = useState(false);
   return (
-    <Frame title="Locks">
+    <Frame
+      title="Locks"
+      aside={
+        <button type="button" onClick={() => setPutting(true)}>
+          Put a lock on
+        </button>
+      }
+    >
       <p className="quiet">
         Locks contain: they are put on at once, by a rule or a person, and lifted by two people. They never erase.
       </p>
@@ -135,6 +210,14 @@ export function Locks() {
           );
         }}
       </Loaded>
+      {putting ? (
+        <PutLock
+          onClose={() => {
+            setPutting(false);
+            answer.reload();
+          }}
+        />
+      ) : null}
       {asking === undefined ? null : (
         <AskUnlock
           lock={asking}

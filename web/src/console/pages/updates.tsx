@@ -28,36 +28,51 @@ function Plan({ releases, onDone }: { releases: Updates['releases']; onDone: () 
   return (
     <form className="section stack" onSubmit={submit}>
       <h2>Plan an update</h2>
-      <div className="toolbar">
-        <input
-          aria-label="Name"
-          placeholder="Name"
-          required
-          maxLength={48}
-          value={name}
-          onChange={(event) => setName(event.target.value)}
-        />
-        <select aria-label="Devices" value={group} onChange={(event) => setGroup(event.target.value)}>
-          <option value="">Every device</option>
-          {groups.map((one) => (
-            <option key={one.id} value={one.id}>
-              {one.name}
-            </option>
-          ))}
-        </select>
-        <select aria-label="Version" value={version} onChange={(event) => setVersion(event.target.value)}>
-          <option value="">Newest for each model</option>
-          {[...new Set(releases.map((one) => one.version))].map((one) => (
-            <option key={one}>{one}</option>
-          ))}
-        </select>
-        <input
-          type="datetime-local"
-          aria-label="Deadline on the device’s own clock"
-          required
-          value={deadline}
-          onChange={(event) => setDeadline(event.target.value)}
-        />
+      <div className="row fields">
+        <div className="field">
+          <label htmlFor="plan-name">Name</label>
+          <input
+            id="plan-name"
+            required
+            maxLength={48}
+            value={name}
+            onChange={(event) => setName(event.target.value)}
+          />
+        </div>
+        <div className="field">
+          <label htmlFor="plan-group">Devices</label>
+          <select id="plan-group" value={group} onChange={(event) => setGroup(event.target.value)}>
+            <option value="">Every device</option>
+            {groups.map((one) => (
+              <option key={one.id} value={one.id}>
+                {one.name}
+              </option>
+            ))}
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor="plan-version">Version</label>
+          <select id="plan-version" value={version} onChange={(event) => setVersion(event.target.value)}>
+            <option value="">Newest for each model</option>
+            {[...new Set(releases.map((one) => one.version))].map((one) => (
+              <option key={one}>{one}</option>
+            ))}
+          </select>
+        </div>
+        <div className="field">
+          <label htmlFor="plan-deadline">
+            Deadline <span className="hint">on each device’s own clock</span>
+          </label>
+          <input
+            id="plan-deadline"
+            type="datetime-local"
+            required
+            value={deadline}
+            onChange={(event) => setDeadline(event.target.value)}
+          />
+        </div>
+      </div>
+      <div className="row">
         <button type="button" disabled={look.busy} onClick={() => void look.run()}>
           Dry run
         </button>
@@ -65,20 +80,70 @@ function Plan({ releases, onDone }: { releases: Updates['releases']; onDone: () 
           Plan it
         </button>
       </div>
-      {models === undefined ? null : (
-        <ul className="bullets" role="status">
-          {models.map((one) => (
-            <li key={one.model}>
-              <span className="mono">{one.model}</span>:{' '}
-              {one.version === null
-                ? `${one.devices} devices, nothing for this model`
-                : `${one.behind} of ${one.devices} devices would update to ${one.version}`}
-            </li>
-          ))}
-        </ul>
-      )}
+      <div role="status">
+        {models === undefined ? null : models.length === 0 ? (
+          'No enrolled device is meant.'
+        ) : (
+          <ul className="bullets">
+            {models.map((one) => (
+              <li key={one.model}>
+                <span className="mono">{one.model}</span>:{' '}
+                {one.version === null
+                  ? `${one.devices === 1 ? '1 device' : `${one.devices} devices`}, nothing for this model`
+                  : `${one.behind} of ${one.devices === 1 ? '1 device' : `${one.devices} devices`} would update to ${one.version}`}
+              </li>
+            ))}
+          </ul>
+        )}
+      </div>
       <Refused problem={save.problem ?? look.problem} />
     </form>
+  );
+}
+
+/** Takes Apple's list of versions as a file, where the server cannot ask for it itself. */
+function Feed({ onDone }: { onDone: () => void }) {
+  const [wrong, setWrong] = useState<string>();
+  const [taken, setTaken] = useState<number>();
+  const take = useAct(async (file: File) => {
+    setTaken(undefined);
+    let feed: unknown;
+    try {
+      feed = JSON.parse(await file.text());
+    } catch {
+      feed = undefined;
+    }
+    if (typeof feed !== 'object' || feed === null) return setWrong('The file is not JSON.');
+    setWrong(undefined);
+    setTaken((await declaredApi.feed(feed)).releases);
+    onDone();
+  });
+  return (
+    <div className="stack tight">
+      <p>
+        <label className="button">
+          Hand in a list of versions
+          <input
+            type="file"
+            accept=".json,application/json"
+            disabled={take.busy}
+            onChange={(event) => {
+              const file = event.target.files?.[0];
+              event.target.value = '';
+              if (file !== undefined) void take.run(file);
+            }}
+          />
+        </label>{' '}
+        <span className="quiet small">Apple’s own, in the form of gdmf.apple.com/v2/pmv</span>
+      </p>
+      <p role="status" className="small">
+        {taken === undefined ? null : taken === 1 ? '1 version was read.' : `${taken} versions were read.`}
+      </p>
+      <p role="alert" className="field-error">
+        {wrong}
+      </p>
+      <Refused problem={take.problem} />
+    </div>
   );
 }
 
@@ -99,10 +164,12 @@ export function SoftwareUpdates() {
                 'No list of system versions was read yet: nothing can be planned before that.'
               ) : (
                 <>
-                  {releases.length} system versions are known, read <When at={feed.takenAt} />.
+                  {releases.length === 1 ? '1 system version is' : `${releases.length} system versions are`} known, read{' '}
+                  <When at={feed.takenAt} />.
                 </>
               )}
             </p>
+            {mayChange ? <Feed onDone={answer.reload} /> : null}
             {mayChange && feed !== null ? <Plan releases={releases} onDone={answer.reload} /> : null}
             <section className="section">
               <h2>Plans</h2>
