@@ -1,11 +1,13 @@
 import { BartizanError } from '#base';
 import { checkin } from './checkin.ts';
+import { ddm } from './ddm.ts';
 import { fleetBench } from './fleet.ts';
 
 // `npm run bench -- NAME [--json] [options]`: the last line with --json is one JSON object. Not part of the tests: figures
 // depend on the machine, tests must not.
 const BENCHES: Record<string, (args: readonly string[], say: (line: string) => void) => Promise<object>> = {
   checkin,
+  ddm,
   fleet: fleetBench,
 };
 

@@ -151,6 +151,7 @@ export { advanceRollouts, settleProfiles } from './rings/advance.ts';
 export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 export { ROLLOUT_KINDS, type RolloutDoors, type RolloutKind } from './rings/subject.ts';
+export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { type CommandParams, headingOf, RISK, type Risk, VERB_NAMES } from './verbs.ts';
 export { deviceIntents, devicesOf, type IntentRow } from './wanted.ts';

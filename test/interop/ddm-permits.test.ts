@@ -235,6 +235,17 @@ test('a permit for everyone holds for phones of the future; one that has ended t
   now += 3 * 86_400_000;
   assert.ok(!(await anew(phone)).includes(name));
   now -= 3 * 86_400_000;
+  // A long one is announced before, once; this one was given for two days and is not.
+  const announced = async () =>
+    (await plane.core.query(`select from log.event where kind = 'declaration.permit_ending'`)).rowCount;
+  await endPermits(plane.core);
+  assert.equal(await announced(), 0);
+  await plane.core.query(
+    `update fleet.declared_permit set at = now() - interval '1 year', until = now() + interval '20 days' where set_id = $1`,
+    [set],
+  );
+  for (let times = 0; times < 2; times += 1) assert.equal(await endPermits(plane.core), 0);
+  assert.equal(await announced(), 1);
   await plane.core.query('update fleet.declared_permit set until = now() where set_id = $1', [set]);
   assert.equal(await endPermits(plane.core), 1);
   await plane.declare();

@@ -156,7 +156,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.app': 'S', 'fleet.app_assignment': 'S', 'fleet.app_licence': 'ISU', 'fleet.app_on': 'ISU' },
       ...{ 'fleet.app_service': 'ISU' },
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
-      ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
+      ...{
+        'fleet.recovery': 'S',
+
+        'fleet.intent': 'ISU',
+        'fleet.inventory': 'ISU',
+        'fleet.registration': 'SU',
+      },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
@@ -179,6 +185,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
+        'fleet.settling_count',
         ...['fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
