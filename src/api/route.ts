@@ -1,6 +1,5 @@
 import type { Context } from 'hono';
 import * as z from 'zod';
-import { BartizanError } from '#base';
 import type { Role } from '#seal';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
@@ -74,5 +73,3 @@ export function paged<T>(rows: readonly T[], limit: number, total: number, curso
   const items = rows.slice(0, limit);
   return { items, next: rows.length > limit ? cursor(items.at(-1)!) : null, total };
 }
-
-export const isExpected = (error: unknown): error is BartizanError => error instanceof BartizanError;

@@ -103,7 +103,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
-      ...['fleet.decide_claim', 'fleet.offer_anew'],
+      ...['fleet.decide_claim', 'fleet.offer_anew', 'fleet.trust_holder'],
       ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
       ...['fleet.begin_package', 'fleet.put_package_part', 'fleet.drop_package', 'fleet.propose_package'],
       ...['fleet.remove_package', 'fleet.gate_set'],
