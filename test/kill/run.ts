@@ -11,6 +11,8 @@ const { values } = parseArgs({
     lean: { type: 'string', default: '2000' },
   },
 });
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 const result = await storm({
   ...{
     kills: Number(values.kills),
@@ -18,6 +20,7 @@ const result = await storm({
     whole: Number(values.phones),
     lean: Number(values.lean),
   },
+  signal: stop.signal,
   say: (line) => void process.stderr.write(`${line}\n`),
 });
 process.stdout.write(`${JSON.stringify({ seed: Number(values.seed), ...result }, null, 2)}\n`);

@@ -43,6 +43,7 @@ export async function openWorld(size: { whole: number; lean: number }, dice: Dic
       certificate: parseCertificate(fromPem(readFileSync(join(state, 'ca.pem'), 'utf8'))),
       key: createPrivateKey(readFileSync(join(state, 'ca.key'))),
     };
+    if (stage.fleet.phones.some((phone) => !phone.enrolled)) throw new Error('not every phone could enrol');
     const devices = makeDevices(ca, 0, size.lean, 'ec');
     await seedOurs(pool, devices, [], 0);
     const phones = devices.map((device) => new LeanPhone(device, `${product.urls.edge}/mdm`, line.send));
