@@ -6,7 +6,7 @@ import { allWell, fleetAtDesks, withoutBrowser } from './browser-stage.ts';
 
 test('an administrator works with many devices, in a real browser', { skip: withoutBrowser }, async (t) => {
   const fleet = await fleetAtDesks(t, { phones: 6, desks: 1, groups: { All: 'i' } });
-  const { stage, place, findings, handleOf } = fleet;
+  const { stage, pool, place, findings, handleOf } = fleet;
   const { person: ada, page } = fleet.desks[0]!;
   const { phones } = stage.fleet;
   const [lost, left] = phones as [(typeof phones)[number], (typeof phones)[number]];
@@ -76,6 +76,15 @@ test('an administrator works with many devices, in a real browser', { skip: with
     await dialog.getByRole('button', { name: 'Lock', exact: true }).click();
     await page.getByRole('heading', { level: 2, name: 'Commands' }).waitFor();
     await page.getByRole('button', { name: 'Ask to unlock' }).waitFor();
+  });
+
+  await t.test('whoever signs out is out', async () => {
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+    const { rows } = await pool.query('select from api.session where admin = $1 and ended_at is null', [ada.name]);
+    assert.equal(rows.length, 0);
+    await page.goto(`${place.console}/devices`);
+    await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
   });
 
   allWell(fleet);
