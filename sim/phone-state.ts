@@ -22,6 +22,8 @@ export interface Enrolment {
   readonly profile: string;
   /** Set under user enrolment: what the device calls itself instead of its UDID, new at every enrolment. */
   readonly enrollmentId?: string;
+  /** The account that it is signed in to, where it was enrolled by one. */
+  readonly account?: string;
 }
 
 export interface Executed {

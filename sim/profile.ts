@@ -127,8 +127,8 @@ function readIdentity(identity: PlistDict): EnrolmentProfile['identity'] {
 }
 
 /**
- * The enrolment profile in an InstallProfile command, if it is the phone's own once more: the same identifier and the same
- * address and topic. Anything else that manages is left to be refused.
+ * The enrolment profile in an InstallProfile command, if it is the phone's own once more: the same identifier, addresses,
+ * topic and account, and no right that it did not have. Anything else that manages is left to be refused.
  */
 export function enrolmentAnew(state: PhoneState, command: PlistValue | undefined): EnrolmentProfile | undefined {
   const given = dict(command);
@@ -143,6 +143,9 @@ export function enrolmentAnew(state: PhoneState, command: PlistValue | undefined
   const same =
     enrolment?.profile === profile.enrolment.profile &&
     enrolment.serverUrl === profile.enrolment.serverUrl &&
+    enrolment.checkInUrl === profile.enrolment.checkInUrl &&
+    enrolment.account === profile.enrolment.account &&
+    (profile.enrolment.accessRights & ~enrolment.accessRights) === 0 &&
     enrolment.topic === profile.enrolment.topic;
   return same ? profile : undefined;
 }
@@ -151,15 +154,16 @@ export function enrolmentAnew(state: PhoneState, command: PlistValue | undefined
 const USER_RIGHTS = 1 | 2 | 4 | 16 | 1024;
 
 /** A profile for user enrolment names an account and no rights; the device refuses any other. */
-function userEnrolment(mdm: PlistDict): { enrollmentId?: string } {
+function userEnrolment(mdm: PlistDict): { enrollmentId?: string; account?: string } {
   if (mdm['EnrollmentMode'] === undefined) return {};
+  const account = mdm['AssignedManagedAppleID'];
   // Account-driven device enrolment: the whole device, with rights, under the names that it always has.
   if (mdm['EnrollmentMode'] === 'ADDE') {
-    if (typeof mdm['AssignedManagedAppleID'] === 'string' && 'AccessRights' in mdm) return {};
+    if (typeof account === 'string' && account !== '' && 'AccessRights' in mdm) return { account };
     throw new SyntaxError('the profile is not one for device enrolment by account');
   }
-  if (mdm['EnrollmentMode'] !== 'BYOD' || typeof mdm['AssignedManagedAppleID'] !== 'string' || 'AccessRights' in mdm) {
+  if (mdm['EnrollmentMode'] !== 'BYOD' || typeof account !== 'string' || account === '' || 'AccessRights' in mdm) {
     throw new SyntaxError('the profile is not one for user enrolment');
   }
-  return { enrollmentId: randomUUID().toUpperCase() };
+  return { enrollmentId: randomUUID().toUpperCase(), account };
 }

@@ -12,7 +12,8 @@ import { ensureTools } from './tools.ts';
 const ROOT = join(import.meta.dirname, '..');
 /** They start the whole product or a browser, so they run one after the other. */
 const HEAVY = ['test/flows', 'test/drills', 'test/interop', 'test/walls/whole'];
-const FILE_TIMEOUT_MS = 15 * 60_000;
+/** The longest file takes a minute; a whole run may take twenty. */
+const FILE_TIMEOUT_MS = 8 * 60_000;
 
 interface Outcome {
   passed: number;
@@ -58,7 +59,7 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
     cwd: ROOT,
     concurrency,
     timeout: FILE_TIMEOUT_MS,
-    execArgv: ['--disable-warning=ExperimentalWarning'],
+    execArgv: ['--disable-warning=ExperimentalWarning', '--import', join(ROOT, 'test', 'preload.ts')],
   });
   const missing = new Set(files.map((file) => join(ROOT, file)));
   stream.on('test:summary', ({ file, counts }) => {

@@ -11,6 +11,7 @@ import {
 } from '#seal';
 import type { Pool } from '#store';
 import { isDict, type Plist, type PlistDict, parsePlist, permitReason, textAt } from '#wire';
+import { fillAccount, needsAccount, openAccount } from './account/renewal.ts';
 import { fillUnlockToken, openRelease, type ReleaseDoors, reportRelease } from './release.ts';
 import type { Turn } from './turns.ts';
 import { Unenrolments } from './unenrolments.ts';
@@ -23,6 +24,16 @@ export interface DeliveryDoors extends ReleaseDoors {
   /** Where devices find this device plane; an enrolment profile that leads there is no danger. */
   readonly origin: string;
 }
+
+/** What the address that a device talked to says, in the device's own words. */
+export interface Addressed {
+  /** The host with its port. */
+  readonly host: string | undefined;
+  /** The box with the account that the device was enrolled by. */
+  readonly account: string | null;
+}
+
+const NOWHERE: Addressed = { host: undefined, account: null };
 
 /** Bytes that may leave, or why they must not. */
 export type Judged = { readonly body: Buffer } | { readonly fault: string };
@@ -49,10 +60,20 @@ export class Deliveries {
   }
 
   /** `now` in milliseconds. Throws only if the database does. */
-  async judge(turn: Turn, now: number): Promise<Judged> {
+  async judge(turn: Turn, now: number, addressed: Addressed = NOWHERE): Promise<Judged> {
     if (turn.fan_out !== null) return this.#partOf(turn, turn.fan_out);
-    const judged = this.#single(turn, now);
-    return 'body' in judged && turn.request_type === 'ClearPasscode' ? this.#withToken(turn, judged.body, now) : judged;
+    const judged = this.#single(turn, now, addressed);
+    if (!('body' in judged)) return judged;
+    if (turn.request_type === 'ClearPasscode') return this.#withToken(turn, judged.body, now);
+    return needsAccount(judged.body, turn.request_type) ? this.#withAccount(turn, judged.body, addressed) : judged;
+  }
+
+  /** Puts the account that the device carries for us into its profile; it is nowhere but in the bytes that go back to it. */
+  async #withAccount(turn: Turn, template: Buffer, { account: box }: Addressed): Promise<Judged> {
+    const { pool, secrets, origin } = this.#doors;
+    const account = await openAccount({ pool, secrets }, turn.handle!, turn.uuid!, box);
+    const body = account && fillAccount(template, turn.uuid!, origin, account);
+    return body === undefined ? { fault: 'no-account' } : { body };
   }
 
   /** Puts the released unlock token into a command that may leave; it is nowhere but in the bytes that go to the device. */
@@ -65,7 +86,7 @@ export class Deliveries {
     return { body };
   }
 
-  #single(turn: Turn, now: number): Judged {
+  #single(turn: Turn, now: number, { host }: Addressed): Judged {
     const { body, permit } = turn;
     if (body === null || turn.signature === null) return { fault: 'not-signed-by-core' };
     const statement = {
@@ -78,7 +99,7 @@ export class Deliveries {
     const command = commandIn(body, turn.request_type, turn.uuid!);
     if (command === undefined) return { fault: 'verb-differs' };
     if (permit === null) {
-      const reason = permitReason(command, this.#doors.origin);
+      const reason = permitReason(command, this.#origins(host));
       // Core has counted too; what it let through too early leaves later, and nothing else before it.
       if (reason === 'unenrols') return this.#unenrolments.takes(turn.uuid!, now) ? { body } : { fault: 'later' };
       return reason === undefined ? { body } : { fault: 'permit-missing' };
@@ -90,6 +111,16 @@ export class Deliveries {
       permit.verb === statement.verb;
     if (!same || !verifyPermit(this.#keys.ledger, permit)) return { fault: 'permit-invalid' };
     return permit.notAfter < now ? { fault: 'permit-expired' } : { body };
+  }
+
+  /**
+   * Where an enrolment profile may lead without two people: to us. A device that was taken over from another server talks to
+   * us by that one's name, and says so itself: whoever owns core or the database cannot choose it.
+   */
+  #origins(host: string | undefined): readonly string[] {
+    const { origin } = this.#doors;
+    if (host === undefined || !/^[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?$/.test(host)) return [origin];
+    return [origin, `${new URL(origin).protocol}//${host.toLowerCase()}`];
   }
 
   async #partOf(turn: Turn, id: string): Promise<Judged> {
@@ -132,7 +163,7 @@ export class Deliveries {
     if (!verifyFanOut(this.#keys.core, fanOut, row.signature)) return 'not-signed-by-core';
     const command = commandIn(template, verb, NIL_UUID);
     if (command === undefined) return 'verb-differs';
-    if (permitReason(command, this.#doors.origin) !== undefined) return 'permit-missing';
+    if (permitReason(command, [this.#doors.origin]) !== undefined) return 'permit-missing';
     // The UUID is the last value of a command: one that stood inside the command itself comes before it.
     const at = template.lastIndexOf(NIL_UUID);
     return {

@@ -1,11 +1,18 @@
 import type { Clock, Logger } from '#base';
 import type { PublicKeys } from '#seal';
 import type { Pool } from '#store';
-import { type Certificate, parseCommandResult, verifyIssuedBy, verifyMdmSignature, WireError } from '#wire';
+import {
+  type Certificate,
+  parseCommandResult,
+  readCertificates,
+  verifyIssuedBy,
+  verifyMdmSignature,
+  WireError,
+} from '#wire';
 import { type Answer, ok, refused } from './answer.ts';
 import { type DevicePolicy, seal } from './check-ins.ts';
 import type { Declared } from './declared.ts';
-import type { Deliveries } from './delivery.ts';
+import type { Addressed, Deliveries } from './delivery.ts';
 import type { Issuers } from './issuers.ts';
 import type { Refusals } from './refusals.ts';
 import { channelKey, type EdgeSecrets } from './secrets.ts';
@@ -59,8 +66,27 @@ export function authenticateMessage(doors: DeviceDoors, header: string | undefin
   return signer;
 }
 
+/**
+ * Whether a message shows a certificate of ours, before its body is read. It proves nothing: certificates can be copied. It
+ * keeps those out who have none.
+ */
+export function showsOurs(doors: Pick<DeviceDoors, 'ca' | 'issuers' | 'clock'>, header: string | undefined): boolean {
+  const now = doors.clock();
+  try {
+    const found = readCertificates(Buffer.from((header ?? '').replace(/\s+/g, ''), 'base64')).slice(0, 8);
+    return found.some((one) => verifyIssuedBy(one, doors.ca, now) || doors.issuers.issued(one, now));
+  } catch {
+    return false;
+  }
+}
+
 /** `/mdm`: the answer to the last command, if any, and the next command. */
-export async function commandTurn(doors: DeviceDoors, signer: Certificate, body: Uint8Array): Promise<Answer> {
+export async function commandTurn(
+  doors: DeviceDoors,
+  signer: Certificate,
+  body: Uint8Array,
+  addressed: Addressed,
+): Promise<Answer> {
   const { turns, deliveries } = doors;
   const result = parseCommandResult(body);
   const channel = channelKey(doors.secrets, result);
@@ -71,7 +97,7 @@ export async function commandTurn(doors: DeviceDoors, signer: Certificate, body:
   }
   if (result.personal.size > 0 && channel === null) await seal(doors, turn.handle, result.personal);
   for (let refusals = 0; turn.uuid !== null && refusals < MAX_REFUSED; refusals += 1) {
-    const judged = await deliveries.judge(turn, doors.clock());
+    const judged = await deliveries.judge(turn, doors.clock(), addressed);
     if ('body' in judged) {
       if (await turns.delivered(turn.uuid)) return ok(judged.body);
     } else if (judged.fault === 'later') {

@@ -52,13 +52,13 @@ export async function profileAnswer(
   doors: EnrolDoors,
   id: string,
   challenge: string,
-  account?: EnrolmentProfile['account'],
+  account?: EnrolmentProfile['account'] & { readonly box: string },
 ): Promise<Answer> {
   const profile = enrolmentProfile({
     id,
     organisation: doors.organisation,
     identity: await identityFor(doors, id, challenge),
-    serverUrl: `${doors.origin}/mdm`,
+    serverUrl: `${doors.origin}/mdm${account === undefined ? '' : `?account=${account.box}`}`,
     checkInUrl: `${doors.origin}/checkin`,
     topic: doors.topic,
     ...(account === undefined ? {} : { account }),

@@ -7,6 +7,7 @@ export type Refusal =
   | 'method'
   | 'too-large'
   | 'too-slow'
+  | 'too-busy'
   | 'link'
   | 'signature'
   | 'legacy'

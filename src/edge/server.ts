@@ -1,21 +1,26 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { BartizanError } from '#base';
 import { RESULT_BYTES, WireError } from '#wire';
 import { AccountFlow, accountRoutes } from './account/flow.ts';
 import type { AccountSettings } from './account/settings.ts';
 import { ACME_LIMIT, acme, acmeTooLarge, isAcme } from './acme.ts';
 import { deviceEnrolment } from './ade.ts';
-import { type Answer, busy, notFound, ok, refused } from './answer.ts';
+import { type Answer, busy, later, notFound, ok, refused, slow } from './answer.ts';
+import { Bodies, type BodyFault } from './bodies.ts';
 import { checkIn } from './check-ins.ts';
 import { CrlSource } from './crl.ts';
 import { declaredData } from './declarative.ts';
 import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
-import { authenticateMessage, commandTurn, type DeviceDoors } from './device.ts';
+import { authenticateMessage, commandTurn, type DeviceDoors, showsOurs } from './device.ts';
+import type { DownloadLimits } from './downloads.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
 import { Issuers } from './issuers.ts';
+import { listener } from './listener.ts';
+import { PACKAGE_PATH, Packages } from './packages.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
+import { write } from './write.ts';
 
 const MIB = 1024 * 1024;
 
@@ -38,6 +43,8 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 
   EnrolDoors & {
     /** The organisation's identity provider, for holders' own devices. */
     readonly account?: AccountSettings;
+    /** How many packages of apps go out at once, and how fast. */
+    readonly downloads?: DownloadLimits;
   };
 
 /**
@@ -52,27 +59,11 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
   const flow = given.account === undefined ? undefined : new AccountFlow(doors, given.account, given.secrets.channels);
-  const routes = table(doors, flow);
-  const server = createServer({
-    maxHeaderSize: 16 * 1024,
-    requestTimeout: 30_000,
-    headersTimeout: 10_000,
-    keepAliveTimeout: 75_000,
-    // Node looks for slow requests every 30 s unless told otherwise: that long a slow one would keep its place.
-    connectionsCheckingInterval: 2_000,
-  });
-  server.maxConnections = 4_000;
+  const routes = table(doors, flow, new Packages(doors, given.downloads));
+  const server = listener(doors.refusals);
+  const bodies = new Bodies();
   server.on('request', (request, response) => {
-    void serve(doors, routes, request, response);
-  });
-  // One connection more than there may be: closed at once, and counted with those that keep the places.
-  server.on('drop', () => doors.refusals.count('too-slow'));
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    doors.refusals.count(error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'too-slow' : 'message');
-    const bad = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
-    // Destroyed, not only ended: whoever never closes its side would keep its place.
-    if (socket.writable) socket.end(bad, () => socket.destroy());
-    else socket.destroy();
+    void serve(doors, routes, bodies, request, response);
   });
   return {
     server,
@@ -85,11 +76,16 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   };
 }
 
-function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): ReadonlyMap<string, Route> {
-  const signed = (then: typeof checkIn) => async (request: Request) => {
+function table(
+  doors: DeviceDoors & EnrolDoors,
+  flow: AccountFlow | undefined,
+  packages: Packages,
+): ReadonlyMap<string, Route> {
+  const signed = (then: typeof commandTurn) => async (request: Request) => {
     // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
-    return then(doors, signer, request.body);
+    const account = request.url.searchParams.get('account');
+    return then(doors, signer, request.body, { host: request.header('host'), account });
   };
   const account = accountRoutes(flow);
   const crl = new CrlSource(doors.pool, doors.clock);
@@ -170,6 +166,14 @@ function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): 
     ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
     ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
     ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
+    [
+      '/apps',
+      {
+        methods: ['GET', 'HEAD'],
+        limit: 0,
+        handle: ({ method, url, header }) => packages.answer(url.pathname, header('range'), method === 'HEAD'),
+      },
+    ],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -177,6 +181,7 @@ function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): 
 async function serve(
   doors: DeviceDoors & EnrolDoors,
   routes: ReadonlyMap<string, Route>,
+  bodies: Bodies,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -191,34 +196,42 @@ async function serve(
       answer = fault === 'too-large' ? tooLarge(url) : fault === 'method' ? refused : notFound;
       close = true;
     } else {
-      const body = await readBody(request, route.limit);
-      if (body === undefined) {
-        doors.refusals.count('too-large');
-        answer = tooLarge(url);
+      const mayBeLarge = () => showsOurs(doors, single(request.headers['mdm-signature']));
+      const body = await bodies.read(request, route.limit, mayBeLarge);
+      if (typeof body === 'string') {
+        doors.refusals.count(body);
+        answer = unread(body, url);
         close = true;
       } else {
-        answer = await route.handle({
-          method: request.method ?? '',
-          url,
-          body,
-          header: (name) => single(request.headers[name]),
-        });
+        try {
+          answer = await route.handle({
+            method: request.method ?? '',
+            url,
+            body: body.bytes,
+            header: (name) => single(request.headers[name]),
+          });
+        } finally {
+          body.done();
+        }
       }
     }
   } catch (error) {
     answer = explain(doors, error);
   }
-  write(response, answer, close);
+  await write(response, answer, close, doors.log);
 }
 
 const tooLarge = (url: URL): Answer => (isAcme(url.pathname) ? acmeTooLarge : refused);
+const unread = (fault: BodyFault, url: URL): Answer =>
+  fault === 'too-large' ? tooLarge(url) : fault === 'too-slow' ? slow : later;
 
 /** The name of the route that a path belongs to; the bare names of those with a part behind them lead nowhere. */
 function routeName(path: string): string {
   const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(path) ?? [];
   if (linked !== undefined) return linked;
   if (isAcme(path)) return '/acme';
-  return ['/enrol', '/data', '/acme'].includes(path) ? '' : path;
+  if (PACKAGE_PATH.test(path)) return '/apps';
+  return ['/enrol', '/data', '/acme', '/apps'].includes(path) ? '' : path;
 }
 
 function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
@@ -254,29 +267,4 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
   }
   doors.log.error('a device request failed', error);
   return busy;
-}
-
-/** The whole body, or undefined as soon as it grows over `limit`. */
-async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array | undefined> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > limit) return undefined;
-    parts.push(part);
-  }
-  return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
-}
-
-function write(response: ServerResponse, answer: Answer, close: boolean): void {
-  response.statusCode = answer.status;
-  if (answer.type !== undefined) response.setHeader('Content-Type', answer.type);
-  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  if (close) response.setHeader('Connection', 'close');
-  // end() without writeHead() lets Node set Content-Length, 0 included; chunked would break clients that test for it.
-  response.end(answer.body);
-  if (close) response.on('finish', () => response.socket?.destroySoon());
 }

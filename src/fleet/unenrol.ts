@@ -3,13 +3,18 @@ import { ENROLMENT_PROFILE, removesManagement, type Verb } from '#wire';
 import type { CommandParams } from './verbs.ts';
 
 /** Devices that lose their management within an hour by one person's word, all admins together; more needs two people. */
-export const UNENROLS_PER_HOUR = 20;
+const UNENROLS_PER_HOUR = 20;
 
-/** A device of another server, whose enrolment profile has a name that nobody here knows, and a profile that is none of ours. */
-const FOREIGN = (device: string, identifier: string) => `fleet.renewal_obstacle(${device}.id) = 'imported'
+/**
+ * A device of another server, and the enrolment profile that it has; or, where nobody here knows that one's name, a profile that
+ * is none of ours.
+ */
+const FOREIGN = (device: string, identifier: string) => `(exists (select from fleet.foreign_profile f
+    where f.device_id = ${device}.id and lower(f.identifier) = lower(${identifier}))
+  or fleet.renewal_obstacle(${device}.id) = 'imported'
   and not exists (select from fleet.profile p where p.identifier = ${identifier})
   and not exists (select from fleet.command k where k.device_id = ${device}.id and k.request_type = 'InstallProfile'
-    and k.key = ${identifier})`;
+    and k.key = ${identifier}))`;
 
 /**
  * Whether a command takes devices out of management: it removes our enrolment profile or, on a device that was taken over

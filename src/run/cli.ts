@@ -183,10 +183,14 @@ program
   .description('take devices over from NanoMDM or MicroMDM, so that none enrols anew')
   .argument('<source...>', 'its PostgreSQL (postgres://…), files with one JSON object a line, or folders of check-ins')
   .requiredOption('--ca <file>', 'the authority that issued the devices’ certificates, PEM')
+  .option(
+    '--profile <file>',
+    'the enrolment profile that the old server gave them, so that their certificates can be renewed',
+  )
   .option('--json', 'one JSON object', false)
   .option('--home <dir>', 'instance directory')
-  .action(async (sources: string[], options: { ca: string; json: boolean; home?: string }) => {
-    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca);
+  .action(async (sources: string[], options: { ca: string; profile?: string; json: boolean; home?: string }) => {
+    const report = await importFleet(openHome(options.home ?? defaultHome()), sources, options.ca, options.profile);
     if (options.json) say(JSON.stringify(report));
     else for (const line of importLines(report)) say(line);
     // Run again, it finds them all known: that is success.

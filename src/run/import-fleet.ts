@@ -1,7 +1,15 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
-import { certificatesOf, type ImportReport, importNano, type NanoRow } from '#fleet';
+import {
+  certificatesOf,
+  FleetError,
+  type ImportReport,
+  importNano,
+  type NanoRow,
+  type OldProfile,
+  readOldProfile,
+} from '#fleet';
 import type { PublicKeys } from '#seal';
 import { RunError } from './config.ts';
 import type { Home } from './home.ts';
@@ -52,11 +60,21 @@ const tidy = (row: NanoRow): NanoRow => ({
   unlock_token: row.unlock_token?.replace(/\s+/g, '') ?? null,
 });
 
+function readProfileFile(file: string): OldProfile {
+  try {
+    return readOldProfile(readFileSync(file));
+  } catch (cause) {
+    const why = cause instanceof FleetError ? cause.message : 'The file of the enrolment profile cannot be read.';
+    throw new RunError('usage', why, { cause });
+  }
+}
+
 /** Takes a fleet over into a running installation. */
 export async function importFleet(
   home: Home,
   sources: readonly string[],
   ca: string,
+  profile?: string,
 ): Promise<ImportReport & { ours: string }> {
   let pem: string;
   try {
@@ -67,19 +85,33 @@ export async function importFleet(
   const issuers = certificatesOf(pem);
   if (issuers.length === 0 || issuers.some((one) => !one.isCa))
     throw new RunError('usage', 'Give with --ca the authority that issued the devices’ certificates, as PEM.');
+  const old = profile === undefined ? undefined : readProfileFile(profile);
   const rows = (await Promise.all(sources.map(readNano))).flat();
   const keys = JSON.parse(readFileSync(join(home.dir, 'public', 'keys.json'), 'utf8')) as PublicKeys;
   return withDatabase(home, async (pool, config) => ({
-    ...(await importNano(pool, rows, { keys, issuers, by: 'operator', now: Date.now() })),
+    ...(await importNano(pool, rows, {
+      ...{ keys, issuers, by: 'operator', now: Date.now() },
+      ...(old === undefined ? {} : { profile: old }),
+    })),
     ours: config.topic,
   }));
 }
 
 /** The report as an operator reads it. */
-export function importLines({ imported, leftOut, findings, topics, ours }: ImportReport & { ours: string }): string[] {
+export function importLines({
+  imported,
+  leftOut,
+  findings,
+  topics,
+  renewable,
+  ours,
+}: ImportReport & { ours: string }): string[] {
   const foreign = Object.entries(topics).filter(([topic]) => topic !== ours);
   return [
     `${imported} devices were taken over.`,
+    renewable > 0
+      ? `${renewable} devices can be renewed here: their enrolment profile is known.`
+      : 'No certificate becomes renewable: give the enrolment profile that the devices have with --profile, now or later.',
     ...Object.entries(leftOut).map(
       ([why, ids]) =>
         `left out, ${why}: ${ids!.length} (${ids!.slice(0, 5).join(', ')}${ids!.length > 5 ? ', …' : ''})`,

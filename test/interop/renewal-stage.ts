@@ -23,7 +23,6 @@ export async function renewing(t: TestContext, count: number, { identity, apple 
     line.close();
     await plane.close();
   });
-  const clock = { now: Date.now() };
   const offers = await plane.offer(count, identity);
   const phones: { handle: string; phone: Phone }[] = [];
   for (const { device, link } of offers) {
@@ -34,10 +33,16 @@ export async function renewing(t: TestContext, count: number, { identity, apple 
     await phone.enrol(link);
     phones.push({ handle: device, phone });
   }
+  return { ...renewals(plane), line, phones };
+}
+
+/** Core's rounds of renewals on a plane, by a clock that the test turns, and what they came to. */
+export function renewals(plane: DevicePlane) {
+  const clock = { now: Date.now() };
   const rows = async <T extends object>(sql: string, params: unknown[] = []) =>
     (await plane.core.query<T>(sql, params)).rows;
   return {
-    ...{ plane, line, clock, phones, rows },
+    ...{ plane, clock, rows },
     /** The certificates of all devices end in so many days. */
     left: (days: number) =>
       rows('update fleet.device set certificate_not_after = to_timestamp($1::double precision / 1000)', [

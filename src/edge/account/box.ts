@@ -9,9 +9,9 @@ export class Box {
   readonly #key: Buffer;
   readonly #persons: Buffer;
 
-  /** `secret`: 32 bytes that all workers of edge share and nobody else has. */
-  constructor(secret: Uint8Array) {
-    this.#key = Buffer.from(hkdfSync('sha256', secret, '', 'bartizan account box v1', 32));
+  /** `secret`: 32 bytes that all workers of edge share and nobody else has; `second`: another key that is needed to open. */
+  constructor(secret: Uint8Array, second: Uint8Array = Buffer.alloc(0)) {
+    this.#key = Buffer.from(hkdfSync('sha256', secret, second, 'bartizan account box v1', 32));
     this.#persons = Buffer.from(hkdfSync('sha256', secret, '', 'bartizan account person v1', 32));
   }
 

@@ -3,8 +3,10 @@ import { parseMachineInfo, WireError } from '#wire';
 import { type Answer, notFound, ok, refused } from '../answer.ts';
 import { type EnrolDoors, profileAnswer } from '../enrol.ts';
 import { EdgeError } from '../error.ts';
+import type { EdgeSecrets } from '../secrets.ts';
 import { Box, sameText } from './box.ts';
 import { Oidc } from './oidc.ts';
+import { boxAccount } from './renewal.ts';
 import type { AccountSettings } from './settings.ts';
 
 const SIGN_IN_MS = 10 * 60_000;
@@ -14,7 +16,7 @@ const COOKIE = 'bartizan_account';
 /** A Managed Apple Account looks like an address; whatever else is put in a profile is refused. */
 const ACCOUNT = /^[^\s<>&"'@]{1,128}@[A-Za-z0-9.-]{1,128}$/;
 
-export type AccountDoors = EnrolDoors & { readonly clock: () => number };
+export type AccountDoors = EnrolDoors & { readonly clock: () => number; readonly secrets: EdgeSecrets };
 
 interface SignIn {
   readonly verifier: string;
@@ -82,11 +84,11 @@ export class AccountFlow {
         ],
       );
       const { verdict, id } = rows[0]!;
-      if (verdict === 'made' && id !== null)
-        return profileAnswer(this.#doors, id, challenge, {
-          managedAppleId: token.account,
-          mode: ownership === 'personal' ? 'BYOD' : 'ADDE',
-        });
+      if (verdict === 'made' && id !== null) {
+        const account = { managedAppleId: token.account, mode: ownership === 'personal' ? 'BYOD' : 'ADDE' } as const;
+        const box = await boxAccount(this.#doors, id, account);
+        return profileAnswer(this.#doors, id, challenge, { ...account, box });
+      }
       if (verdict !== 'taken') break;
     }
     return this.#refuse();

@@ -42,7 +42,7 @@ export async function judgeAttestations(pool: Pool, doors: AttestationDoors): Pr
     const { rows } = await t.query<Waiting>(
       `select o.id, coalesce(o.identity, e.identity) as identity, o.token, o.att_obj, d.id as device_id, d.handle,
          e.expected_serial, o.renewal, d.serial, d.udid,
-         exists (select from fleet.account_device x where x.device_id = d.id) as nameless
+         exists (select from fleet.account_device x where x.device_id = d.id and x.mode = 'BYOD') as nameless
        from fleet.acme_order o join fleet.enrolment e on e.id = o.enrolment_id join fleet.device d on d.id = e.device_id
        where o.state = 'judging' order by o.created_at limit 16 for update of o skip locked`,
     );

@@ -83,6 +83,7 @@ export async function saveSet(t: Queryable, input: SetInput): Promise<{ id: stri
   );
   const standard = before.rows[0]?.origin === 'standard' ? before.rows[0] : undefined;
   const devices = await idsOf(t, input.devices);
+  await needDeclarations(t, input.declarations);
   const id = input.id ?? uuidv7();
   try {
     const { rows } = await t.query<{ changed: boolean }>(
@@ -109,6 +110,16 @@ async function idsOf(t: Queryable, handles: readonly string[]): Promise<number[]
     throw new FleetError('unknown-device', 'At least one of the devices is not known. Nothing was changed.');
   }
   return rows.map(({ id }) => id);
+}
+
+async function needDeclarations(t: Queryable, ids: readonly string[]): Promise<void> {
+  const { rows } = await t.query<{ n: number }>(
+    'select count(*)::int as n from fleet.declaration where id = any($1) and removed_at is null',
+    [ids],
+  );
+  if (rows[0]!.n !== new Set(ids).size) {
+    throw new FleetError('unknown-declaration', 'At least one of the declarations is not known. Nothing was changed.');
+  }
 }
 
 export async function removeSet(db: Queryable, id: string, by: string): Promise<void> {

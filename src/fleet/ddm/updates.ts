@@ -34,7 +34,7 @@ export interface ModelTarget {
   readonly behind: number;
 }
 
-/** What a plan would do, by model. Throws FleetError if there is no list of versions. */
+/** What a plan would do, by model. Throws FleetError if there is no list of versions or no such group. */
 export async function previewUpdate(
   db: Queryable,
   plan: Pick<UpdateInput, 'group' | 'version'>,
@@ -45,6 +45,9 @@ export async function previewUpdate(
       status: 409,
     });
   }
+  const group =
+    plan.group === null || (await db.query('select 1 from fleet.device_group where id = $1', [plan.group])).rowCount;
+  if (!group) throw new FleetError('unknown-group', 'There is no group with this id.', { status: 404 });
   const { rows } = await db.query<{ model: string | null; devices: number; versions: Record<string, number> }>(
     `select product_name as model, sum(n)::int as devices, jsonb_object_agg(coalesce(os_version, ''), n) as versions from (
        select d.product_name, d.os_version, count(*)::int as n from fleet.device d where d.state = 'enrolled'
@@ -99,10 +102,16 @@ export async function planUpdate(t: Tx, input: UpdateInput): Promise<{ id: strin
   });
   if (problems[0] !== undefined) throw new FleetError('bad-request', `${problems[0].path} ${problems[0].rule}.`);
   const id = uuidv7();
-  await t.query(
-    `insert into fleet.update_plan (id, name, group_id, version, deadline, details_url, created_by) values ($1, $2, $3, $4, $5, $6, $7)`,
-    [id, input.name, input.group, input.version, input.deadline, input.detailsUrl, input.by],
-  );
+  try {
+    await t.query(
+      `insert into fleet.update_plan (id, name, group_id, version, deadline, details_url, created_by) values ($1, $2, $3, $4, $5, $6, $7)`,
+      [id, input.name, input.group, input.version, input.deadline, input.detailsUrl, input.by],
+    );
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : '';
+    if (code !== '23505') throw error;
+    throw new FleetError('name-taken', 'Another plan has this name.', { status: 409 });
+  }
   const devices = models.reduce((sum, { behind }) => sum + behind, 0);
   await emit(t, { kind: 'update.planned', actor: input.by, detail: { plan: id, devices, deadline: input.deadline } });
   await t.query("select pg_notify('bartizan_work', '')");

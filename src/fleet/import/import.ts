@@ -4,6 +4,7 @@ import { type PublicKeys, sealField } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import type { Certificate } from '#wire';
 import { type Incoming, type LeftOut, type NanoRow, readNanoRow } from './nanomdm.ts';
+import { knowProfile, type OldProfile } from './old-profile.ts';
 
 export interface ImportReport {
   readonly imported: number;
@@ -12,6 +13,8 @@ export interface ImportReport {
   readonly findings: Readonly<Record<string, number>>;
   /** Push topics of the devices, with how many listen to each. */
   readonly topics: Readonly<Record<string, number>>;
+  /** Devices whose certificates can be renewed from now on, because their profile is known. */
+  readonly renewable: number;
 }
 
 export interface ImportOptions {
@@ -20,6 +23,8 @@ export interface ImportOptions {
   readonly issuers: readonly Certificate[];
   readonly by: string;
   readonly now: number;
+  /** The enrolment profile that the old server gave its devices; with it their certificates can be renewed. */
+  readonly profile?: OldProfile;
 }
 
 /**
@@ -32,9 +37,11 @@ export async function importNano(pool: Pool, rows: Iterable<NanoRow>, options: I
   const findings: Record<string, number> = {};
   const topics: Record<string, number> = {};
   let imported = 0;
+  let renewable = 0;
   for (const row of rows) {
     const read = readNanoRow(row, options.issuers, options.now);
     const outcome = typeof read === 'string' ? read : await tx(pool, (t) => take(t, read, options));
+    if (typeof read !== 'string') renewable += await tx(pool, (t) => knowProfile(t, read, options));
     if (outcome !== 'taken') {
       leftOut[outcome] = [...(leftOut[outcome] ?? []), row.id];
       continue;
@@ -45,8 +52,8 @@ export async function importNano(pool: Pool, rows: Iterable<NanoRow>, options: I
     for (const finding of (read as Incoming).findings) findings[finding] = (findings[finding] ?? 0) + 1;
   }
   const counts = Object.fromEntries(Object.entries(leftOut).map(([why, ids]) => [why, ids.length]));
-  await emit(pool, { kind: 'fleet.import_done', actor: options.by, detail: { imported, left_out: counts } });
-  return { imported, leftOut, findings, topics };
+  await emit(pool, { kind: 'fleet.import_done', actor: options.by, detail: { imported, left_out: counts, renewable } });
+  return { imported, leftOut, findings, topics, renewable };
 }
 
 /** From here on edge reads certificates of these authorities; one speaks only for the device that it is pinned to. */

@@ -1,8 +1,9 @@
 import type { Queryable } from '#store';
-import { enrolmentProfile, type ProfileIdentity } from '#wire';
+import { enrolmentProfile, type ForeignProfile, type ProfileIdentity } from '#wire';
 import type { IdentityKind } from '../attestation/policy.ts';
 
 interface Renewing {
+  readonly device_id: number;
   readonly enrolment: string;
   readonly topic: string;
 }
@@ -20,20 +21,31 @@ interface Where {
  */
 export async function profileAnew(
   t: Queryable,
-  { enrolment, topic }: Renewing,
+  { device_id: device, enrolment, topic }: Renewing,
   { origin, organisation }: Where,
   secret: string,
 ): Promise<{ payload: Buffer; identity: IdentityKind }> {
-  const { rows } = await t.query<{ identity: IdentityKind; fingerprint: Buffer | null }>(
-    `select fleet.renewal_identity($1) as identity, (select sha256(certificate) from fleet.registration
+  const { rows } = await t.query<{
+    identity: IdentityKind;
+    fingerprint: Buffer | null;
+    mode: 'BYOD' | 'ADDE' | null;
+    foreign: ForeignProfile | null;
+  }>(
+    `select fleet.renewal_identity($1) as identity, (select mode from fleet.account_device where device_id = $2) as mode,
+       (select json_build_object('identifier', identifier, 'mdmIdentifier', mdm_identifier, 'serverUrl', server_url,
+          'checkInUrl', check_in_url, 'accessRights', access_rights) from fleet.foreign_profile where device_id = $2) as foreign,
+       (select sha256(certificate) from fleet.registration
        where certificate is not null order by requested_at desc limit 1) as fingerprint`,
-    [enrolment],
+    [enrolment, device],
   );
-  const { identity, fingerprint } = rows[0]!;
+  const { identity, fingerprint, mode, foreign } = rows[0]!;
   const payload = enrolmentProfile({
     ...{ id: enrolment, organisation, topic },
     identity: identityAnew(identity, origin, secret, fingerprint),
     ...{ serverUrl: `${origin}/mdm`, checkInUrl: `${origin}/checkin` },
+    // Edge fills in the account that the device itself carries, and its box in the address.
+    ...(mode === null ? {} : { account: { managedAppleId: '', mode } }),
+    ...(foreign === null ? {} : { foreign }),
   });
   return { payload, identity };
 }

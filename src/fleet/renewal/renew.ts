@@ -34,6 +34,8 @@ interface Row {
 
 const BATCH = 100;
 const MS = (column: string) => `extract(epoch from ${column})::double precision * 1000`;
+/** The end of a certificate; of one that was imported by its hash alone it is unknown, so now. `$1` is now. */
+const END = `coalesce(d.certificate_not_after, to_timestamp($1::double precision / 1000))`;
 const AT = (parameter: string) => `to_timestamp(${parameter}::double precision / 1000)`;
 
 /**
@@ -46,7 +48,7 @@ export async function renewCertificates(pool: Pool, options: RenewalOptions): Pr
   const moved = await tx(pool, async (t) => {
     const { rows } = await t.query<Row>(
       `select r.device_id, d.handle, d.state = 'enrolled' as enrolled, d.topic, e.id as enrolment,
-         ${MS('d.certificate_not_after')} as not_after, r.state, ${MS('r.next_at')} as next_at, r.attempts, r.command_uuid,
+         ${MS(END)} as not_after, r.state, ${MS('r.next_at')} as next_at, r.attempts, r.command_uuid,
          k.state as command
        from fleet.renewal r join fleet.device d on d.id = r.device_id left join fleet.command k on k.uuid = r.command_uuid
        left join lateral (${ENROLMENT}) e on e.renewable
@@ -75,9 +77,10 @@ async function findDue(pool: Pool, { days, now }: RenewalOptions): Promise<void>
     `insert into fleet.renewal as r (device_id, state, next_at, started_at, reason)
      select d.id, 'due', case when o.why is null then ${AT('$1')} else 'infinity' end, ${AT('$1')}, o.why from fleet.device d
      cross join lateral (select fleet.renewal_obstacle(d.id) as why) o
-     where d.state = 'enrolled' and d.certificate_not_after < ${AT('$1')} + interval '1 day'
+     where d.state = 'enrolled' and d.certificate_sha256 is not null
+       and ${END} < ${AT('$1')} + interval '1 day'
          * case when o.why is null then $2::integer else greatest($2::integer, $3::integer) end
-       and d.certificate_not_after < ${AT('$1')} + greatest($2::integer, $3::integer) * interval '1 day'
+       and ${END} < ${AT('$1')} + greatest($2::integer, $3::integer) * interval '1 day'
        and not exists (select from fleet.renewal o where o.device_id = d.id and o.state in ('due', 'sent', 'issued'))
      order by d.certificate_not_after limit 500
      on conflict (device_id) do update set state = 'due', next_at = excluded.next_at, started_at = excluded.started_at,
@@ -165,11 +168,11 @@ async function speakUp(pool: Pool, now: number): Promise<void> {
       alarmed: number | null;
       obstacle: string | null;
     }>(
-      `select r.device_id, d.handle, ${MS('d.certificate_not_after')} as not_after, r.alarmed,
+      `select r.device_id, d.handle, ${MS(END)} as not_after, r.alarmed,
          case when r.next_at = 'infinity' then r.reason end as obstacle
        from fleet.renewal r join fleet.device d on d.id = r.device_id
        where r.state in ('due', 'sent', 'issued') and d.state = 'enrolled'
-         and d.certificate_not_after <= ${AT('$1')} + interval '1 day' *
+         and ${END} <= ${AT('$1')} + interval '1 day' *
            (select max(x) from unnest(array[60, 30, 14, 7, 3, 1, 0]) x where x < coalesce(r.alarmed, 61))
        limit 500 for update of r skip locked`,
       [now],

@@ -10,7 +10,7 @@ export const RETIRE_WAYS = ['unenrol', 'erase', 'forget'] as const;
 export type RetireWay = (typeof RETIRE_WAYS)[number];
 
 /** How long a device may take to do what it was asked; then it is retired without its word. */
-export const RETIRE_DAYS = 30;
+const RETIRE_DAYS = 30;
 const MOST = 100;
 
 export interface RetireInput {
@@ -53,7 +53,7 @@ export async function requestRetirement(
           ...{ devices, requester: input.requester, purpose: input.purpose, now: input.now },
           ...(input.way === 'erase'
             ? { verb: 'EraseDevice', params: {} }
-            : { verb: 'RemoveProfile', params: { identifier: ENROLMENT_PROFILE } }),
+            : { verb: 'RemoveProfile', params: { identifier: await enrolmentProfileOf(t, devices) } }),
         });
   const commands = new Map(stated?.targets.map(({ device, uuid }) => [device, uuid]));
   const ids: string[] = [];
@@ -67,6 +67,17 @@ export async function requestRetirement(
   }
   await t.query("select pg_notify('bartizan_work', '')");
   return { ids, approval: stated?.approval };
+}
+
+/** The name of the profile that manages these devices: ours, or the other server's whose place ours took. */
+async function enrolmentProfileOf(t: Tx, devices: readonly string[]): Promise<string> {
+  const { rows } = await t.query<{ identifier: string }>(
+    `select distinct coalesce(f.identifier, $2) as identifier from fleet.device d
+     left join fleet.foreign_profile f on f.device_id = d.id where d.handle = any($1)`,
+    [devices, ENROLMENT_PROFILE],
+  );
+  if (rows.length === 1) return rows[0]!.identifier;
+  throw new FleetError('bad-request', 'Retire devices that came from another server apart from the others.');
 }
 
 /**

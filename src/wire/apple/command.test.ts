@@ -163,7 +163,7 @@ for (const [name, request] of REFUSED) {
 }
 
 test('what edge demands a permit for is judged by the contents of a command alone', () => {
-  const reason = (request: CommandRequest) => permitReason(commandOf(buildCommand(UUID, request)), ORIGIN);
+  const reason = (request: CommandRequest) => permitReason(commandOf(buildCommand(UUID, request)), [ORIGIN]);
   const two = new Set(['EraseDevice', 'DeleteUser', 'DeviceLocation']);
   for (const [verb, request] of Object.entries(GOOD)) {
     assert.equal(reason(request) !== undefined, two.has(verb), verb);
@@ -182,7 +182,7 @@ test('what edge demands a permit for is judged by the contents of a command alon
   );
   // As an owner of core would write them, past the builder.
   const forged = (command: Record<string, PlistInput>) =>
-    permitReason(parsePlist(writePlist(command)) as PlistDict, ORIGIN);
+    permitReason(parsePlist(writePlist(command)) as PlistDict, [ORIGIN]);
   assert.equal(forged({ RequestType: 'ClearPasscode', UnlockToken: Buffer.from('stolen') }), 'raw');
   assert.equal(forged({ RequestType: 'DeviceLock', PhoneNumber: '1' }), 'raw');
   assert.equal(forged({ RequestType: 'InstallProfile', Payload: 'text' }), 'raw');

@@ -111,11 +111,11 @@ function rawCommand(bytes: Uint8Array): PlistDict {
 
 /**
  * Why a command must not reach a device without two people's permit, judged by its contents alone; undefined if one
- * person may send it. `origin` is the device plane's own: an enrolment profile that leads to it is no danger. `unenrols` is one
+ * person may send it. `origins` are the device plane's own: an enrolment profile that leads to one of them is no danger. `unenrols` is one
  * person's a few times an hour. An app by the address of its manifest is a danger on our own address too: what stands there is
  * one person's to put.
  */
-export function permitReason(command: PlistDict, origin: string): string | undefined {
+export function permitReason(command: PlistDict, origins: readonly string[]): string | undefined {
   const verb = textAt(command, 'RequestType') ?? '';
   const spec = commandSpec(verb);
   if (spec === undefined) return 'raw';
@@ -123,7 +123,7 @@ export function permitReason(command: PlistDict, origin: string): string | undef
   if (verb === 'InstallProfile') {
     const payload = command.get('Payload');
     if (command.size !== 2 || !(payload instanceof Uint8Array)) return 'raw';
-    return dangersOf(payload, origin).length > 0 ? 'dangerous-profile' : undefined;
+    return dangersOf(payload, origins).length > 0 ? 'dangerous-profile' : undefined;
   }
   if (verb === 'InstallApplication' && command.has('ManifestURL')) return 'foreign-app';
   if (!isTyped(command, verb as TypedVerb)) return 'raw';

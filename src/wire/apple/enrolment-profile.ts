@@ -12,7 +12,7 @@ export const removesManagement = (identifier: string): boolean => identifier.toL
  * All rights of an MDM server but bit 32, network information: without it the device itself refuses to tell its phone
  * number, even to whoever owns the server. A right can never be added later.
  */
-export const ACCESS_RIGHTS = 8159;
+const ACCESS_RIGHTS = 8159;
 
 /** How the device gets its identity certificate. */
 export type ProfileIdentity =
@@ -45,6 +45,19 @@ export interface EnrolmentProfile {
    * to. Personal; it stands in the profile alone.
    */
   readonly account?: { readonly managedAppleId: string; readonly mode: 'BYOD' | 'ADDE' };
+  /** The device has another server's profile: ours must look like it to take its place. */
+  readonly foreign?: ForeignProfile;
+}
+
+/** Of an enrolment profile that another server made, what a device compares when it gets one in its place. */
+export interface ForeignProfile {
+  readonly identifier: string;
+  /** PayloadIdentifier of the MDM payload. */
+  readonly mdmIdentifier: string;
+  readonly serverUrl: string;
+  /** Null where the server's address serves check-ins too. */
+  readonly checkInUrl: string | null;
+  readonly accessRights: number;
 }
 
 /**
@@ -53,6 +66,9 @@ export interface EnrolmentProfile {
  */
 export function enrolmentProfile(input: EnrolmentProfile): Buffer {
   const identity = partUuid(input.id, input.identity.kind);
+  const { foreign } = input;
+  // A right can be left out of a profile that takes another's place, and never added.
+  const rights = foreign === undefined ? ACCESS_RIGHTS : foreign.accessRights & ACCESS_RIGHTS;
   return writePlist({
     PayloadContent: [
       {
@@ -65,19 +81,19 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
       },
       {
         // Under user enrolment the rights are fixed, and a profile that names some is refused.
-        ...(input.account?.mode === 'BYOD' ? {} : { AccessRights: ACCESS_RIGHTS }),
+        ...(input.account?.mode === 'BYOD' ? {} : { AccessRights: rights }),
         ...(input.account === undefined
           ? {}
           : { AssignedManagedAppleID: input.account.managedAppleId, EnrollmentMode: input.account.mode }),
-        CheckInURL: input.checkInUrl,
+        CheckInURL: foreign === undefined ? input.checkInUrl : (foreign.checkInUrl ?? undefined),
         CheckOutWhenRemoved: true,
         IdentityCertificateUUID: identity,
         ServerCapabilities: ['com.apple.mdm.per-user-connections', 'com.apple.mdm.bootstraptoken'],
-        ServerURL: input.serverUrl,
+        ServerURL: foreign?.serverUrl ?? input.serverUrl,
         SignMessage: true,
         Topic: input.topic,
         PayloadDisplayName: 'Device management',
-        PayloadIdentifier: `org.bartizan.mdm.${input.id}`,
+        PayloadIdentifier: foreign?.mdmIdentifier ?? `org.bartizan.mdm.${input.id}`,
         PayloadType: 'com.apple.mdm',
         PayloadUUID: partUuid(input.id, 'mdm'),
         PayloadVersion: 1,
@@ -85,7 +101,7 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
     ],
     PayloadDisplayName: `${input.organisation} device management`,
     PayloadDescription: 'Lets your organisation manage this device. It cannot read your phone number.',
-    PayloadIdentifier: ENROLMENT_PROFILE,
+    PayloadIdentifier: foreign?.identifier ?? ENROLMENT_PROFILE,
     PayloadOrganization: input.organisation,
     PayloadScope: 'System',
     PayloadType: 'Configuration',

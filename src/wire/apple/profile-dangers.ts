@@ -3,7 +3,7 @@ import { WireError } from '../error.ts';
 import { parsePlist } from '../plist/read.ts';
 import { isDict, type Plist, type PlistDict, textAt } from '../plist/value.ts';
 
-export const DANGERS = ['management', 'trust', 'traffic', 'lock-in', 'unknown', 'unreadable'] as const;
+const DANGERS = ['management', 'trust', 'traffic', 'lock-in', 'unknown', 'unreadable'] as const;
 /**
  * How a payload can turn a device against its holder: hand its management over, make it trust another authority, lead
  * its traffic elsewhere, lock its holder in; or we do not know the payload, or cannot read it.
@@ -65,9 +65,9 @@ const PROXY_KEYS = ['ProxyServer', 'ProxyPACURL'];
 
 /**
  * The dangers of a configuration profile, one a payload; empty for one that a single administrator may install. Takes
- * the bytes that a device gets: an XML property list, or one inside CMS. What cannot be read is dangerous. A management payload that leads to `origin`, the device plane's own, is none.
+ * the bytes that a device gets: an XML property list, or one inside CMS. What cannot be read is dangerous. A management payload that leads to one of `origins`, the device plane's own, is none.
  */
-export function dangersOf(profile: Uint8Array, origin?: string): readonly Danger[] {
+export function dangersOf(profile: Uint8Array, origins: readonly string[] = []): readonly Danger[] {
   let root: Plist;
   try {
     root = parsePlist(contentOf(profile), { maxBytes: 1024 * 1024 });
@@ -76,21 +76,21 @@ export function dangersOf(profile: Uint8Array, origin?: string): readonly Danger
     throw error;
   }
   if (!isDict(root)) return [{ type: '', kind: 'unreadable' }];
-  return dangersOfProfile(root, origin);
+  return dangersOfProfile(root, origins);
 }
 
 /** As `dangersOf`, for a profile that was read already. */
-export function dangersOfProfile(profile: PlistDict, origin?: string): readonly Danger[] {
+export function dangersOfProfile(profile: PlistDict, origins: readonly string[] = []): readonly Danger[] {
   const contents = profile.get('PayloadContent');
   // An encrypted profile says nothing of what it does (EncryptedPayloadContent).
   if (profile.has('EncryptedPayloadContent') || !Array.isArray(contents)) return [{ type: '', kind: 'unreadable' }];
-  return (contents as readonly Plist[]).flatMap((payload) => dangerOf(payload, origin) ?? []);
+  return (contents as readonly Plist[]).flatMap((payload) => dangerOf(payload, origins) ?? []);
 }
 
-function dangerOf(payload: Plist, origin: string | undefined): Danger | undefined {
+function dangerOf(payload: Plist, origins: readonly string[]): Danger | undefined {
   if (!isDict(payload)) return { type: '', kind: 'unreadable' };
   const type = textAt(payload, 'PayloadType') ?? '';
-  if (type === 'com.apple.mdm' && origin !== undefined && leadsTo(payload, origin)) return undefined;
+  if (type === 'com.apple.mdm' && origins.some((origin) => leadsTo(payload, origin))) return undefined;
   const kind = KNOWN[type] ?? (type.startsWith('com.apple.vpn.') ? 'traffic' : undefined);
   if (kind !== undefined) return { type, kind };
   if (!HARMLESS.has(type)) return { type: /^[A-Za-z0-9._-]{1,128}$/.test(type) ? type : '', kind: 'unknown' };
@@ -102,7 +102,17 @@ function dangerOf(payload: Plist, origin: string | undefined): Danger | undefine
 
 /** Whether a management payload is ours: renewing an identity sends the enrolment profile again. */
 function leadsTo(payload: PlistDict, origin: string): boolean {
-  return textAt(payload, 'ServerURL') === `${origin}/mdm` && textAt(payload, 'CheckInURL') === `${origin}/checkin`;
+  const server = textAt(payload, 'ServerURL');
+  const checkIn = payload.has('CheckInURL') ? textAt(payload, 'CheckInURL') : server;
+  return [server, checkIn].every((url) => url !== undefined && originOf(url) === origin);
+}
+
+function originOf(url: string): string | undefined {
+  try {
+    return new URL(url).origin;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The profile inside a signed one; what is not CMS is the profile itself. */

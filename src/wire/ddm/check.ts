@@ -20,6 +20,11 @@ export interface Checked {
 export const MAX_PAYLOAD_BYTES = 256 * 1024;
 const IDENTIFIER = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const DATE_TIME = /^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3]):[0-5]\d:[0-5]\d$/;
+/** A day that the calendar has: the parser of dates moves 30 February into March instead of refusing it. */
+const isMoment = (text: string): boolean =>
+  DATE_TIME.test(text) &&
+  Number.isFinite(Date.parse(`${text}Z`)) &&
+  new Date(`${text}Z`).toISOString().startsWith(text.slice(0, 10));
 
 /**
  * Checks a declaration against its key table. With `unchecked` unknown types and keys pass, known ones are still held to
@@ -153,8 +158,28 @@ function isUrl(text: string): boolean {
   );
 }
 
+/** An address of our own store: its last part is a hash of what stands behind it, so that nobody can change it later. */
+const isStored = (url: Json | undefined): boolean =>
+  typeof url === 'string' && /^https?:\/\/[^/?#]+\/data\/[A-Za-z0-9_-]{43}$/.test(url);
+const SHA256 = /^([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/;
+
+/** What a device fetches by itself must stay what was looked at: whoever owns the host could change it after. */
+function fixed(state: State, { type, payload }: Declaration): void {
+  if (/^com\.apple\.configuration\.legacy(\.interactive)?$/.test(type) && !isStored(payload['ProfileURL']))
+    add(state, 'ProfileURL', 'is an address of our own store, /data/…: store the profile here first');
+  const reference = payload['Reference'];
+  if (!type.startsWith('com.apple.asset.') || typeof reference !== 'object' || reference === null) return;
+  const { DataURL: url, 'Hash-SHA-256': hash } = reference as { readonly [key: string]: Json };
+  if (hash !== undefined && !(typeof hash === 'string' && SHA256.test(hash)))
+    add(state, 'Reference.Hash-SHA-256', 'is a SHA-256 in hexadecimal or base64');
+  else if (url !== undefined && hash === undefined && !isStored(url))
+    add(state, 'Reference.Hash-SHA-256', 'is needed for an address that is not of our own store, /data/…');
+}
+
 /** Rules between keys, which the tables cannot say. */
-function special(state: State, { type, payload }: Declaration): void {
+function special(state: State, declaration: Declaration): void {
+  const { type, payload } = declaration;
+  fixed(state, declaration);
   const present = (names: readonly string[]) => names.filter((name) => Object.hasOwn(payload, name)).length;
   switch (type) {
     case 'com.apple.configuration.app.managed':
@@ -164,7 +189,7 @@ function special(state: State, { type, payload }: Declaration): void {
       break;
     case 'com.apple.configuration.softwareupdate.enforcement.specific': {
       const { TargetLocalDateTime: time, TargetOSVersion: version, TargetBuildVersion: build } = payload;
-      if (typeof time === 'string' && !(DATE_TIME.test(time) && Number.isFinite(Date.parse(`${time}Z`)))) {
+      if (typeof time === 'string' && !isMoment(time)) {
         add(state, 'TargetLocalDateTime', 'is a date and time as 2026-12-01T18:00:00, without zone');
       }
       if (typeof version === 'string' && !/^\d{1,3}(\.\d{1,3}){1,2}$/.test(version)) {

@@ -23,6 +23,7 @@ import {
   type CommandSet,
   challengeOf,
   DEFAULT_CAPS,
+  type Declare,
   type EnrolKey,
   type Field,
   type Grant,
@@ -283,6 +284,16 @@ export class Guards {
       requester: ADMINS[0],
       purpose: 'a test of the guards',
       notAfter: this.clock() + 3_600_000,
+      ...more,
+    };
+  }
+
+  declare(more: Partial<Declare> = {}): Declare {
+    const [token, body] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')];
+    return {
+      ...{ v: 1, op: 'declare', id: uuidv7(), declarations: [{ identifier: 'example.vpn', token, body }] },
+      ...{ devices: [device(1), device(2)], until: this.clock() + 30 * 86_400_000, requester: ADMINS[0] },
+      ...{ purpose: 'a test of the guards', notAfter: this.clock() + 3_600_000 },
       ...more,
     };
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
 import { uuidv7 } from '#base';
-import { type Invite, type Permit, verifyPermit } from '#seal';
+import { type DeclarePermit, type Invite, membersDigest, type Permit, verifyDeclarePermit, verifyPermit } from '#seal';
 import { newPasskey } from '#sim';
 import { ADMINS, Guards, newBrowser, person, touch } from './fixture.ts';
 
@@ -291,4 +291,57 @@ test('the destructive caps count what destroys, whatever else two people sign', 
     both(guards.commandSet(1, { verb: 'drop table' })),
     (error: { code?: string }) => error.code === 'dropped',
   );
+});
+
+test('dangerous declarations need two people over exactly these bytes, devices and this end', async () => {
+  const core = guards.client('ledger', 'core');
+  const permit = async (document: object, assertions: readonly object[]) =>
+    (await core.call<{ permit: DeclarePermit }>('declare', { document, assertions })).permit;
+  const document = guards.declare();
+  const [one, two] = [0, 1].map((n) => touch(guards.passkey(n), document)) as [object, object];
+  await assert.rejects(permit(document, [one, one]), code('two-people'));
+  await assert.rejects(permit(document, [one, touch(newPasskey(), document)]), code('refused'));
+  for (const other of [
+    { ...document, until: document.until + 1 },
+    { ...document, devices: [document.devices[0]!] },
+    { ...document, devices: 'everyone' },
+    { ...document, declarations: [{ ...document.declarations[0]!, body: document.declarations[0]!.token }] },
+  ])
+    await assert.rejects(permit(other, [one, two]), code('refused'), 'two signatures over something else');
+  const given = await permit(document, [one, two]);
+  assert.ok(verifyDeclarePermit(guards.keys.ledger, given));
+  assert.deepEqual(given.declarations, document.declarations);
+  assert.equal(given.devices, membersDigest(document.devices as readonly string[]));
+  assert.ok(!verifyDeclarePermit(guards.keys.ledger, { ...given, devices: 'everyone' }));
+  assert.ok(!verifyDeclarePermit(guards.keys.ledger, { ...given, until: given.until + 1 }));
+  assert.ok(!verifyPermit(guards.keys.ledger, { ...(given as unknown as Permit), device: 'amber-otter-4821' }));
+  await guards.stopLedger();
+  await guards.startLedger();
+  const again = guards.client('ledger', 'core');
+  const repeated = await again.call<{ permit: DeclarePermit }>('declare', { document, assertions: [one, two] });
+  assert.deepEqual(repeated.permit, given, 'asked again after a crash');
+  const both = (more: Parameters<typeof guards.declare>[0]) => {
+    const asked = guards.declare(more);
+    const assertions = [0, 1].map((n) => touch(guards.passkey(n), asked));
+    return guards.client('ledger', 'core').call<{ permit: DeclarePermit }>('declare', { document: asked, assertions });
+  };
+  assert.equal((await both({ devices: 'everyone' })).permit.devices, 'everyone');
+  await assert.rejects(both({ until: guards.clock() + 401 * 24 * HOUR }), code('refused'));
+  await assert.rejects(both({ until: guards.clock() - 1 }), code('refused'));
+  for (const odd of [
+    { devices: [] },
+    { devices: [...(document.devices as string[])].reverse() },
+    { devices: 'all' as 'everyone' },
+    { declarations: [] },
+    { declarations: [document.declarations[0]!, document.declarations[0]!] },
+  ])
+    await assert.rejects(both(odd), (error: { code?: string }) => error.code === 'dropped', JSON.stringify(odd));
+  const { entries } = await guards
+    .client('ledger', 'core')
+    .call<{ entries: { kind: string; detail: { signers?: string[] } }[] }>('tail', { after: 0, waitMs: 0 });
+  const permitted = entries.filter(({ kind }) => kind === 'declaration.permitted');
+  assert.equal(permitted.length, 2);
+  assert.deepEqual(permitted[0]!.detail.signers, [ADMINS[0], ADMINS[1]].sort());
+  await guards.client('ledger', 'core').call('lock', { scope: 'commands', target: '', reason: 'a test' });
+  await assert.rejects(both({}), code('locked'));
 });

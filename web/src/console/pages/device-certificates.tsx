@@ -28,9 +28,9 @@ interface Certificates {
 }
 
 const OBSTACLE: Readonly<Record<string, string>> = {
-  account: 'it was enrolled by its holder’s account, and that profile names an account that nobody keeps here',
-  imported: 'it was taken over from another server, whose profile cannot be made anew here',
-  acme: 'it was enrolled by ACME',
+  account: 'it was enrolled by account before devices carried that account for us, and nobody keeps it here',
+  imported:
+    'it was taken over from another server, and nobody gave us the enrolment profile that it has (import-fleet --profile)',
 };
 
 const RENEWAL: Readonly<Record<string, [Tone, string]>> = {

@@ -8,6 +8,7 @@ const TONE: Readonly<Record<string, Tone>> = {
   waiting: 'info',
   changed: 'info',
   invalid: 'bad',
+  unapproved: 'warn',
   'left-over': 'warn',
 };
 
