@@ -13,6 +13,8 @@ export interface Call<B, Q> {
   readonly session: Session;
   readonly body: B;
   readonly query: Q;
+  /** The body of a route that takes bytes; empty for any other. */
+  readonly bytes: Uint8Array;
   /** A member of the path; its form is checked. */
   readonly param: (name: string) => string;
 }
@@ -27,6 +29,8 @@ export interface Route<B = unknown, Q = unknown> {
   readonly for: 'anyone' | 'all' | readonly Role[];
   readonly body?: z.ZodType<B>;
   readonly query?: z.ZodType<Q>;
+  /** The body is bytes (application/octet-stream), as long as any request may be. */
+  readonly bytes?: true;
   /** Answers a JSON value, nothing (204), or a Response of its own. */
   readonly handle: (call: Call<B, Q>) => Promise<object | undefined> | object | undefined;
 }

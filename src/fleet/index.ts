@@ -15,7 +15,8 @@ export { Ade, type AdeDoors } from './ade/sync.ts';
 export { readServiceToken, type ServiceToken } from './apps/client.ts';
 export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
 export { Licences } from './apps/licences.ts';
-export { sendApps } from './apps/send.ts';
+export { type AppDoors, sendApps } from './apps/send.ts';
+export { type AppVersionRow, listVersions } from './apps/versions.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
 export {
@@ -83,6 +84,16 @@ export { type IssueOptions, issuePending } from './issue.ts';
 export { accountCounts, LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
 export { markPersonal } from './ownership.ts';
+export { MOST_PACKAGE_BYTES, PART_BYTES, type PackageFacts, type ReadPart, readPackage } from './packages/read.ts';
+export { signPackages } from './packages/sign.ts';
+export {
+  beginPackage,
+  finishPackage,
+  listPackages,
+  type PackageRow,
+  putPackagePart,
+  removePackage,
+} from './packages/store.ts';
 export {
   cancelAll,
   cancelIntent,
@@ -127,9 +138,10 @@ export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
 export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
-export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
+export { advanceRollouts, settleProfiles } from './rings/advance.ts';
 export type { Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+export { ROLLOUT_KINDS, type RolloutDoors, type RolloutKind } from './rings/subject.ts';
 export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { trustHolder } from './two-holders.ts';

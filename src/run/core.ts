@@ -37,6 +37,7 @@ import {
   sendApps,
   setIdentityPolicy,
   settleProfiles,
+  signPackages,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -168,7 +169,8 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
-  const rollouts = { requestApproval, now: systemClock };
+  const rollouts = { requestApproval, now: systemClock, origin: config.origins.edge };
+  loop('packages', 1_000, () => signPackages(pool, signKey));
   // Each of these looks over the whole fleet: at once when something changed, else seldom.
   const settled = { rollouts: new Settling(10_000), apps: new Settling(300_000), profiles: new Settling(300_000) };
   loop(
@@ -231,6 +233,7 @@ async function run(): Promise<void> {
       const woken = [
         'ade',
         'facts',
+        'packages',
         'retire',
         'attestations',
         'certificates',

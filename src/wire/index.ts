@@ -28,6 +28,7 @@ export { oauthHeader } from './ade/oauth.ts';
 export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
 export type { InventoryKind } from './apple/answers.ts';
+export { type AppManifest, appManifest } from './apple/app-manifest.ts';
 export { availableSince } from './apple/available.ts';
 export {
   type Authenticate,
@@ -75,6 +76,7 @@ export {
 export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
+export { parseAnyPlist } from './plist/binary.ts';
 export { parsePlist } from './plist/read.ts';
 export { isDict, type Plist, type PlistDict, type PlistInput, textAt } from './plist/value.ts';
 export { writePlist } from './plist/write.ts';
@@ -101,3 +103,13 @@ export {
   type Sign,
 } from './x509/issue.ts';
 export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';
+export {
+  findZipDirectory,
+  readZipDirectory,
+  readZipEntry,
+  ZIP_LOCAL_BYTES,
+  ZIP_TAIL_BYTES,
+  type ZipDirectory,
+  type ZipEntry,
+  zipLocalExtent,
+} from './zip/zip.ts';
