@@ -12,6 +12,8 @@ import { openWorld, type World } from './world.ts';
 export interface StormOptions {
   readonly kills: number;
   readonly seed: number;
+  /** Kills no more after this long, even if there are kills left. */
+  readonly minutes: number;
   /** Phones that enrol, renew and take rollouts; and phones that only talk. */
   readonly whole: number;
   readonly lean: number;
@@ -51,7 +53,8 @@ export async function storm(options: StormOptions): Promise<StormResult> {
     acts.start(ACT_EVERY_MS);
     const back = new Map<Victim, number[]>();
     const broken: Broken[] = [];
-    for (let n = 0; n < options.kills && broken.length < ENOUGH_BROKEN; ) {
+    const endsAt = Date.now() + options.minutes * 60_000;
+    for (let n = 0; n < options.kills && broken.length < ENOUGH_BROKEN && Date.now() < endsAt; ) {
       options.signal?.throwIfAborted();
       const since = new Date(Date.now() - 5_000);
       // Something has to be under way, also where everything has just come back.
