@@ -16,8 +16,10 @@ export { readServiceToken, type ServiceToken } from './apps/client.ts';
 export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
 export { Licences } from './apps/licences.ts';
 export { sendApps } from './apps/send.ts';
+export { type ReattestOptions, reattest } from './attestation/again.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export { askAttestation, reattestationDays, setReattestation } from './attestation/plan.ts';
 export {
   expectSerial,
   IDENTITY_KINDS,

@@ -31,6 +31,7 @@ import {
   publishCrl,
   READING,
   readAttestationRoots,
+  reattest,
   releaseSetups,
   renewCertificates,
   sendApps,
@@ -135,6 +136,7 @@ async function run(): Promise<void> {
     200,
     then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
   );
+  loop('reattest', 5_000, () => reattest(pool, { signKey, roots, now: systemClock() }), 100);
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -220,6 +222,7 @@ async function run(): Promise<void> {
         'facts',
         'retire',
         'attestations',
+        'reattest',
         'certificates',
         'dispatch',
         'declarations',
