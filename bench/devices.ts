@@ -61,17 +61,50 @@ export function makeDevices(ca: Ca, from: number, count: number, kind: 'rsa' | '
 }
 
 /** The bytes of one command request to either server, signed beforehand: neither looks at the time of signing. */
-export function signedRequest(device: BenchDevice, status: 'Idle' | 'Acknowledged', command?: string): Buffer {
-  const body = writePlist({
-    ...(command === undefined ? {} : { CommandUUID: command }),
-    Status: status,
-    UDID: device.udid,
+export const signedRequest = (
+  device: BenchDevice,
+  status: 'Idle' | 'Acknowledged',
+  command?: string,
+  digest: Digest = 'sha256',
+): Buffer =>
+  signedMessage(
+    device,
+    'mdm',
+    {
+      ...(command === undefined ? {} : { CommandUUID: command }),
+      Status: status,
+      UDID: device.udid,
+    },
+    digest,
+  );
+
+/** The same for a check-in of declarative management. */
+export const signedDeclarative = (device: BenchDevice, endpoint: string, data?: object): Buffer =>
+  signedMessage(device, 'checkin', {
+    ...(data === undefined ? {} : { Data: Buffer.from(JSON.stringify(data)) }),
+    ...{ Endpoint: endpoint, MessageType: 'DeclarativeManagement', UDID: device.udid },
   });
-  const signature = signCms({ content: body, certificate: device.certificate, key: device.key, detached: true });
+
+type Digest = 'sha256' | 'sha1';
+
+function signedMessage(
+  device: BenchDevice,
+  to: 'mdm' | 'checkin',
+  message: Parameters<typeof writePlist>[0],
+  digest: Digest = 'sha256',
+): Buffer {
+  const body = writePlist(message);
+  const signature = signCms({
+    content: body,
+    certificate: device.certificate,
+    key: device.key,
+    detached: true,
+    digest,
+  });
   const head = [
-    'PUT /mdm HTTP/1.1',
+    `PUT /${to} HTTP/1.1`,
     'Host: mdm.example',
-    'Content-Type: application/x-apple-aspen-mdm; charset=UTF-8',
+    `Content-Type: application/x-apple-aspen-mdm${to === 'mdm' ? '' : '-checkin'}; charset=UTF-8`,
     'User-Agent: MDM/1.0',
     `Mdm-Signature: ${signature.toString('base64')}`,
     `Content-Length: ${body.length}`,

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net';
 export interface Step {
   readonly request: Buffer;
   /** Whether the answer must carry a command (bytes) or nothing. */
-  readonly expects: 'command' | 'nothing';
+  readonly expects: 'command' | 'nothing' | 'either';
 }
 
 export interface Load {
@@ -53,7 +53,8 @@ export async function runLoad(load: Load): Promise<LoadResult> {
             try {
               const answer = await line.ask(request);
               latencies.push(performance.now() - at);
-              if (answer.status === 200 && answer.bytes > 0 === (expects === 'command')) continue;
+              if (answer.status === 200 && (expects === 'either' || answer.bytes > 0 === (expects === 'command')))
+                continue;
               firstWrong ??= `status ${answer.status}, ${answer.bytes} bytes, expected ${expects}`;
             } catch (error) {
               firstWrong ??= String(error);
@@ -91,7 +92,7 @@ interface Answer {
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** One keep-alive connection that reads as much of HTTP/1.1 as both servers speak: Content-Length or chunks. */
-class Line {
+export class Line {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
   #asked: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;

@@ -27,7 +27,8 @@ export function cpuSeconds(pids: readonly number[]): number {
   for (const pid of pids) {
     try {
       const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-      ticks += Number(fields[11]) + Number(fields[12]);
+      // its own, and what children used that have ended: a pool that closes connections must not turn time back
+      for (const at of [11, 12, 13, 14]) ticks += Number(fields[at]);
     } catch {
       // gone meanwhile
     }

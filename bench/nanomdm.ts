@@ -32,6 +32,8 @@ export async function startNanomdm(options: {
   readonly dir: string;
   readonly caPem: string;
   readonly port: number;
+  /** Where it sends declarative management, which it leaves to others. */
+  readonly declarative?: string;
 }): Promise<Peer> {
   const go = findGo();
   if (go === undefined) throw new Error('There is no Go on this machine, so NanoMDM cannot be built. Use --no-peer.');
@@ -50,6 +52,7 @@ export async function startNanomdm(options: {
     join(options.dir, 'nanomdm'),
     [
       ...['-storage', 'pgsql', '-ca', ca, '-api', KEY, '-listen', `127.0.0.1:${options.port}`],
+      ...(options.declarative === undefined ? [] : ['-checkin', '-dm', options.declarative]),
       ...['-storage-dsn', `host=${host} port=${port} user=${user} password=${password} dbname=nanomdm sslmode=disable`],
     ],
     // It writes a line a request; nobody reads them, so that is free for it.

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { beginInstall, finishInstall, type PendingApp } from './app-install.ts';
 import { type Behaviour, spend, spendIdentity } from './behaviour.ts';
 import { carryOut, garbage } from './commands.ts';
 import { DdmClient, newDdmState } from './ddm.ts';
@@ -27,6 +28,8 @@ export class Phone {
   readonly facts: { [path: string]: unknown } = {};
   /** Data of the last DeclarativeManagement command, until it was followed. */
   #declared: Uint8Array | null | undefined;
+  /** Packages to fetch once the conversation is over. */
+  #installs: PendingApp[] = [];
   /** Whether it put off a command with NotNow in its last conversation. */
   putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
@@ -172,6 +175,7 @@ export class Phone {
       }
       command = this.#readCommand(said);
     }
+    for (const pending of this.#installs.splice(0)) await finishInstall(this.options.send, this.state, pending);
     if (this.#declared !== undefined) {
       const data = this.#declared ?? undefined;
       this.#declared = undefined;
@@ -218,6 +222,11 @@ export class Phone {
     if (requestType === 'DeclarativeManagement') {
       const data = dict(message['Command'])['Data'];
       this.#declared = data instanceof Uint8Array ? data : null;
+    }
+    const install = await beginInstall(this.options.send, this.state, dict(message['Command']));
+    if (install !== undefined) {
+      if (install.pending !== undefined) this.#installs.push(install.pending);
+      return install.outcome;
     }
     const renewal = enrolmentAnew(this.state, message['Command']);
     if (renewal !== undefined) return this.#renew(renewal);

@@ -61,6 +61,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const PARAMS: Readonly<Record<string, RegExp>> = {
   handle: /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/,
   id: UUID,
+  n: /^(?:0|[1-9][0-9]{0,3})$/,
   file: new RegExp(`${UUID.source.slice(0, -1)}\\.(md|json)$`),
 };
 
@@ -166,6 +167,7 @@ async function serve(doors: ApiDoors, one: Route, context: Context): Promise<Res
   const session = await authorise(doors, one, context);
   const query = one.query === undefined ? undefined : check(one.query, context.req.query(), 'The query');
   const body = one.body === undefined ? undefined : check(one.body, await readJson(context), 'The body');
+  const bytes = one.bytes === true ? await readBytes(context) : new Uint8Array(0);
   const param = (name: string): string => {
     const value = (context.req.param(name) ?? '').toLowerCase();
     if (!(PARAMS[name]?.test(value) ?? false)) {
@@ -173,7 +175,7 @@ async function serve(doors: ApiDoors, one: Route, context: Context): Promise<Res
     }
     return value;
   };
-  const answer = await one.handle({ doors, context, session: session as Session, body, query, param });
+  const answer = await one.handle({ doors, context, session: session as Session, body, query, param, bytes });
   if (answer instanceof Response) return answer;
   return answer === undefined ? context.body(null, 204) : context.json(answer);
 }
@@ -205,6 +207,13 @@ async function authorise(doors: ApiDoors, one: Route, context: Context): Promise
     });
   }
   return session;
+}
+
+async function readBytes(context: Context): Promise<Uint8Array> {
+  if (!/^application\/octet-stream(;|$)/i.test(context.req.header('content-type') ?? '')) {
+    throw new ApiError('bad-request', 'Send bytes (Content-Type: application/octet-stream).', { status: 415 });
+  }
+  return new Uint8Array(await context.req.arrayBuffer());
 }
 
 async function readJson(context: Context): Promise<unknown> {

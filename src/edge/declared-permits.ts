@@ -2,6 +2,7 @@ import { type Clock, sha256, toBase64url } from '#base';
 import { type DeclarePermit, EVERY_DEVICE, membersDigest, type PublicKeys, verifyDeclarePermit } from '#seal';
 import type { Pool } from '#store';
 import { bodyDangers, type Item } from '#wire';
+import { Batch } from './batch.ts';
 
 /** A declaration that no device may have without a permit: what a permit for it has to name. */
 export interface Guarded {
@@ -43,11 +44,13 @@ export class DeclaredPermits {
   readonly #clock: Clock;
   readonly #known = new Map<string, Map<string, Known>>();
   readonly #asked = new Map<string, number>();
+  readonly #loading: Batch<readonly string[], void>;
 
   constructor(pool: Pool, keys: PublicKeys, clock: Clock) {
     this.#pool = pool;
     this.#keys = keys;
     this.#clock = clock;
+    this.#loading = new Batch((all) => this.#load(all), { most: 256, lanes: 1 });
   }
 
   /** Why each of these must not be served to this device; what is not named may be. */
@@ -57,7 +60,7 @@ export class DeclaredPermits {
     const names = wanted.map(({ item }) => item.identifier);
     let fresh = names.every((name) => now - (this.#asked.get(name) ?? -FRESH_MS) < FRESH_MS);
     for (;;) {
-      if (!fresh) await this.#load(names);
+      if (!fresh) await this.#loading.ask(names);
       const found = wanted.flatMap((one): [Item, Withheld][] => {
         const why = this.#judge(device, one, now);
         return why === undefined ? [] : [[one.item, why]];
@@ -91,8 +94,10 @@ export class DeclaredPermits {
     return overtaken ? 'permit-overtaken' : undefined;
   }
 
-  async #load(names: readonly string[]): Promise<void> {
+  /** One question for all that asked together. */
+  async #load(all: readonly (readonly string[])[]): Promise<undefined[]> {
     const now = this.#clock();
+    const names = [...new Set(all.flat())];
     const { rows } = await this.#pool.query<{ permit: DeclarePermit; handles: string[] }>(
       'select * from edge.declared_permits($1)',
       [names],
@@ -100,6 +105,7 @@ export class DeclaredPermits {
     for (const row of rows) this.#learn(row.permit, row.handles, now);
     if (this.#asked.size > MOST_NAMES) this.#asked.clear();
     for (const name of names) this.#asked.set(name, now);
+    return all.map(() => undefined);
   }
 
   #learn(permit: DeclarePermit, handles: readonly string[], now: number): void {

@@ -51,7 +51,7 @@ export class Declared {
   readonly #reporting: Batch<Reporting, string>;
   readonly #lists = new Map<string, Manifest>();
   readonly #bodies = new Map<string, Buffer>();
-  readonly #guarded = new Map<Manifest, readonly Guarded[]>();
+  readonly #guarded = new Map<Manifest, Promise<readonly Guarded[]>>();
   readonly #members = new Set<string>();
   readonly #permits: DeclaredPermits;
   readonly #told = new Set<string>();
@@ -159,23 +159,33 @@ export class Declared {
     return { type: row.content_type, content: row.content };
   }
 
-  /** What of a list needs a permit; judged once by the bytes, for as many devices as share the list. */
-  async #guardedOf(manifest: Manifest): Promise<readonly Guarded[]> {
+  /** What of a list needs a permit; judged once by the bytes, for as many devices as share the list and ask together. */
+  #guardedOf(manifest: Manifest): Promise<readonly Guarded[]> {
     const known = this.#guarded.get(manifest);
     if (known !== undefined) return known;
+    const forget = () => void this.#guarded.delete(manifest);
+    const judged = this.#judge(manifest).then(({ found, whole }) => {
+      // Without signed bytes there is nothing to serve either; asked again, for they may come.
+      if (!whole) forget();
+      return found;
+    });
+    judged.catch(forget);
+    keep(this.#guarded, manifest, judged, KEPT_LISTS);
+    return judged;
+  }
+
+  async #judge({ items }: Manifest): Promise<{ found: readonly Guarded[]; whole: boolean }> {
     const found: Guarded[] = [];
     let whole = true;
-    for (const item of manifest.items) {
+    for (const item of items) {
       const body = await this.body(item);
-      // Without signed bytes there is nothing to serve either; asked again, for they may come.
       if (!body) whole = false;
       else {
         const one = guarded(item, body);
         if (one !== undefined) found.push(one);
       }
     }
-    if (whole) keep(this.#guarded, manifest, found, KEPT_LISTS);
-    return found;
+    return { found, whole };
   }
 
   #isMember(device: string, list: number, signature: Buffer): boolean {

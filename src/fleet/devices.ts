@@ -20,12 +20,15 @@ export interface DeviceRow {
   readonly enrolledAt: Date | null;
   readonly lastSeenAt: Date | null;
   readonly certificateNotAfter: Date | null;
+  /** Since when two seem to hold its keys; its commands are held. */
+  readonly twoHoldersAt: Date | null;
   /** Commands that wait for this device. */
   readonly pending: number;
 }
 
 const COLUMNS = `d.handle, d.holder, d.state, d.ownership, d.serial, d.model, d.product_name as "productName", d.os_version as "osVersion",
   d.supervised, d.lost_mode as "lostMode", d.enrolled_at as "enrolledAt", d.last_seen_at as "lastSeenAt", d.certificate_not_after as "certificateNotAfter",
+  d.two_holders_at as "twoHoldersAt",
   (select count(*)::int from fleet.command c where c.device_id = d.id and c.done_at is null) as pending`;
 
 /** Which devices a list is about; what is left out does not matter. */
@@ -44,7 +47,7 @@ export interface DeviceFilter {
 }
 
 /** Beyond this a count says "at least": no list reads the whole fleet to draw one page. */
-export const COUNTED = 10_000;
+const COUNTED = 10_000;
 
 /** Devices by handle, after `after`. `total` counts to 10 000 and no further where something is asked. */
 export async function listDevices(

@@ -1,6 +1,7 @@
 import { emit } from '#log';
 import { type Pool, type Queryable, type Tx, tx } from '#store';
 import { FleetError } from './error.ts';
+import type { IntentRow } from './wanted.ts';
 
 const SWEPT_AT_ONCE = 200;
 
@@ -133,7 +134,8 @@ async function sweepDone(t: Tx): Promise<number> {
     `update fleet.intent set swept_at = now() where id in (
        select i.id from fleet.intent i where i.swept_at is null and (i.state in ('refused', 'cancelled', 'expired')
          or (i.state = 'dispatched' and i.dispatched_at < now() - interval '1 hour' and i.held_at is null
-           and not exists (select from fleet.command c where (c.intent_id = i.id or c.fan_out_id = i.id)
+           and not exists (select from fleet.command c where c.intent_id = i.id and c.state in ('queued', 'delivered', 'not_now', 'held'))
+           and not exists (select from fleet.command c where c.fan_out_id = i.id and (c.done_at is null or c.held_by is not null)
              and c.state in ('queued', 'delivered', 'not_now', 'held')))) limit $1)`,
     [SWEPT_AT_ONCE],
   );
@@ -141,16 +143,8 @@ async function sweepDone(t: Tx): Promise<number> {
 }
 
 /** An intent as lists show it, with what became of its commands by state. */
-export interface IntentSummary {
-  readonly id: string;
-  readonly verb: string;
+export interface IntentSummary extends IntentRow {
   readonly risk: string;
-  readonly requester: string;
-  readonly purpose: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly approval: string | null;
-  readonly createdAt: Date;
   readonly notBefore: Date | null;
   readonly notAfter: Date | null;
   readonly emergency: string | null;

@@ -27,14 +27,13 @@ interface Shown {
 /** Data behind addresses of ours in those declarations; the page checks that each address is its hash. */
 interface ShownData {
   readonly id: string;
+  /** The whole address as the declaration names it. */
+  readonly url: string;
   readonly type: string;
   /** base64url. */
   readonly salt: string;
   readonly content: string;
 }
-
-/** An address of data that edge hands out. */
-const DATA = /\/data\/([A-Za-z0-9_-]{43})(?![A-Za-z0-9_-])/g;
 
 const parse = shape.object({ assertion: parseAssertion });
 
@@ -55,16 +54,22 @@ export async function showApproval(db: Queryable, id: string): Promise<Shown> {
   return rows[0];
 }
 
-/** The data that an approval's declarations point to, as far as it is kept here. */
-export async function shownData(db: Queryable, bodies: Shown['bodies']): Promise<readonly ShownData[]> {
-  const ids = new Set((bodies ?? []).flatMap(({ body }) => [...body.matchAll(DATA)].map((found) => found[1]!)));
-  if (ids.size === 0) return [];
+/** What stands behind addresses of our own device plane that these declarations name; nothing is fetched from anywhere. */
+export async function shownData(db: Queryable, bodies: Shown['bodies'], edge: string): Promise<readonly ShownData[]> {
+  const urls = new Map<string, string>();
+  for (const { body } of bodies ?? []) {
+    for (const [, url] of body.matchAll(/"([^"\\]*)"/g)) {
+      const id = url!.startsWith(`${edge}/data/`) ? url!.slice(`${edge}/data/`.length) : '';
+      if (/^[A-Za-z0-9_-]{43}$/.test(id)) urls.set(id, url!);
+    }
+  }
+  if (urls.size === 0) return [];
   const { rows } = await db.query<{ id: string; type: string; salt: Buffer; content: Buffer }>(
     'select id, content_type as type, salt, content from fleet.declared_data where id = any($1) and salt is not null limit 50',
-    [[...ids]],
+    [[...urls.keys()]],
   );
   return rows.map(({ id, type, salt, content }) => ({
-    ...{ id, type, salt: toBase64url(salt), content: toBase64url(content) },
+    ...{ id, url: urls.get(id)!, type, salt: toBase64url(salt), content: toBase64url(content) },
   }));
 }
 

@@ -9,7 +9,8 @@ export interface GlassDoors {
   readonly ledger: GuardClient;
   readonly sealer: GuardClient;
   readonly keys: PublicKeys;
-  readonly origins: { readonly console: string; readonly glass: string };
+  /** `edge`: where devices find the device plane; addresses there are shown with what stands behind them. */
+  readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly caps: Caps;
   /** Directory of the built pages. */
   readonly pages: string;

@@ -33,9 +33,9 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: new RegExp(`^/api/approvals/(${UUID})$`),
-    handle: async ({ pool }, { id }) => {
+    handle: async ({ pool, origins }, { id }) => {
       const shown = await showApproval(pool, id);
-      return { ...shown, data: await shownData(pool, shown.bodies) };
+      return { ...shown, data: await shownData(pool, shown.bodies, origins.edge) };
     },
   },
   {

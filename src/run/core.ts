@@ -34,9 +34,11 @@ import {
   reattest,
   releaseSetups,
   renewCertificates,
+  Settling,
   sendApps,
   setIdentityPolicy,
   settleProfiles,
+  signPackages,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -169,12 +171,25 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
-  const rollouts = { requestApproval, now: systemClock };
-  loop('rollouts', 1_000, () => advanceRollouts(pool, rollouts), 1_000);
+  const rollouts = { requestApproval, now: systemClock, origin: config.origins.edge };
+  loop('packages', 1_000, () => signPackages(pool, signKey));
+  // Each of these looks over the whole fleet: at once when something changed, else seldom.
+  const settled = { rollouts: new Settling(10_000), apps: new Settling(300_000), profiles: new Settling(300_000) };
+  loop(
+    'rollouts',
+    1_000,
+    () => settled.rollouts.when(pool, systemClock(), () => advanceRollouts(pool, rollouts)),
+    1_000,
+  );
   const licences = new Licences({ pool, state: config.state, now: systemClock });
   loop('licences', 5_000, () => licences.step(), 1_000_000);
-  loop('apps', 2_000, () => sendApps(pool, rollouts), 1_000_000);
-  loop('profiles', 2_000, () => settleProfiles(pool, rollouts), 1_000_000);
+  loop('apps', 2_000, () => settled.apps.when(pool, systemClock(), () => sendApps(pool, rollouts)), 1_000_000);
+  loop(
+    'profiles',
+    2_000,
+    () => settled.profiles.when(pool, systemClock(), () => settleProfiles(pool, rollouts)),
+    1_000_000,
+  );
   loop('facts', 500, () => followFacts(pool));
   loop('retire', 2_000, () => advanceRetirements(pool));
   loop('inventory', 30_000, () => askInventory(pool, systemClock()));
@@ -220,6 +235,7 @@ async function run(): Promise<void> {
       const woken = [
         'ade',
         'facts',
+        'packages',
         'retire',
         'attestations',
         'reattest',

@@ -142,7 +142,7 @@ test('a rollout of what is no profile, or by a plan that is none, ends by itself
   const states = async () =>
     (await plane.core.query<{ state: string; why: string }>('select state, why from fleet.rollout order by started_at'))
       .rows;
-  const step = () => advanceRollouts(plane.core, { requestApproval: async () => {}, now: Date.now });
+  const step = () => advanceRollouts(plane.core, { requestApproval: async () => {}, now: Date.now, origin: plane.url });
   await start([null, null]);
   await step();
   await start(plan);
@@ -175,7 +175,7 @@ test('an app whose configuration no command can carry holds up no other', async 
       [uuidv7(), app, group, ME],
     );
   }
-  assert.equal(await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now }), 1);
+  assert.equal(await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now, origin: plane.url }), 1);
 });
 
 const declared = async (id: string, version = 1) =>
@@ -201,11 +201,11 @@ async function plantDeclaration(identifier: string, type: string, payload: strin
 test('a dangerous declaration that was written as proposed is marked as one for two people, assets too', async () => {
   const url = 'https://files.example/a';
   const dangerous = [
-    ['com.apple.configuration.legacy', { ProfileURL: url }],
+    ['com.apple.configuration.legacy', { ProfileURL: `https://edge.example/data/${'a'.repeat(43)}` }],
     ['com.apple.configuration.security.certificate', { CredentialAssetReference: 'hostile.3' }],
     ['com.apple.configuration.app.managed', { ManifestURL: url }],
-    ['com.apple.asset.credential.certificate', { Reference: { DataURL: url } }],
-    ['com.apple.asset.data', { Reference: { DataURL: url } }],
+    ['com.apple.asset.credential.certificate', { Reference: { DataURL: url, 'Hash-SHA-256': 'a'.repeat(64) } }],
+    ['com.apple.asset.data', { Reference: { DataURL: url, 'Hash-SHA-256': 'a'.repeat(64) } }],
     ['com.apple.configuration.network.vpn', { Any: 1 }],
   ] as const;
   const ids: string[] = [];

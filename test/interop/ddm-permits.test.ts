@@ -103,7 +103,9 @@ let counter = 0;
 async function danger(devices: readonly string[], everyone = false) {
   const name = `danger.${++counter}`;
   const plain = await declare(`plain.${counter}`, 'com.apple.configuration.passcode.settings', { MinimumLength: 8 });
-  const asset = await declare(`${name}.asset`, ASSET, { Reference: { DataURL: 'https://files.example/root' } });
+  const asset = await declare(`${name}.asset`, ASSET, {
+    Reference: { DataURL: 'https://files.example/root', 'Hash-SHA-256': 'a'.repeat(64) },
+  });
   const root = await declare(name, CERTIFICATE, { CredentialAssetReference: `${name}.asset` });
   assert.deepEqual([plain.guarded, asset.guarded, root.guarded], [false, true, true]);
   const set = uuidv7();
@@ -233,6 +235,17 @@ test('a permit for everyone holds for phones of the future; one that has ended t
   now += 3 * 86_400_000;
   assert.ok(!(await anew(phone)).includes(name));
   now -= 3 * 86_400_000;
+  // A long one is announced before, once; this one was given for two days and is not.
+  const announced = async () =>
+    (await plane.core.query(`select from log.event where kind = 'declaration.permit_ending'`)).rowCount;
+  await endPermits(plane.core);
+  assert.equal(await announced(), 0);
+  await plane.core.query(
+    `update fleet.declared_permit set at = now() - interval '1 year', until = now() + interval '20 days' where set_id = $1`,
+    [set],
+  );
+  for (let times = 0; times < 2; times += 1) assert.equal(await endPermits(plane.core), 0);
+  assert.equal(await announced(), 1);
   await plane.core.query('update fleet.declared_permit set until = now() where set_id = $1', [set]);
   assert.equal(await endPermits(plane.core), 1);
   await plane.declare();
@@ -249,7 +262,9 @@ test('the owner of core plants a dangerous declaration: no phone gets it, one ev
   await phone.poll();
   const good = await itemsOf(device);
   const planted = [
-    await plantDeclaration('danger.planted.asset', ASSET, { Reference: { DataURL: 'https://evil.example/root' } }),
+    await plantDeclaration('danger.planted.asset', ASSET, {
+      Reference: { DataURL: 'https://evil.example/root', 'Hash-SHA-256': 'a'.repeat(64) },
+    }),
     await plantDeclaration('danger.planted', CERTIFICATE, { CredentialAssetReference: 'danger.planted.asset' }),
     await plantDeclaration('danger.unknown', 'com.apple.configuration.no.such', { A: 1 }),
     // harmless by its type, but with a key that nobody here knows

@@ -76,7 +76,7 @@ test('the link is spent: a second phone gets nothing', async () => {
   const [offer] = await plane.offer(1);
   const other = mkdtempSync(join(tmpdir(), 'btz-foreign-'));
   try {
-    await run(program, ['enrol', other, offer!.link]);
+    await run(program, ['enrol', other, offer!.link, 'n=F']);
     await assert.rejects(run(program, ['enrol', other, offer!.link]), /GET answered 4(04|10)/);
   } finally {
     rmSync(other, { recursive: true, force: true });

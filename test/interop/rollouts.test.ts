@@ -39,6 +39,7 @@ const approvals: CommandSet[] = [];
 const doors: RolloutDoors = {
   requestApproval: async (_t, document) => void approvals.push(document),
   now: () => clock,
+  origin: 'https://edge.example',
 };
 
 before(async () => {
@@ -78,7 +79,9 @@ const store = (bytes: Buffer) => tx(plane.console, (t) => storeProfile(t, { byte
 const having = (note: string) =>
   [...phones].filter(([, phone]) => phone.state.profiles.some(({ name }) => name === note)).map(([device]) => device);
 const start = (version: string) =>
-  tx(plane.console, (t) => startRollout(t, { profile, version, plan: PLAN, by: ME, purpose: 'a test of rings' }));
+  tx(plane.console, (t) =>
+    startRollout(t, { kind: 'profile', subject: profile, version, plan: PLAN, by: ME, purpose: 'a test of rings' }),
+  );
 const ask = (rollout: string, act: 'pause' | 'resume' | 'skip' | 'cancel', by = ME) =>
   tx(plane.console, (t) => askRollout(t, { rollout, act, by }));
 const rolloutOf = async (id: string) => (await listRollouts(plane.console)).find((one) => one.id === id)!;
@@ -275,7 +278,8 @@ test('a dangerous profile waits for two people over its exact bytes, ring by rin
   const asked = approvals.length;
   await tx(plane.console, (t) =>
     startRollout(t, {
-      profile: stored.profile,
+      kind: 'profile',
+      subject: stored.profile,
       version: stored.version,
       plan: PLAN,
       by: ME,

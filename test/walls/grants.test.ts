@@ -36,6 +36,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
+      // apps of our own
+      ...['package', 'package_part', 'package_unsigned'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -78,6 +80,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'fleet.reattestation_plan': 'S',
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'fleet.expected_holder': 'S',
+      ...{ 'fleet.package': 'S', 'fleet.package_part': 'S', 'fleet.app_version': 'Si' },
+      ...{ 'fleet.set_gate': 'S', 'fleet.set_admitted': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -111,8 +115,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       // enrolment
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
-      ...['fleet.decide_claim', 'fleet.offer_anew'],
+      ...['fleet.decide_claim', 'fleet.offer_anew', 'fleet.trust_holder'],
       ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
+      ...['fleet.begin_package', 'fleet.put_package_part', 'fleet.drop_package', 'fleet.propose_package'],
+      ...['fleet.remove_package', 'fleet.gate_set'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
@@ -136,6 +142,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       'fleet.expected_holder': 'S',
+      ...{ 'fleet.package': 'Su', 'fleet.package_part': 'S', 'fleet.app_version': 'S', 'fleet.package_link': 'IS' },
+      ...{ 'fleet.set_gate': 'S', 'fleet.set_admitted': 'S' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -161,7 +169,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.app': 'S', 'fleet.app_assignment': 'S', 'fleet.app_licence': 'ISU', 'fleet.app_on': 'ISU' },
       ...{ 'fleet.app_service': 'ISU' },
       ...{ 'fleet.rollout_act': 'SU', 'fleet.profile_on': 'ISU', 'fleet.maintenance_window': 'S' },
-      ...{ 'fleet.recovery': 'S', 'fleet.intent': 'ISU', 'fleet.inventory': 'ISU', 'fleet.registration': 'SU' },
+      ...{
+        'fleet.recovery': 'S',
+
+        'fleet.intent': 'ISU',
+        'fleet.inventory': 'ISU',
+        'fleet.registration': 'SU',
+      },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
@@ -179,10 +193,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     },
     functions: [
       ...['fleet.put_releases', 'fleet.give_holder', 'fleet.expect_holders'],
+      ...['fleet.admit_to_set', 'fleet.open_set'],
       ...[
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
+        'fleet.settling_count',
         ...['fleet.may_attest', 'fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',

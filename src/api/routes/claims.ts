@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { claimsOf, decideClaim, linkAnew } from '#fleet';
+import { claimsOf, decideClaim, linkAnew, trustHolder } from '#fleet';
 import { tx } from '#store';
 import { handle, route, uuid } from '../route.ts';
 
@@ -23,6 +23,17 @@ export const claimRoutes = [
     body: z.strictObject({ agree: z.boolean() }),
     handle: async ({ doors, session, param, body: { agree } }) => {
       await tx(doors.pool, (t) => decideClaim(t, { id: uuid.parse(param('id')), agree, by: session.admin }));
+      return undefined;
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/devices/{handle}/trust-holder',
+    summary: 'Lets the commands of a device go on that two seem to hold.',
+    for: ['administrator'],
+    body: z.strictObject({}),
+    handle: async ({ doors, session, param }) => {
+      await tx(doors.pool, (t) => trustHolder(t, { device: handle.parse(param('handle')), by: session.admin }));
       return undefined;
     },
   }),

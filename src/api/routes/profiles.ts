@@ -118,7 +118,7 @@ export const profileRoutes = [
     handle: async ({ doors, session, param, body: { version, purpose: why, maxErrorPercent, plan } }) => ({
       id: await tx(doors.pool, (t) =>
         startRollout(t, {
-          ...{ profile: param('id'), version, by: session.admin, purpose: why },
+          ...{ kind: 'profile', subject: param('id'), version, by: session.admin, purpose: why },
           ...(maxErrorPercent === undefined ? {} : { maxErrorPercent }),
           ...(plan === undefined ? {} : { plan }),
         }),

@@ -131,9 +131,19 @@ export async function takePermit(t: Tx, { document, permit }: ApprovedDeclare): 
   await lookAgain(t, [set]);
 }
 
-/** Takes permits whose time is up out of use: their devices lose what they were for. Returns how many. */
+/**
+ * Takes permits whose time is up out of use: their devices lose what they were for. Tells once of those that run out within
+ * 30 days, unless they were given for less. Returns how many ended.
+ */
 export async function endPermits(pool: Pool): Promise<number> {
   return tx(pool, async (t) => {
+    const ending = await t.query<{ approval: string; set: string; days: number }>(
+      `update fleet.declared_permit set warned_at = now() where ended_at is null and warned_at is null
+         and until between now() and now() + interval '30 days' and until - at > interval '60 days'
+       returning approval_id as approval, set_id as set, ceil(extract(epoch from until - now()) / 86400)::int as days`,
+    );
+    for (const { approval, set, days } of ending.rows)
+      await emit(t, { kind: 'declaration.permit_ending', actor: 'core', detail: { approval, set, days } });
     const { rows } = await t.query<{ approval: string; set: string }>(
       `update fleet.declared_permit set ended_at = now() where ended_at is null and until <= now()
        returning approval_id as approval, set_id as set`,

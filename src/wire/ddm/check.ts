@@ -158,8 +158,28 @@ function isUrl(text: string): boolean {
   );
 }
 
+/** An address of our own store: its last part is a hash of what stands behind it, so that nobody can change it later. */
+const isStored = (url: Json | undefined): boolean =>
+  typeof url === 'string' && /^https?:\/\/[^/?#]+\/data\/[A-Za-z0-9_-]{43}$/.test(url);
+const SHA256 = /^([0-9a-fA-F]{64}|[A-Za-z0-9+/]{43}=)$/;
+
+/** What a device fetches by itself must stay what was looked at: whoever owns the host could change it after. */
+function fixed(state: State, { type, payload }: Declaration): void {
+  if (/^com\.apple\.configuration\.legacy(\.interactive)?$/.test(type) && !isStored(payload['ProfileURL']))
+    add(state, 'ProfileURL', 'is an address of our own store, /data/…: store the profile here first');
+  const reference = payload['Reference'];
+  if (!type.startsWith('com.apple.asset.') || typeof reference !== 'object' || reference === null) return;
+  const { DataURL: url, 'Hash-SHA-256': hash } = reference as { readonly [key: string]: Json };
+  if (hash !== undefined && !(typeof hash === 'string' && SHA256.test(hash)))
+    add(state, 'Reference.Hash-SHA-256', 'is a SHA-256 in hexadecimal or base64');
+  else if (url !== undefined && hash === undefined && !isStored(url))
+    add(state, 'Reference.Hash-SHA-256', 'is needed for an address that is not of our own store, /data/…');
+}
+
 /** Rules between keys, which the tables cannot say. */
-function special(state: State, { type, payload }: Declaration): void {
+function special(state: State, declaration: Declaration): void {
+  const { type, payload } = declaration;
+  fixed(state, declaration);
   const present = (names: readonly string[]) => names.filter((name) => Object.hasOwn(payload, name)).length;
   switch (type) {
     case 'com.apple.configuration.app.managed':

@@ -237,3 +237,33 @@ test('members without a name, however deep, are counted and not followed for eve
   const deep = (levels: number) => Buffer.from(`{"StatusItems":${'{"":'.repeat(levels)}1${'}'.repeat(levels)}}`);
   assert.equal(parseStatusReport(deep(40_000)).dropped, 1);
 });
+
+test('what a device fetches by itself is named by its hash, or lies in our own store', () => {
+  const stored = `https://edge.example/data/${'a'.repeat(43)}`;
+  const asset = (reference: Parameters<typeof declare>[1]) => paths(declare('asset.data', { Reference: reference }));
+  const HASH = 'Reference.Hash-SHA-256';
+  assert.deepEqual(asset({ DataURL: stored }), []);
+  assert.deepEqual(asset({ DataURL: 'https://files.example/a', 'Hash-SHA-256': 'a'.repeat(64) }), []);
+  for (const url of [
+    'https://files.example/a',
+    `${stored}?x`,
+    `${stored}a`,
+    `https://files.example/x/data/${'a'.repeat(43)}`,
+  ])
+    assert.deepEqual(asset({ DataURL: url }), [HASH], url);
+  assert.deepEqual(asset({ DataURL: stored, 'Hash-SHA-256': 'no hash' }), [HASH]);
+  for (const type of ['legacy', 'legacy.interactive']) {
+    const profile = (url: string) =>
+      paths(
+        declare(`configuration.${type}`, {
+          ProfileURL: url,
+          ...(type === 'legacy' ? {} : { VisibleName: 'x' }),
+        }),
+        {
+          unchecked: true,
+        },
+      );
+    assert.deepEqual(profile(stored), []);
+    assert.deepEqual(profile('https://files.example/a'), ['ProfileURL'], 'not even unchecked');
+  }
+});

@@ -93,6 +93,7 @@ export interface DeviceDetail {
   readonly device: Device & {
     readonly serial: string | null;
     readonly certificateNotAfter: string | null;
+    readonly twoHoldersAt: string | null;
   };
   readonly inventory: readonly Inventory[];
   readonly channels: readonly Channel[];

@@ -1,24 +1,7 @@
 import { useEffect, useState } from 'react';
-import type { CommandSet, Declare } from '../../../src/seal/messages.ts';
-import { fromBase64url, toBase64url, utf8 } from '../shared/bytes.ts';
-import type { ApprovalView, ShownData } from './server.ts';
-
-type Bodies = NonNullable<ApprovalView['bodies']>;
-
-/** Stands in a template where each device's command has a UUID of its own. */
-const NIL_UUID = '00000000-0000-0000-0000-000000000000';
-
-/** Whether a template, filled in for each device, is exactly what the document names by its hashes. */
-export async function isWhatIsSigned(document: CommandSet, template: string): Promise<boolean> {
-  const at = template.lastIndexOf(NIL_UUID);
-  if (at < 0) return false;
-  for (const { uuid, body } of document.commands) {
-    const text = template.slice(0, at) + uuid + template.slice(at + NIL_UUID.length);
-    const hash = await crypto.subtle.digest('SHA-256', utf8(text));
-    if (toBase64url(hash) !== body) return false;
-  }
-  return true;
-}
+import { fromBase64url } from '../shared/bytes.ts';
+import type { ApprovalView } from './server.ts';
+import { areWhatIsSigned, isWhatIsSigned, leadsElsewhere, NIL_UUID } from './signed-contents.ts';
 
 /** The command as a person can read it: one element a line, and a profile inside it opened. */
 function readable(template: string): string {
@@ -34,26 +17,6 @@ function readable(template: string): string {
     }
   });
 }
-
-/** Whether these bodies are exactly the declarations that the document names by their hashes, and what is behind them too. */
-export async function areWhatIsSigned(document: Declare, bodies: Bodies, data: readonly ShownData[]): Promise<boolean> {
-  if (bodies.length !== document.declarations.length) return false;
-  for (const [n, { identifier, body }] of document.declarations.entries()) {
-    const shown = bodies[n]!;
-    if (shown.identifier !== identifier || (await sha256(utf8(shown.body))) !== body) return false;
-    if ((JSON.parse(shown.body) as { Identifier?: unknown }).Identifier !== identifier) return false;
-  }
-  for (const { id, type, salt, content } of data) {
-    const [salted, bytes] = [fromBase64url(salt), fromBase64url(content)];
-    if (salted.length !== 32) return false;
-    const whole = new Blob([utf8('bartizan data v1\n'), salted, utf8(type), utf8('\n'), bytes]);
-    if ((await sha256(await whole.arrayBuffer())) !== id) return false;
-  }
-  return true;
-}
-
-const sha256 = async (bytes: Uint8Array<ArrayBuffer> | ArrayBuffer) =>
-  toBase64url(await crypto.subtle.digest('SHA-256', bytes));
 
 /** Data as a person can read it; what is not text is named by its size. */
 function readableData(content: string): string {
@@ -108,10 +71,10 @@ export function Contents({ view, checked }: { view: ApprovalView; checked: Check
           {JSON.stringify(JSON.parse(body), null, 2)}
         </pre>
       ))}
-      {data.map(({ id, type, content }) => (
+      {data.map(({ id, url, type, content }) => (
         <div key={id}>
           <p className="small">
-            Behind the address that ends in <span className="mono wrap-anywhere">/data/{id}</span> ({type}):
+            Behind <span className="mono wrap-anywhere">{url}</span> ({type}):
           </p>
           <pre className="pre small">{readableData(content)}</pre>
         </div>
@@ -124,7 +87,3 @@ export function Contents({ view, checked }: { view: ApprovalView; checked: Check
     </details>
   );
 }
-
-/** Whether a declaration names an address of which nothing is shown. */
-const leadsElsewhere = (body: string, data: readonly ShownData[]): boolean =>
-  [...body.matchAll(/"https?:[^"]*"/g)].some(([url]) => !data.some(({ id }) => url.endsWith(`/data/${id}"`)));

@@ -22,6 +22,8 @@ export interface Published {
 /** What stands behind an address that a declaration names; all base64url. The address is its hash. */
 export interface ShownData {
   readonly id: string;
+  /** The whole address as the declaration names it. */
+  readonly url: string;
   readonly type: string;
   readonly salt: string;
   readonly content: string;

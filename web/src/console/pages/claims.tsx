@@ -3,6 +3,7 @@ import { When } from '../../shared/time.tsx';
 import { call, query, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import { DeviceLink, Dialog, PersonLink, Refused } from '../parts.tsx';
+import { useSession } from '../session.tsx';
 import type { MadeLink } from './enrolment-api.ts';
 import { Made } from './enrolment-make.tsx';
 
@@ -53,6 +54,7 @@ export function Claims({ device }: { device?: string }) {
     await send<void>('POST', `/claims/${id}/decide`, { agree: false });
     answer.reload();
   });
+  const mayChange = useSession().role === 'administrator';
   const items = answer.data?.items ?? [];
   if (items.length === 0) return null;
   return (
@@ -94,14 +96,16 @@ export function Claims({ device }: { device?: string }) {
                   <When at={claim.lastAt} />
                 </td>
                 <td className="number">
-                  <div className="row">
-                    <button type="button" onClick={() => setAsked(claim)}>
-                      It is the same phone
-                    </button>
-                    <button type="button" disabled={refuse.busy} onClick={() => void refuse.run(claim.id)}>
-                      Refuse
-                    </button>
-                  </div>
+                  {mayChange ? (
+                    <div className="row">
+                      <button type="button" onClick={() => setAsked(claim)}>
+                        It is the same phone
+                      </button>
+                      <button type="button" disabled={refuse.busy} onClick={() => void refuse.run(claim.id)}>
+                        Refuse
+                      </button>
+                    </div>
+                  ) : null}
                 </td>
               </tr>
             ))}
@@ -124,6 +128,7 @@ export function Claims({ device }: { device?: string }) {
 
 /** A link to enrol a device anew, shown once. */
 export function EnrolAnew({ device, holder, ownership }: Pick<MadeLink, 'device' | 'holder' | 'ownership'>) {
+  const mayChange = useSession().role === 'administrator';
   const [made, setMade] = useState<MadeLink>();
   const make = useAct(async () => {
     const answer = await send<Pick<MadeLink, 'device' | 'expiresAt' | 'link'>>(
@@ -133,6 +138,7 @@ export function EnrolAnew({ device, holder, ownership }: Pick<MadeLink, 'device'
     );
     setMade({ ...answer, holder, ownership });
   });
+  if (!mayChange) return null;
   return (
     <>
       <button type="button" className="plain" disabled={make.busy} onClick={() => void make.run()}>

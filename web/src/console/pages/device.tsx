@@ -15,6 +15,7 @@ import { Owner } from './device-owner.tsx';
 import { FOR_LOST, Recovered } from './device-recovered.tsx';
 import { DeviceHistory, DeviceStanding, DeviceWays } from './fleet-device.tsx';
 import { RetireDialog } from './fleet-retire.tsx';
+import { TwoHolders } from './two-holders.tsx';
 
 /** `BatteryLevel` → `Battery level`; `OSVersion` → `OS version`. */
 const words = (key: string): string => {
@@ -225,6 +226,9 @@ export function DevicePage({ handle }: { handle: string }) {
             <div className="halves">
               <div>
                 <Claims device={handle} />
+                {data.device.twoHoldersAt === null ? null : (
+                  <TwoHolders device={handle} at={data.device.twoHoldersAt} onDone={answer.reload} />
+                )}
                 <DeviceStanding handle={handle} />
                 <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
                 <Facts data={data} onDone={answer.reload} />

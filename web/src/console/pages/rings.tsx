@@ -2,7 +2,14 @@ import { When } from '../../shared/time.tsx';
 import { useAct } from '../data.ts';
 import { Chip, DeviceLink, Refused, type Tone } from '../parts.tsx';
 import { useSession } from '../session.tsx';
-import { type Consequence, type PayloadChange, type Rollout, type RolloutState, rolloutsApi } from './rollouts-api.ts';
+import {
+  type Consequence,
+  type PayloadChange,
+  type Rollout,
+  type RolloutKind,
+  type RolloutState,
+  rolloutsApi,
+} from './rollouts-api.ts';
 
 const TONE: Readonly<Record<RolloutState, Tone>> = {
   running: 'info',
@@ -12,6 +19,12 @@ const TONE: Readonly<Record<RolloutState, Tone>> = {
   cancelled: 'quiet',
 };
 export const RolloutChip = ({ state }: { state: RolloutState }) => <Chip tone={TONE[state]}>{state}</Chip>;
+
+const PLACE: Readonly<Record<RolloutKind, (subject: string) => string>> = {
+  profile: (subject) => `/profiles/${subject}`,
+  app: () => '/apps',
+  set: () => '/declarations',
+};
 
 function whatNow({ state, plan, ring, soakUntil, why, facts, skipBy }: Rollout) {
   const open = plan[ring];
@@ -54,7 +67,8 @@ export function RolloutCard({ rollout, onChange }: { rollout: Rollout; onChange:
       <div className="stack tight">
         <div className="row">
           <h3>
-            <a href={`/profiles/${rollout.profile}`}>{rollout.name}</a> version {rollout.version}
+            <a href={PLACE[rollout.kind](rollout.subject)}>{rollout.name}</a>{' '}
+            {rollout.version === null ? 'set of declarations' : `version ${rollout.version}`}
           </h3>
           <RolloutChip state={state} />
         </div>

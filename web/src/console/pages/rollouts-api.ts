@@ -53,13 +53,15 @@ export interface Version {
 }
 
 export type RolloutState = 'running' | 'paused' | 'halted' | 'done' | 'cancelled';
+export type RolloutKind = 'profile' | 'app' | 'set';
 export type RolloutAct = 'pause' | 'resume' | 'skip' | 'cancel';
 
 export interface Rollout {
   readonly id: string;
-  readonly profile: string;
+  readonly kind: RolloutKind;
+  readonly subject: string;
   readonly name: string;
-  readonly version: number;
+  readonly version: number | null;
   readonly plan: readonly { readonly percent: number; readonly atLeast: number; readonly soakHours: number }[];
   readonly maxErrorPercent: number;
   readonly requester: string;
