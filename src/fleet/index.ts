@@ -15,7 +15,7 @@ export { Ade, type AdeDoors } from './ade/sync.ts';
 export { readServiceToken, type ServiceToken } from './apps/client.ts';
 export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
 export { Licences } from './apps/licences.ts';
-export { type AppDoors, sendApps, sendApps } from './apps/send.ts';
+export { type AppDoors, sendApps } from './apps/send.ts';
 export { type AppVersionRow, listVersions } from './apps/versions.ts';
 export { type ReattestOptions, reattest } from './attestation/again.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
