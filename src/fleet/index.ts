@@ -144,6 +144,7 @@ export { advanceRollouts, settleProfiles } from './rings/advance.ts';
 export type { Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 export { ROLLOUT_KINDS, type RolloutDoors, type RolloutKind } from './rings/subject.ts';
+export { listSubjects, type SubjectRow } from './rings/subjects.ts';
 export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { trustHolder } from './two-holders.ts';
