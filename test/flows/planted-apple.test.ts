@@ -270,6 +270,7 @@ test('profiles, declarations and configurations with what looks like a person’
 
 test('what devices themselves fill in, and what only resembles an address, passes', async () => {
   for (const value of [
+    '(@status(device.model.family) == "iPad")',
     '%HardwareUUID%',
     '%SerialNumber%',
     'https://help.example/a@2x.png',
