@@ -61,12 +61,22 @@ export function makeDevices(ca: Ca, from: number, count: number, kind: 'rsa' | '
 }
 
 /** The bytes of one command request to either server, signed beforehand: neither looks at the time of signing. */
-export const signedRequest = (device: BenchDevice, status: 'Idle' | 'Acknowledged', command?: string): Buffer =>
-  signedMessage(device, 'mdm', {
-    ...(command === undefined ? {} : { CommandUUID: command }),
-    Status: status,
-    UDID: device.udid,
-  });
+export const signedRequest = (
+  device: BenchDevice,
+  status: 'Idle' | 'Acknowledged',
+  command?: string,
+  digest: Digest = 'sha256',
+): Buffer =>
+  signedMessage(
+    device,
+    'mdm',
+    {
+      ...(command === undefined ? {} : { CommandUUID: command }),
+      Status: status,
+      UDID: device.udid,
+    },
+    digest,
+  );
 
 /** The same for a check-in of declarative management. */
 export const signedDeclarative = (device: BenchDevice, endpoint: string, data?: object): Buffer =>
@@ -75,9 +85,22 @@ export const signedDeclarative = (device: BenchDevice, endpoint: string, data?: 
     ...{ Endpoint: endpoint, MessageType: 'DeclarativeManagement', UDID: device.udid },
   });
 
-function signedMessage(device: BenchDevice, to: 'mdm' | 'checkin', message: Parameters<typeof writePlist>[0]): Buffer {
+type Digest = 'sha256' | 'sha1';
+
+function signedMessage(
+  device: BenchDevice,
+  to: 'mdm' | 'checkin',
+  message: Parameters<typeof writePlist>[0],
+  digest: Digest = 'sha256',
+): Buffer {
   const body = writePlist(message);
-  const signature = signCms({ content: body, certificate: device.certificate, key: device.key, detached: true });
+  const signature = signCms({
+    content: body,
+    certificate: device.certificate,
+    key: device.key,
+    detached: true,
+    digest,
+  });
   const head = [
     `PUT /${to} HTTP/1.1`,
     'Host: mdm.example',

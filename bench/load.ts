@@ -92,7 +92,7 @@ interface Answer {
 const HEAD_END = Buffer.from('\r\n\r\n');
 
 /** One keep-alive connection that reads as much of HTTP/1.1 as both servers speak: Content-Length or chunks. */
-class Line {
+export class Line {
   readonly #socket: Socket;
   #received: Buffer = Buffer.alloc(0);
   #asked: { resolve(answer: Answer): void; reject(error: Error): void } | undefined;

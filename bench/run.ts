@@ -1,7 +1,11 @@
 import { BartizanError } from '#base';
 import { checkin } from './checkin.ts';
 import { ddm } from './ddm.ts';
+import { enrolment } from './enrolment.ts';
 import { fleetBench } from './fleet.ts';
+import { memory } from './memory.ts';
+import { openLoop } from './open-loop.ts';
+import { signatures } from './signatures.ts';
 
 // `npm run bench -- NAME [--json] [options]`: the last line with --json is one JSON object. Not part of the tests: figures
 // depend on the machine, tests must not.
@@ -9,6 +13,10 @@ const BENCHES: Record<string, (args: readonly string[], say: (line: string) => v
   checkin,
   ddm,
   fleet: fleetBench,
+  enrolment,
+  'open-loop': openLoop,
+  signatures,
+  memory,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

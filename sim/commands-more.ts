@@ -10,7 +10,17 @@ export interface PhoneExtras {
   lostMode: { message: string; footnote: string | null } | null;
   /** Where it is. Planted: it must come out sealed only. */
   place: { latitude: number; longitude: number };
-  apps: { identifier: string; name: string; version: string; managed: boolean; configuration: PlistValue | null }[];
+  apps: {
+    identifier: string;
+    name: string;
+    version: string;
+    managed: boolean;
+    configuration: PlistValue | null;
+    /** Apple's word for where it stands; `Managed` if it is left out. */
+    status?: string;
+    /** Of the package that it came from, hexadecimal. */
+    sha256?: string;
+  }[];
   /** By `Item`. */
   settings: Record<string, PlistValue>;
   /** Names of users of a shared iPad. */
@@ -112,7 +122,7 @@ const managed: Act = (_, extras, command) =>
         .map((app) => [
           app.identifier,
           {
-            Status: 'Managed',
+            Status: app.status ?? 'Managed',
             ManagementFlags: 1,
             HasConfiguration: app.configuration !== null,
             UnusedRedemptionCode: 'X',

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { beginInstall, finishInstall, type PendingApp } from './app-install.ts';
 import { type Behaviour, spend, spendIdentity } from './behaviour.ts';
 import { carryOut, garbage } from './commands.ts';
 import { DdmClient, newDdmState } from './ddm.ts';
@@ -14,6 +15,7 @@ import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
+import { attestProperties } from './reattest.ts';
 
 /** A simulated iPhone or iPad. `state` holds all it knows and can be stored between runs. */
 export class Phone {
@@ -26,6 +28,8 @@ export class Phone {
   readonly facts: { [path: string]: unknown } = {};
   /** Data of the last DeclarativeManagement command, until it was followed. */
   #declared: Uint8Array | null | undefined;
+  /** Packages to fetch once the conversation is over. */
+  #installs: PendingApp[] = [];
   /** Whether it put off a command with NotNow in its last conversation. */
   putOff = false;
   #talking: Promise<unknown> = Promise.resolve();
@@ -171,6 +175,7 @@ export class Phone {
       }
       command = this.#readCommand(said);
     }
+    for (const pending of this.#installs.splice(0)) await finishInstall(this.options.send, this.state, pending);
     if (this.#declared !== undefined) {
       const data = this.#declared ?? undefined;
       this.#declared = undefined;
@@ -218,9 +223,16 @@ export class Phone {
       const data = dict(message['Command'])['Data'];
       this.#declared = data instanceof Uint8Array ? data : null;
     }
+    const install = await beginInstall(this.options.send, this.state, dict(message['Command']));
+    if (install !== undefined) {
+      if (install.pending !== undefined) this.#installs.push(install.pending);
+      return install.outcome;
+    }
     const renewal = enrolmentAnew(this.state, message['Command']);
     if (renewal !== undefined) return this.#renew(renewal);
-    return carryOut(this.state, requestType, message['Command']);
+    const attested =
+      requestType === 'DeviceInformation' && attestProperties(this.state, this.options, dict(message['Command']));
+    return attested || carryOut(this.state, requestType, message['Command']);
   }
 
   /** The enrolment profile came again: a new key, a new identity by SCEP or ACME, and a TokenUpdate that is signed with it. */

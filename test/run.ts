@@ -13,7 +13,7 @@ const ROOT = join(import.meta.dirname, '..');
 /** They start the whole product or a browser, so they run one after the other. */
 const HEAVY = ['test/flows', 'test/drills', 'test/interop', 'test/walls/whole'];
 /** The longest file takes a minute; a whole run may take twenty. */
-const FILE_TIMEOUT_MS = 6 * 60_000;
+const FILE_TIMEOUT_MS = 8 * 60_000;
 
 interface Outcome {
   passed: number;

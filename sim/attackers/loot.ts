@@ -10,6 +10,9 @@ export interface Step {
   readonly bytes: number;
 }
 
+/** Takes what an attacker could read. */
+export type Keep = (bytes: Uint8Array | string) => void;
+
 /** Keeps everything an attacker lays hands on, bounded to `maxBytes` per step, in `dir`. */
 export class Loot {
   readonly #dir: string;
@@ -23,10 +26,10 @@ export class Loot {
   }
 
   /** Runs one step. `work` calls `keep` with whatever it read; an exception is a refusal. */
-  async try(step: string, work: (keep: (bytes: Uint8Array | string) => void) => unknown): Promise<void> {
+  async try(step: string, work: (keep: Keep) => unknown): Promise<void> {
     let bytes = 0;
     const file = join(this.#dir, `${String(this.steps.length).padStart(3, '0')}-${step.replace(/[^a-z0-9]+/gi, '-')}`);
-    const keep = (data: Uint8Array | string): void => {
+    const keep: Keep = (data) => {
       const buffer = typeof data === 'string' ? Buffer.from(data) : Buffer.from(data);
       if (bytes + buffer.length > this.#maxBytes) return;
       appendFileSync(file, buffer);

@@ -19,6 +19,14 @@ export function openApi(routes: readonly Route[], server: string): object {
           ...names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
           ...Object.entries(query).map(([name, schema]) => ({ name, in: 'query', required: false, schema })),
         ],
+        ...(one.bytes === true
+          ? {
+              requestBody: {
+                required: true,
+                content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } },
+              },
+            }
+          : {}),
         ...(one.body === undefined
           ? {}
           : { requestBody: { required: true, content: { 'application/json': { schema: schemaOf(one.body) } } } }),

@@ -1,6 +1,5 @@
 import type { Context } from 'hono';
 import * as z from 'zod';
-import { BartizanError } from '#base';
 import type { Role } from '#seal';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
@@ -14,6 +13,8 @@ export interface Call<B, Q> {
   readonly session: Session;
   readonly body: B;
   readonly query: Q;
+  /** The body of a route that takes bytes; empty for any other. */
+  readonly bytes: Uint8Array;
   /** A member of the path; its form is checked. */
   readonly param: (name: string) => string;
 }
@@ -28,6 +29,8 @@ export interface Route<B = unknown, Q = unknown> {
   readonly for: 'anyone' | 'all' | readonly Role[];
   readonly body?: z.ZodType<B>;
   readonly query?: z.ZodType<Q>;
+  /** The body is bytes (application/octet-stream), as long as any request may be. */
+  readonly bytes?: true;
   /** Answers a JSON value, nothing (204), or a Response of its own. */
   readonly handle: (call: Call<B, Q>) => Promise<object | undefined> | object | undefined;
 }
@@ -70,5 +73,3 @@ export function paged<T>(rows: readonly T[], limit: number, total: number, curso
   const items = rows.slice(0, limit);
   return { items, next: rows.length > limit ? cursor(items.at(-1)!) : null, total };
 }
-
-export const isExpected = (error: unknown): error is BartizanError => error instanceof BartizanError;

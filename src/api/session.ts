@@ -16,7 +16,7 @@ export interface Session {
 const CHALLENGE_TTL_MS = 5 * 60_000;
 const LONGEST_MS = 8 * 3_600_000;
 /** A session that is not used for so long is over. */
-export const IDLE_MINUTES = 15;
+const IDLE_MINUTES = 15;
 const MOST_SESSIONS = 3;
 
 /** Challenges carry their own proof, so that whoever asks for a million of them fills nothing. */

@@ -1,8 +1,16 @@
+/** Bytes that are handed out as they come. The server ends the iteration, whether all went or the device left. */
+export interface AnswerStream {
+  readonly length: number;
+  readonly parts: () => AsyncGenerator<Uint8Array, void, undefined>;
+}
+
 /** What a handler returns; the server writes it. A handler never touches the socket. */
 export interface Answer {
   readonly status: number;
   readonly type?: string;
   readonly body?: Uint8Array;
+  /** In place of a body: bytes of a known length that come one part after the other. */
+  readonly stream?: AnswerStream;
   readonly headers?: Readonly<Record<string, string>>;
 }
 

@@ -16,7 +16,7 @@ export interface BodyLimits {
   readonly slowest: number;
 }
 
-export const BODY_LIMITS: BodyLimits = {
+const BODY_LIMITS: BodyLimits = {
   small: 64 * KIB,
   large: 32,
   bytes: 192 * KIB * KIB,

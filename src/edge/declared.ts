@@ -31,7 +31,7 @@ interface Reporting extends Asking {
   readonly report: object;
 }
 
-/** Lists and declarations kept ready; the ones that were not used for longest go first. */
+/** Lists and declarations kept ready; those that were read first go first. */
 const KEPT_LISTS = 256;
 const KEPT_DECLARATIONS = 2_048;
 const KEPT_MEMBERS = 200_000;

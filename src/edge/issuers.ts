@@ -26,7 +26,7 @@ export class Issuers {
   issued(certificate: Certificate, now: number): boolean {
     if (this.#known.length === 0) return false;
     const id = certificate.sha256.toString('latin1');
-    if (this.#good.has(id)) return true;
+    if (this.#good.has(id)) return now <= certificate.notAfter;
     if (!this.#known.some((issuer) => verifyIssuedBy(certificate, issuer, now))) return false;
     if (this.#good.size >= MOST) this.#good.clear();
     this.#good.add(id);

@@ -4,7 +4,7 @@ import type { Pool } from '#store';
 import type { EdgeSecrets } from './secrets.ts';
 
 /** How long after the guards opened a secret it may still be handed to its device, milliseconds. */
-export const RELEASE_LIFE_MS = 24 * 3_600_000;
+const RELEASE_LIFE_MS = 24 * 3_600_000;
 const CLOCKS_APART_MS = 5 * 60_000;
 const INFO = 'bartizan reveal v1';
 

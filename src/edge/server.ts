@@ -13,11 +13,14 @@ import { declaredData } from './declarative.ts';
 import { Declared } from './declared.ts';
 import { Deliveries } from './delivery.ts';
 import { authenticateMessage, commandTurn, type DeviceDoors, showsOurs } from './device.ts';
+import type { DownloadLimits } from './downloads.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
 import { Issuers } from './issuers.ts';
 import { listener } from './listener.ts';
+import { PACKAGE_PATH, Packages } from './packages.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
+import { write } from './write.ts';
 
 const MIB = 1024 * 1024;
 
@@ -40,6 +43,8 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 
   EnrolDoors & {
     /** The organisation's identity provider, for holders' own devices. */
     readonly account?: AccountSettings;
+    /** How many packages of apps go out at once, and how fast. */
+    readonly downloads?: DownloadLimits;
   };
 
 /**
@@ -54,7 +59,7 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
   const flow = given.account === undefined ? undefined : new AccountFlow(doors, given.account, given.secrets.channels);
-  const routes = table(doors, flow);
+  const routes = table(doors, flow, new Packages(doors, given.downloads));
   const server = listener(doors.refusals);
   const bodies = new Bodies();
   server.on('request', (request, response) => {
@@ -71,7 +76,11 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   };
 }
 
-function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): ReadonlyMap<string, Route> {
+function table(
+  doors: DeviceDoors & EnrolDoors,
+  flow: AccountFlow | undefined,
+  packages: Packages,
+): ReadonlyMap<string, Route> {
   const signed = (then: typeof commandTurn) => async (request: Request) => {
     // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
     const signer = authenticateMessage(doors, request.header('mdm-signature'), request.body);
@@ -157,6 +166,14 @@ function table(doors: DeviceDoors & EnrolDoors, flow: AccountFlow | undefined): 
     ['/checkin', { methods: ['PUT', 'POST'], limit: MIB, handle: signed(checkIn) }],
     ['/crl', { methods: ['GET'], limit: 0, handle: () => crl.answer() }],
     ['/data', { methods: ['GET'], limit: 0, handle: (request) => declaredData(doors, request.url.pathname.slice(6)) }],
+    [
+      '/apps',
+      {
+        methods: ['GET', 'HEAD'],
+        limit: 0,
+        handle: ({ method, url, header }) => packages.answer(url.pathname, header('range'), method === 'HEAD'),
+      },
+    ],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -201,7 +218,7 @@ async function serve(
   } catch (error) {
     answer = explain(doors, error);
   }
-  write(response, answer, close);
+  await write(response, answer, close, doors.log);
 }
 
 const tooLarge = (url: URL): Answer => (isAcme(url.pathname) ? acmeTooLarge : refused);
@@ -213,7 +230,8 @@ function routeName(path: string): string {
   const [, linked] = /^(\/enrol|\/data)(?:\/[A-Za-z0-9_-]{43})$/.exec(path) ?? [];
   if (linked !== undefined) return linked;
   if (isAcme(path)) return '/acme';
-  return ['/enrol', '/data', '/acme'].includes(path) ? '' : path;
+  if (PACKAGE_PATH.test(path)) return '/apps';
+  return ['/enrol', '/data', '/acme', '/apps'].includes(path) ? '' : path;
 }
 
 function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
@@ -249,17 +267,4 @@ function explain(doors: DeviceDoors, error: unknown): Answer {
   }
   doors.log.error('a device request failed', error);
   return busy;
-}
-
-function write(response: ServerResponse, answer: Answer, close: boolean): void {
-  response.statusCode = answer.status;
-  if (answer.type !== undefined) response.setHeader('Content-Type', answer.type);
-  for (const [name, value] of Object.entries(answer.headers ?? {})) response.setHeader(name, value);
-  response.setHeader('Cache-Control', 'no-store');
-  response.setHeader('Referrer-Policy', 'no-referrer');
-  response.setHeader('X-Content-Type-Options', 'nosniff');
-  if (close) response.setHeader('Connection', 'close');
-  // end() without writeHead() lets Node set Content-Length, 0 included; chunked would break clients that test for it.
-  response.end(answer.body);
-  if (close) response.on('finish', () => response.socket?.destroySoon());
 }

@@ -47,7 +47,7 @@ export interface DeviceFilter {
 }
 
 /** Beyond this a count says "at least": no list reads the whole fleet to draw one page. */
-export const COUNTED = 10_000;
+const COUNTED = 10_000;
 
 /** Devices by handle, after `after`. `total` counts to 10 000 and no further where something is asked. */
 export async function listDevices(

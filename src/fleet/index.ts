@@ -15,9 +15,12 @@ export { Ade, type AdeDoors } from './ade/sync.ts';
 export { readServiceToken, type ServiceToken } from './apps/client.ts';
 export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp } from './apps/library.ts';
 export { Licences } from './apps/licences.ts';
-export { sendApps } from './apps/send.ts';
+export { type AppDoors, sendApps } from './apps/send.ts';
+export { type AppVersionRow, listVersions } from './apps/versions.ts';
+export { type ReattestOptions, reattest } from './attestation/again.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export { askAttestation, reattestationDays, setReattestation } from './attestation/plan.ts';
 export {
   expectSerial,
   IDENTITY_KINDS,
@@ -43,7 +46,7 @@ export {
 } from './compliance/rule.ts';
 export { publishCrl } from './crl.ts';
 export * from './ddm/index.ts';
-export { DESIRED_STATES, type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
+export { type DesiredItem, desiredOf, drifted } from './desired/desired.ts';
 export {
   type CommandRow,
   countDevices,
@@ -55,7 +58,7 @@ export {
 export { dispatchReady, executeApproved, READING, refuseApproved } from './dispatch.ts';
 export { FleetError } from './error.ts';
 export { FIELDS, type Field, type FieldType, OPS } from './groups/fields.ts';
-export { type Condition, type Filter, parseFilter } from './groups/filter.ts';
+export type { Condition, Filter } from './groups/filter.ts';
 export { followFacts } from './groups/follow.ts';
 export {
   type DeviceGroup,
@@ -79,10 +82,20 @@ export {
   setInventoryPlan,
 } from './inventory/history.ts';
 export { askInventory, pruneHistory } from './inventory/refresh.ts';
-export { type IssueOptions, issuePending, register } from './issue.ts';
+export { type IssueOptions, issuePending } from './issue.ts';
 export { accountCounts, LINK_STATES, type Link, type LinkState, listLinks, revokeLink } from './links.ts';
 export { type Offer, type OfferInput, type Ownership, offerEnrolments } from './offer.ts';
-export { markPersonal, neverErasePersonal, personalDevices } from './ownership.ts';
+export { markPersonal } from './ownership.ts';
+export { MOST_PACKAGE_BYTES, PART_BYTES, type PackageFacts, type ReadPart, readPackage } from './packages/read.ts';
+export { signPackages } from './packages/sign.ts';
+export {
+  beginPackage,
+  finishPackage,
+  listPackages,
+  type PackageRow,
+  putPackagePart,
+  removePackage,
+} from './packages/store.ts';
 export {
   cancelAll,
   cancelIntent,
@@ -94,7 +107,6 @@ export {
   recoverDevice,
   releaseIntent,
 } from './pending.ts';
-export { checkProfile } from './profile.ts';
 export type { Consequence } from './profiles/consequences.ts';
 export type { KeyChange, PayloadChange } from './profiles/diff.ts';
 export {
@@ -108,21 +120,13 @@ export {
   storeProfile,
   unassignProfile,
 } from './profiles/library.ts';
-export { expiryAlarm, type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
+export { type PushCertificate, parsePushCertificate, readPushCertificate } from './push/certificate.ts';
 export { sendChannelPushes } from './push/channels.ts';
 export { PushClient } from './push/client.ts';
 export type { PushEndpoint } from './push/connection.ts';
 export { PushKeeper } from './push/keeper.ts';
-export { pushAgain, sendPushes, watchCertificate } from './push/push.ts';
-export {
-  type PushState,
-  pushCertificateState,
-  pushCounts,
-  pushObstacle,
-  waitingCommands,
-  waitsFor,
-} from './push/state.ts';
-export { decide, type RenewalFacts, type RenewalState, renewalAlarm } from './renewal/decide.ts';
+export { type PushState, pushCertificateState, pushCounts, pushObstacle, waitingCommands } from './push/state.ts';
+export type { RenewalFacts, RenewalState } from './renewal/decide.ts';
 export { type RenewalOptions, renewCertificates } from './renewal/renew.ts';
 export {
   askRenewal,
@@ -136,9 +140,11 @@ export { advanceRetirements } from './retire/advance.ts';
 export { evidenceMarkdown, type RetireEvidence, retireEvidence } from './retire/evidence.ts';
 export { getRetirement, listRetirements, type Retirement } from './retire/list.ts';
 export { cancelRetirement, RETIRE_WAYS, type RetireWay, requestRetirement } from './retire/request.ts';
-export { advanceRollouts, type RolloutDoors, settleProfiles } from './rings/advance.ts';
-export { DEFAULT_PLAN, type Ring } from './rings/ring.ts';
+export { advanceRollouts, settleProfiles } from './rings/advance.ts';
+export type { Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
+export { ROLLOUT_KINDS, type RolloutDoors, type RolloutKind } from './rings/subject.ts';
+export { listSubjects, type SubjectRow } from './rings/subjects.ts';
 export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { trustHolder } from './two-holders.ts';

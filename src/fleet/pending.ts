@@ -1,6 +1,7 @@
 import { emit } from '#log';
 import { type Pool, type Queryable, type Tx, tx } from '#store';
 import { FleetError } from './error.ts';
+import type { IntentRow } from './wanted.ts';
 
 const SWEPT_AT_ONCE = 200;
 
@@ -142,16 +143,8 @@ async function sweepDone(t: Tx): Promise<number> {
 }
 
 /** An intent as lists show it, with what became of its commands by state. */
-export interface IntentSummary {
-  readonly id: string;
-  readonly verb: string;
+export interface IntentSummary extends IntentRow {
   readonly risk: string;
-  readonly requester: string;
-  readonly purpose: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly approval: string | null;
-  readonly createdAt: Date;
   readonly notBefore: Date | null;
   readonly notAfter: Date | null;
   readonly emergency: string | null;

@@ -3,7 +3,7 @@ import { ENROLMENT_PROFILE, removesManagement, type Verb } from '#wire';
 import type { CommandParams } from './verbs.ts';
 
 /** Devices that lose their management within an hour by one person's word, all admins together; more needs two people. */
-export const UNENROLS_PER_HOUR = 20;
+const UNENROLS_PER_HOUR = 20;
 
 /**
  * A device of another server, and the enrolment profile that it has; or, where nobody here knows that one's name, a profile that

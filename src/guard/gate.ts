@@ -25,7 +25,7 @@ import { DAY, HOUR, MINUTE, SteadyTime } from './time.ts';
 const GRANT_LIFE = 10 * MINUTE;
 const APPROVAL_LIFE = 24 * HOUR;
 /** How long a key must have been pinned before its signature approves somebody else's request. */
-export const SEASONED = 72 * HOUR;
+const SEASONED = 72 * HOUR;
 const INVITE_LIFE = DAY;
 
 export const REFUSED = 'The guards refused this request.';

@@ -93,7 +93,7 @@ async function allPages(
 }
 
 /** The arithmetic of the report, apart from any I/O. `peopleRows` counts decoys too; the ledger says how many there are. */
-export function assess(
+function assess(
   incident: Pick<Incident, 'id' | 'principal'>,
   pages: readonly LedgerExposure[],
   window: { now: number; from: number; to: number },

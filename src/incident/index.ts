@@ -1,7 +1,7 @@
 export { openForAlerts } from './auto.ts';
-export { type CheckedEntry, checkEntry, type LedgerEntry } from './entry.ts';
+export type { CheckedEntry, LedgerEntry } from './entry.ts';
 export { IncidentError } from './error.ts';
-export { assess, type ExposureReport, listExposures, makeExposure } from './exposure.ts';
+export { type ExposureReport, listExposures, makeExposure } from './exposure.ts';
 export { exposureMarkdown } from './markdown.ts';
 export {
   addNote,

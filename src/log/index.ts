@@ -1,5 +1,5 @@
 export { emit, type NewEvent } from './emit.ts';
-export { GUARD_SOURCE, NUMBER_BATCH, numberEvents } from './number.ts';
+export { NUMBER_BATCH, numberEvents } from './number.ts';
 export { eventsOf, type LogEvent, readEvents } from './read.ts';
 export { Refusals } from './refusals.ts';
 export { SHIP_BATCH, type Shipping, shipLeaves } from './ship.ts';

@@ -9,7 +9,7 @@ import { PeopleError } from './error.ts';
 import { HEADER, type NewPerson, readRow } from './row.ts';
 
 export const MAX_BYTES = 5 * 1024 * 1024;
-export const MAX_ROWS = 50_000;
+const MAX_ROWS = 50_000;
 const BATCH = 500;
 
 export interface ImportDoors {
@@ -62,7 +62,7 @@ export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<
 }
 
 /** Reads and judges every row; the bytes are zeroed. */
-export function readPeople(bytes: Uint8Array): { people: NewPerson[] } | { refused: RefusedLine[] } {
+function readPeople(bytes: Uint8Array): { people: NewPerson[] } | { refused: RefusedLine[] } {
   if (bytes.byteLength > MAX_BYTES)
     throw new PeopleError('too-large', 'A file may have at most 5 MB.', { status: 413 });
   let text: string;

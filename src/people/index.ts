@@ -1,6 +1,6 @@
-export { parseCsv, type RefusedLine } from './csv.ts';
+export type { RefusedLine } from './csv.ts';
 export { PeopleError } from './error.ts';
-export { type ImportDoors, type ImportResult, importCsv, MAX_BYTES } from './import.ts';
+export type { ImportDoors, ImportResult } from './import.ts';
 export { unknownPeople } from './known.ts';
 export { countPeople, listPeople, type PersonRow } from './list.ts';
 export { intakeServer } from './server.ts';

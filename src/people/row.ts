@@ -54,7 +54,7 @@ export function readRow(record: CsvRecord): NewPerson | RefusedLine {
 }
 
 /** E.164, or undefined if it is no possible number. National numbers are read as of the member state. */
-export function normaliseNumber(text: string, memberState: string): string | undefined {
+function normaliseNumber(text: string, memberState: string): string | undefined {
   if (!MOBILE.test(text)) return undefined;
   const country = isSupportedCountry(memberState) ? (memberState as CountryCode) : undefined;
   const number = parsePhoneNumber(

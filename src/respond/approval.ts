@@ -11,7 +11,6 @@ import {
   type Permit,
 } from '#seal';
 import { type Pool, type Queryable, type Tx, tx } from '#store';
-import { RespondError } from './error.ts';
 import { type Guards, isVerdict } from './guards.ts';
 
 export interface Approval {
@@ -66,14 +65,6 @@ export async function listApprovals(db: Queryable): Promise<Approval[]> {
     `select ${COLUMNS} from respond.approval a order by (a.state = 'open') desc, a.created_at desc limit 200`,
   );
   return rows;
-}
-
-/** One approval. Throws `unknown-approval`. */
-export async function getApproval(db: Queryable, id: string): Promise<Approval> {
-  const { rows } = await db.query<Approval>(`select ${COLUMNS} from respond.approval a where a.id = $1`, [id]);
-  if (rows[0] === undefined)
-    throw new RespondError('unknown-approval', 'There is no approval with this id.', { status: 404 });
-  return rows[0];
 }
 
 /**

@@ -31,12 +31,14 @@ import {
   publishCrl,
   READING,
   readAttestationRoots,
+  reattest,
   releaseSetups,
   renewCertificates,
   Settling,
   sendApps,
   setIdentityPolicy,
   settleProfiles,
+  signPackages,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -136,6 +138,7 @@ async function run(): Promise<void> {
     200,
     then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
   );
+  loop('reattest', 5_000, () => reattest(pool, { signKey, roots, now: systemClock() }), 100);
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -168,7 +171,8 @@ async function run(): Promise<void> {
     return held + (await dispatchReady(pool, { signKey, laneOpen: open, changePerHour }));
   });
   loop('running-out', 10_000, () => expireIntents(pool));
-  const rollouts = { requestApproval, now: systemClock };
+  const rollouts = { requestApproval, now: systemClock, origin: config.origins.edge };
+  loop('packages', 1_000, () => signPackages(pool, signKey));
   // Each of these looks over the whole fleet: at once when something changed, else seldom.
   const settled = { rollouts: new Settling(10_000), apps: new Settling(300_000), profiles: new Settling(300_000) };
   loop(
@@ -231,8 +235,10 @@ async function run(): Promise<void> {
       const woken = [
         'ade',
         'facts',
+        'packages',
         'retire',
         'attestations',
+        'reattest',
         'certificates',
         'dispatch',
         'declarations',

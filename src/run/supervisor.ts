@@ -218,7 +218,7 @@ function lockHome(home: Home): () => void {
 }
 
 /** The process id of the living supervisor of a home, if there is one. */
-export function readSupervisorPid(home: Home): number | undefined {
+function readSupervisorPid(home: Home): number | undefined {
   try {
     const pid = Number(readFileSync(join(home.dir, 'supervisor', 'pid'), 'utf8'));
     return isOurs(pid) ? pid : undefined;

@@ -21,9 +21,9 @@ const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const EMPTY = Buffer.alloc(0);
 
 /** Length of the encapsulated key, bytes. */
-export const ENC_BYTES = 32;
+const ENC_BYTES = 32;
 /** Length of the AEAD tag, bytes. */
-export const TAG_BYTES = 16;
+const TAG_BYTES = 16;
 
 /** A raw X25519 public key (32 bytes) as a key object. Throws SealError `key`. */
 export function x25519Public(raw: Uint8Array): KeyObject {

@@ -44,6 +44,7 @@ export {
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
 export * from './messages.ts';
+export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {

@@ -1,14 +1,13 @@
 export {
-  APPLE_OIDS,
   type Attestation,
   type AttestedFacts,
   freshnessFor,
   parseAttestationObject,
   verifyAttestation,
 } from './acme/attestation.ts';
-export { type AccountKey, type Jwk, keyAuthorization, readJwk } from './acme/jwk.ts';
-export { type Jws, parseJws, readObject, signedBy } from './acme/jws.ts';
-export { makeNonce, NONCE_TTL_MS, nonceKey, readNonce } from './acme/nonce.ts';
+export { type AccountKey, type Jwk, readJwk } from './acme/jwk.ts';
+export { type Jws, parseJws, signedBy } from './acme/jws.ts';
+export { makeNonce, nonceKey, readNonce } from './acme/nonce.ts';
 export {
   type AcmeOrder,
   type AcmeUrls,
@@ -23,16 +22,16 @@ export {
   readNewOrder,
 } from './acme/objects.ts';
 export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
-export { type AdeDevice, type AdePage, parseAdeDevice, parseAdePage } from './ade/device.ts';
+export { type AdeDevice, type AdePage, parseAdePage } from './ade/device.ts';
 export { type MachineInfo, parseMachineInfo, unrecognisedDevice, updateRequired } from './ade/machine-info.ts';
-export { oauthHeader, percent } from './ade/oauth.ts';
+export { oauthHeader } from './ade/oauth.ts';
 export { openServerToken, type ServerToken } from './ade/token.ts';
 export { type PushOutcome, pushOutcome, pushRequest, topicOfCertificate } from './apns/push.ts';
-export { INVENTORY_KINDS, type InventoryKind } from './apple/answers.ts';
+export type { InventoryKind } from './apple/answers.ts';
+export { type AppManifest, appManifest } from './apple/app-manifest.ts';
 export { availableSince } from './apple/available.ts';
 export {
   type Authenticate,
-  CHECK_IN_BYTES,
   type CheckIn,
   type CheckOut,
   type DeclarativeManagement,
@@ -49,16 +48,8 @@ export {
   VERBS,
   type Verb,
 } from './apple/command.ts';
+export { COMMANDS, type CommandRisk, type CommandSpec, commandSpec, type TypedVerb } from './apple/command-set.ts';
 export {
-  COMMANDS,
-  type CommandRisk,
-  type CommandSpec,
-  commandSpec,
-  RIGHTS,
-  type TypedVerb,
-} from './apple/command-set.ts';
-export {
-  ACCESS_RIGHTS,
   ENROLMENT_PROFILE,
   type EnrolmentProfile,
   enrolmentProfile,
@@ -67,10 +58,10 @@ export {
   removesManagement,
 } from './apple/enrolment-profile.ts';
 export type { Personal, PersonalField } from './apple/personal.ts';
-export { DANGERS, type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
-export { type CommandResult, parseCommandResult, RESULT_BYTES, STATUSES, type Status } from './apple/result.ts';
+export { type Danger, type DangerKind, dangersOf, dangersOfProfile } from './apple/profile-dangers.ts';
+export { type CommandResult, parseCommandResult, RESULT_BYTES, type Status } from './apple/result.ts';
 export type { Speaker, UserChannel } from './apple/speaker.ts';
-export { type Cbor, type CborLimits, type CborMap, readCbor } from './cbor/read.ts';
+export type { Cbor, CborLimits, CborMap } from './cbor/read.ts';
 export { decryptEnvelope, encryptEnvelope } from './cms/enveloped.ts';
 export { verifyMdmSignature } from './cms/mdm-signature.ts';
 export {
@@ -85,6 +76,7 @@ export {
 export * from './ddm/index.ts';
 export { readDer } from './der/read.ts';
 export { WireError } from './error.ts';
+export { parseAnyPlist } from './plist/binary.ts';
 export { parsePlist } from './plist/read.ts';
 export { isDict, type Plist, type PlistDict, type PlistInput, textAt } from './plist/value.ts';
 export { writePlist } from './plist/write.ts';
@@ -100,7 +92,7 @@ export {
   verifyIssuedBy,
   verifySignature,
 } from './x509/certificate.ts';
-export { CRL_REASONS, type CrlReason, type CrlRequest, makeCrl, type RevokedCertificate } from './x509/crl.ts';
+export { type CrlReason, type CrlRequest, makeCrl, type RevokedCertificate } from './x509/crl.ts';
 export {
   type IssueRequest,
   type Issuer,
@@ -111,3 +103,13 @@ export {
   type Sign,
 } from './x509/issue.ts';
 export { type CertificateRequest, makeCsr, parseCsr } from './x509/request.ts';
+export {
+  findZipDirectory,
+  readZipDirectory,
+  readZipEntry,
+  ZIP_LOCAL_BYTES,
+  ZIP_TAIL_BYTES,
+  type ZipDirectory,
+  type ZipEntry,
+  zipLocalExtent,
+} from './zip/zip.ts';

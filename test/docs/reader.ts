@@ -8,7 +8,7 @@ import { layOut } from './props.ts';
 
 /** Where an installation that nobody told otherwise gets its pushes: src/run/supervisor.ts. */
 const TOPIC = 'com.apple.mgmt.External.bartizan';
-const ENOUGH_MS = 60_000;
+const ENOUGH_MS = 120_000;
 
 export interface Said {
   readonly status: number | null;
@@ -92,7 +92,7 @@ function listen(child: ChildProcess, until: RegExp | undefined): Promise<Said> {
     let text = '';
     const timer = setTimeout(() => {
       child.kill('SIGTERM');
-      reject(new Error(`it takes more than a minute; it said: ${text}`));
+      reject(new Error(`it takes too long; it said: ${text}`));
     }, ENOUGH_MS);
     const done = (status: number | null) => {
       clearTimeout(timer);

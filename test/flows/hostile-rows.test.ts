@@ -142,7 +142,7 @@ test('a rollout of what is no profile, or by a plan that is none, ends by itself
   const states = async () =>
     (await plane.core.query<{ state: string; why: string }>('select state, why from fleet.rollout order by started_at'))
       .rows;
-  const step = () => advanceRollouts(plane.core, { requestApproval: async () => {}, now: Date.now });
+  const step = () => advanceRollouts(plane.core, { requestApproval: async () => {}, now: Date.now, origin: plane.url });
   await start([null, null]);
   await step();
   await start(plan);
@@ -175,7 +175,7 @@ test('an app whose configuration no command can carry holds up no other', async 
       [uuidv7(), app, group, ME],
     );
   }
-  assert.equal(await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now }), 1);
+  assert.equal(await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now, origin: plane.url }), 1);
 });
 
 const declared = async (id: string, version = 1) =>

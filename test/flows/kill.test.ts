@@ -2,42 +2,23 @@ import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Phone } from '#sim';
 import { openPool } from '#store';
 import { verifyLogDir } from '../../src/run/log-verify.ts';
 import { allOf } from '../../src/run/person.ts';
 import { until } from '../../src/run/stage.ts';
+import { watch } from '../kill/witness.ts';
 import { decoysOf } from './decoys.ts';
 import { living } from './product.ts';
 
 const KILLS = 50;
 const PER_DAY = 8;
-const UUID = /<key>CommandUUID<\/key>\s*<string>([^<]+)<\/string>/;
-
-/** Watches a phone's conversation: a command whose answer the server took with 200 must not come again. */
-function watch(phone: Phone, answered: Set<string>, again: string[]): void {
-  const options = phone.options as { send: Phone['options']['send'] };
-  const { send } = options;
-  options.send = async (method, url, request) => {
-    const mine = request?.body === undefined ? undefined : UUID.exec(Buffer.from(request.body).toString('utf8'))?.[1];
-    const answer = await send(method, url, request);
-    if (mine !== undefined && answer.status === 200 && !String(request!.body).includes('<string>NotNow</string>'))
-      answered.add(mine);
-    const next = UUID.exec(answer.body.toString('utf8'))?.[1];
-    if (next !== undefined && answered.has(next)) again.push(next);
-    return answer;
-  };
-}
-
 test(`kill -9 of any process, ${KILLS} times: nothing acknowledged is lost or done again, caps hold, the log verifies`, async (t) => {
   const { product, stage, home } = await living(t, {
     ...{ people: 30, phones: 16, admins: 2, founders: 3, pollMs: 400 },
     caps: { perTouch: 5, perDay: PER_DAY },
   });
   const [ada, bo] = stage.admins;
-  const answered = new Set<string>();
-  const again: string[] = [];
-  for (const phone of stage.fleet.phones) watch(phone, answered, again);
+  const witnesses = stage.fleet.phones.map(watch);
   stage.fleet.start();
   const devices = (await allOf<{ handle: string }>(ada!, '/api/devices?state=enrolled')).map((one) => one.handle);
   assert.equal(devices.length, 16);
@@ -123,6 +104,7 @@ test(`kill -9 of any process, ${KILLS} times: nothing acknowledged is lost or do
        (select from way w join fleet.command c on c.uuid = w.at where w.first = s.uuid and c.state = 'acknowledged')`,
   );
   assert.equal(Number(stranded), 0, 'what was superseded gave way to something that ran');
+  const again = witnesses.flatMap((one) => one.again);
   assert.deepEqual(again, [], 'a command that the server had acknowledged was sent again');
   const executed = stage.fleet.numbers().executed;
   const { rows } = await pool.query<{ uuid: string; deliveries: number; state: string }>(

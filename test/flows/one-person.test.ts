@@ -116,7 +116,7 @@ test('an app of our own that is assigned to a group waits for two people, in por
   const asked: number[] = [];
   const requestApproval = async (_: unknown, { commands }: { commands: readonly unknown[] }) =>
     void asked.push(commands.length);
-  const doors = { requestApproval, now: Date.now };
+  const doors = { requestApproval, now: Date.now, origin: plane.url };
   assert.equal(await sendApps(plane.core, doors), 4);
   assert.deepEqual(asked, [4]);
   while ((await plane.dispatch()) > 0);

@@ -34,34 +34,48 @@ export interface Living {
   readonly home: string;
 }
 
-/**
- * The whole product with people, admins and phones, as `npm run demo` starts it, in a directory of its own; gone when the
- * test ends. `before` runs when the processes are up and the directory is still empty.
- */
-export async function living(
-  t: TestContext,
-  options: Partial<StageOptions> &
-    Pick<ProductOptions, 'caps' | 'founders'> & { before?(product: Product): Promise<void> },
-): Promise<Living> {
+export interface LivingOptions
+  extends Partial<StageOptions>,
+    Pick<ProductOptions, 'caps' | 'founders' | 'edgeWorkers'> {
+  /** Runs when the processes are up and the directory is still empty. */
+  readonly before?: (product: Product) => Promise<void>;
+}
+
+/** The whole product with people, admins and phones, as `npm run demo` starts it, in a directory of its own; gone when the test ends. */
+export async function living(t: TestContext, options: LivingOptions): Promise<Living> {
+  const { close, ...all } = await live(options);
+  t.after(close);
+  return all;
+}
+
+/** The same for a program: whoever calls it ends it. */
+export async function live(options: LivingOptions): Promise<Living & { close(): Promise<void> }> {
   await buildPages();
   const home = openDir('btz-flow-');
   const apns = await playApns();
-  const product = await startProduct({
-    home,
-    push: apns.push,
-    founders: options.founders ?? 3,
-    demo: true,
-    portBase: await freePorts(),
-    ...(options.caps === undefined ? {} : { caps: options.caps }),
-  });
+  let product: Product | undefined;
   let stage: Stage | undefined;
-  t.after(async () => {
+  const close = async () => {
     await stage?.close();
-    await product.stop();
+    await product?.stop();
     await apns.service.close();
     rmSync(home, { recursive: true, force: true });
-  });
-  await options.before?.(product);
-  stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 500, push: apns.service, ...options });
-  return { product, stage, home };
+  };
+  try {
+    product = await startProduct({
+      home,
+      push: apns.push,
+      founders: options.founders ?? 3,
+      demo: true,
+      portBase: await freePorts(),
+      ...(options.caps === undefined ? {} : { caps: options.caps }),
+      ...(options.edgeWorkers === undefined ? {} : { edgeWorkers: options.edgeWorkers }),
+    });
+    await options.before?.(product);
+    stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 500, push: apns.service, ...options });
+    return { product, stage, home, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

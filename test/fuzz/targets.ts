@@ -6,6 +6,7 @@ import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
 import { plistTarget } from './plist.ts';
 import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
+import { adePageTarget, releasesTarget } from './services.ts';
 import type { Target } from './target.ts';
 
 /** Every parser that bytes from outside reach. A new one gets a line here. */
@@ -24,6 +25,8 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'ddm-status': ddmTarget,
   'machine-info': machineInfoTarget,
   'server-token': serverTokenTarget,
+  'ade-page': adePageTarget,
+  releases: releasesTarget,
   cbor: cborTarget,
   'attestation-object': attestationTarget,
   jws: jwsTarget,

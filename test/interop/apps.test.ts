@@ -59,7 +59,7 @@ const holders = () => vpp.stock.get(String(ADAM))!.holders;
 const app = async () => (await listApps(plane.console)).apps[0]!;
 async function settle(): Promise<void> {
   for (let times = 0; times < 5; times += 1) await licences.step();
-  await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now });
+  await sendApps(plane.core, { requestApproval: async () => {}, now: Date.now, origin: plane.url });
   while ((await plane.dispatch()) > 0);
   for (const phone of phones.values()) await phone.poll();
 }

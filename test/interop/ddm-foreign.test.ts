@@ -272,6 +272,27 @@ test('the status report of a real iPhone, which comes with kmfddm, is taken and 
   assert.doesNotMatch(stored[0]!.text, /bwyw7bcw/);
 });
 
+test('the other reports that kmfddm is tested with: the first of a device, and one about a declaration that is not switched on', async () => {
+  const { device, dir } = await enrolled();
+  const id = await declare('foreign.access', MATH, { Calculator: {} });
+  await putSet(null, 'Foreign first', [id], [device]);
+  const data = join(await goModule('foreignphone', KMFDDM), 'test', 'e2e', 'testdata');
+  await go(['report', dir], readFileSync(join(data, 'status.1st.json'), 'utf8'));
+  const first = await shown(device);
+  assert.deepEqual(
+    [first.values['device.model.family'], first.values['device.operating-system.supplemental.extra-version']],
+    ['Mac', '(a)'],
+  );
+  const able = first.values['management.client-capabilities'] as { 'supported-payloads': { 'status-items': string[] } };
+  assert.ok(able['supported-payloads']['status-items'].includes('test.array-value'));
+  assert.doesNotMatch(JSON.stringify(first), /ZRMXJQTTFX|5FADE97DCBBBEDA5/, 'we know serial and UDID already');
+  assert.deepEqual([...new Set(first.declarations.map(({ state }) => state))], ['waiting']);
+
+  await go(['report', dir], readFileSync(join(data, 'status.D0.error.json'), 'utf8'));
+  const found = (await shown(device)).declarations.find(({ identifier }) => identifier === 'com.example.test')!;
+  assert.deepEqual([found.state, found.reasons], ['left-over', ['Info.NotReferencedByActivation']]);
+});
+
 test('kmfddm reads the reports of our simulated phone as we do', async () => {
   const [offer] = await plane.offer(1);
   const phone = new Phone(newPhone({ deviceName: 'Maja’s iPhone', phoneNumber: '+447700900123' }), {

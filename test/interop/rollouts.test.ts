@@ -39,6 +39,7 @@ const approvals: CommandSet[] = [];
 const doors: RolloutDoors = {
   requestApproval: async (_t, document) => void approvals.push(document),
   now: () => clock,
+  origin: 'https://edge.example',
 };
 
 before(async () => {
@@ -78,7 +79,9 @@ const store = (bytes: Buffer) => tx(plane.console, (t) => storeProfile(t, { byte
 const having = (note: string) =>
   [...phones].filter(([, phone]) => phone.state.profiles.some(({ name }) => name === note)).map(([device]) => device);
 const start = (version: string) =>
-  tx(plane.console, (t) => startRollout(t, { profile, version, plan: PLAN, by: ME, purpose: 'a test of rings' }));
+  tx(plane.console, (t) =>
+    startRollout(t, { kind: 'profile', subject: profile, version, plan: PLAN, by: ME, purpose: 'a test of rings' }),
+  );
 const ask = (rollout: string, act: 'pause' | 'resume' | 'skip' | 'cancel', by = ME) =>
   tx(plane.console, (t) => askRollout(t, { rollout, act, by }));
 const rolloutOf = async (id: string) => (await listRollouts(plane.console)).find((one) => one.id === id)!;
@@ -217,7 +220,7 @@ test('a plan that the console should not have written is not carried out', async
   assert.equal(having('four').length, 0);
 });
 
-test('a change waits for the window of its devices; an emergency does not; reading never waits', async () => {
+test('a change waits for the window of its devices; an emergency does not, nor what waited for one that is gone', async () => {
   const handles = [...phones.keys()];
   await setMembers(handles.slice(0, 4));
   // Opens in two hours for one hour, in a zone of whole hours.
@@ -263,7 +266,12 @@ test('a change waits for the window of its devices; an emergency does not; readi
   await install('at once', { emergency: 'a hole that is being used' });
   await go();
   assert.deepEqual(having('at once').sort(), [...handles].sort());
+  await install('when it may');
+  await go();
+  assert.deepEqual(having('when it may').sort(), handles.slice(4).sort());
   await tx(plane.console, (t) => removeWindow(t, { window: id, by: ME }));
+  await go();
+  assert.deepEqual(having('when it may').sort(), [...handles].sort(), 'what waited for a window that is gone goes');
 });
 
 test('a dangerous profile waits for two people over its exact bytes, ring by ring', async () => {
@@ -275,7 +283,8 @@ test('a dangerous profile waits for two people over its exact bytes, ring by rin
   const asked = approvals.length;
   await tx(plane.console, (t) =>
     startRollout(t, {
-      profile: stored.profile,
+      kind: 'profile',
+      subject: stored.profile,
       version: stored.version,
       plan: PLAN,
       by: ME,

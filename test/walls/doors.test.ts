@@ -40,6 +40,17 @@ test('there is a socket for each caller of a guard, and none for anybody else', 
   assert.deepEqual([...callers].sort(), sockets.sort());
 });
 
+test('the text names every address of edge', () => {
+  const source = readFileSync(join(import.meta.dirname, '..', '..', 'src', 'edge', 'server.ts'), 'utf8');
+  const paths = [...source.matchAll(/\[\s*'(\/[a-z./-]+)',\s*\{/g)].map(([, path]) => path!);
+  assert.ok(paths.length >= 12, `${paths.length} addresses are found in the table`);
+  const http = text.slice(text.indexOf('## HTTP'));
+  assert.deepEqual(
+    paths.filter((path) => !new RegExp(`\`${path}(\`|/[:…])`).test(http)),
+    [],
+  );
+});
+
 test('the sizes of sealed rows are those that the text gives', () => {
   const formats = text.slice(text.indexOf('Row formats'), text.indexOf('## Signing')).replace(/\s+/g, ' ');
   const sizes = (field: Field) => [paddedBytes, innerBytes, outerBytes, rowBytes].map((bytes) => bytes(field));

@@ -36,6 +36,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
+      // apps of our own
+      ...['package', 'package_part', 'package_unsigned'],
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -69,9 +71,17 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       ...{ 'fleet.retirement': 'S', 'fleet.claim': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.account': 's', 'fleet.account_device': 's', 'fleet.foreign_profile': 's' },
+      ...{
+        'fleet.account': 's',
+        'fleet.account_device': 's',
+        'fleet.foreign_profile': 's',
+        'fleet.reattestation': 's',
+      },
+      'fleet.reattestation_plan': 'S',
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'fleet.expected_holder': 'S',
+      ...{ 'fleet.package': 'S', 'fleet.package_part': 'S', 'fleet.app_version': 'Si' },
+      ...{ 'fleet.set_gate': 'S', 'fleet.set_admitted': 'S' },
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
@@ -88,7 +98,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
-      ...['fleet.ask_renewal', 'fleet.revoke_certificates', 'fleet.renewal_obstacle'],
+      ...[
+        'fleet.ask_attestation',
+        'fleet.set_reattestation',
+        'fleet.ask_renewal',
+        'fleet.revoke_certificates',
+        'fleet.renewal_obstacle',
+      ],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -101,6 +117,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.mark_personal', 'fleet.revoke_link', 'fleet.expect_serial'],
       ...['fleet.decide_claim', 'fleet.offer_anew', 'fleet.trust_holder'],
       ...['fleet.ade_ask', 'fleet.give_holder', 'fleet.expect_holders'],
+      ...['fleet.begin_package', 'fleet.put_package_part', 'fleet.drop_package', 'fleet.propose_package'],
+      ...['fleet.remove_package', 'fleet.gate_set'],
       // declarations
       ...['fleet.change_set', 'fleet.remove_declaration', 'fleet.remove_set'],
       ...['fleet.end_update', 'fleet.put_releases', 'fleet.set_scope'],
@@ -118,11 +136,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
-      ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS' },
+      ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
+      'fleet.reattestation_plan': 'S',
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
       'fleet.expected_holder': 'S',
+      ...{ 'fleet.package': 'Su', 'fleet.package_part': 'S', 'fleet.app_version': 'S', 'fleet.package_link': 'IS' },
+      ...{ 'fleet.set_gate': 'S', 'fleet.set_admitted': 'S' },
       ...{
         'fleet.certificate_request': 'ISU',
         'fleet.command': 'ISU',
@@ -172,12 +193,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     },
     functions: [
       ...['fleet.put_releases', 'fleet.give_holder', 'fleet.expect_holders'],
+      ...['fleet.admit_to_set', 'fleet.open_set'],
       ...[
         'fleet.fan_out_uuid',
         'fleet.hold_intent',
         'fleet.push_again',
         'fleet.settling_count',
-        ...['fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
+        ...['fleet.may_attest', 'fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',

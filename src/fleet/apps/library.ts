@@ -3,13 +3,14 @@ import { emit } from '#log';
 import type { Queryable, Tx } from '#store';
 import { FleetError } from '../error.ts';
 import { looksPersonal, PERSONAL_WORDS } from '../personal.ts';
+import { addVersion } from './versions.ts';
 
 /** An app with where it is wanted and how far it is. */
 export interface AppRow {
   readonly id: string;
   readonly identifier: string;
   readonly name: string;
-  readonly kind: 'store' | 'own';
+  readonly kind: 'store' | 'own' | 'package';
   readonly adamId: number | null;
   readonly manifestUrl: string | null;
   readonly configuration: Json | null;
@@ -68,13 +69,16 @@ export interface AppInput {
 
 /** Adds an app, or gives one with the same identifier another name and configuration. Throws FleetError. */
 export async function saveApp(t: Tx, input: AppInput): Promise<string> {
-  if ((input.adamId === undefined) === (input.manifestUrl === undefined))
-    throw new FleetError('bad-request', 'An app comes from the store (adam ID) or from our own manifest, not both.');
   const configuration = input.configuration === undefined ? null : checkConfiguration(input.configuration);
   const known = await t.query<{ id: string; kind: string }>('select id, kind from fleet.app where identifier = $1', [
     input.identifier,
   ]);
+  const sources = [input.adamId, input.manifestUrl].filter((one) => one !== undefined).length;
+  // One that is known is named by its identifier; where it comes from does not change.
+  if (sources > 1 || (sources === 0 && known.rows[0] === undefined))
+    throw new FleetError('bad-request', 'An app comes from the store (adam ID) or from our own manifest, not both.');
   const id = known.rows[0]?.id ?? uuidv7();
+  let changed = true;
   if (known.rows[0] === undefined) {
     await t.query(
       `insert into fleet.app (id, identifier, name, kind, adam_id, manifest_url, configuration, created_by)
@@ -85,11 +89,15 @@ export async function saveApp(t: Tx, input: AppInput): Promise<string> {
       ],
     );
   } else {
-    await t.query(
-      'update fleet.app set name = $2, configuration = $3, changed_by = $4, changed_at = now() where id = $1',
+    const { rows } = await t.query<{ changed: boolean }>(
+      `with old as (select configuration from fleet.app where id = $1)
+       update fleet.app set name = $2, configuration = $3, changed_by = $4, changed_at = now() where id = $1
+       returning (select configuration from old) is distinct from $3::jsonb as changed`,
       [id, input.name, configuration, input.by],
     );
+    changed = rows[0]!.changed;
   }
+  if (changed) await addVersion(t, { app: id, by: input.by });
   await emit(t, { kind: 'app.saved', actor: input.by, detail: { app: id, fresh: known.rows[0] === undefined } });
   return id;
 }

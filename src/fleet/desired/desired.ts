@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from '#store';
 
-export const DESIRED_STATES = ['wanted', 'pushed', 'installed', 'drifted', 'unexpected', 'unknown'] as const;
+const DESIRED_STATES = ['wanted', 'pushed', 'installed', 'drifted', 'unexpected', 'unknown'] as const;
 
 /** One thing that a device should have, or has without being asked. */
 export interface DesiredItem {

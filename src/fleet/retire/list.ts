@@ -27,7 +27,7 @@ export interface Retirement {
   readonly cancellable: boolean;
 }
 
-export const RETIREMENT = `r.id, d.handle as device, r.way, r.requester, r.purpose, r.state, r.reason, r.requested_at as "requestedAt",
+const RETIREMENT = `r.id, d.handle as device, r.way, r.requester, r.purpose, r.state, r.reason, r.requested_at as "requestedAt",
   r.not_after as "notAfter", r.confirmed_at as "confirmedAt", r.confirmed_by as "confirmedBy", r.revoked_at as "revokedAt",
   r.forgotten_at as "forgottenAt", r.ended_at as "endedAt", r.intent_id as intent, r.command_uuid as command,
   c.state as "commandState", n.approval_id as approval, n.state as "intentState",

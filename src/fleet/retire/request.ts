@@ -10,7 +10,7 @@ export const RETIRE_WAYS = ['unenrol', 'erase', 'forget'] as const;
 export type RetireWay = (typeof RETIRE_WAYS)[number];
 
 /** How long a device may take to do what it was asked; then it is retired without its word. */
-export const RETIRE_DAYS = 30;
+const RETIRE_DAYS = 30;
 const MOST = 100;
 
 export interface RetireInput {

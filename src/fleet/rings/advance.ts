@@ -1,26 +1,16 @@
 import { emit } from '#log';
-import type { CommandSet } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import { assignedDevices } from '../profiles/library.ts';
-import { sendProfile, settleProfile } from '../profiles/send.ts';
+import { settleProfile } from '../profiles/send.ts';
 import { within } from '../within.ts';
 import { advance, type RingFacts, type RolloutInput, type RolloutState, type RolloutStep } from './machine.ts';
 import { planFault, type Ring, ringMembers } from './ring.ts';
+import { type Rolled, type RolloutDoors, type RolloutKind, SUBJECTS } from './subject.ts';
 
-/** What core hands in: how an approval is asked for, and the clock. */
-export interface RolloutDoors {
-  readonly requestApproval: (t: Tx, document: CommandSet) => Promise<void>;
-  /** Milliseconds. */
-  readonly now: () => number;
-}
-
-interface Live {
-  readonly id: string;
-  readonly subject_id: string;
-  readonly version_id: string;
+interface Live extends Rolled {
+  readonly kind: RolloutKind;
   readonly plan: readonly Ring[];
   readonly max_error_percent: number;
-  readonly requester: string;
   readonly state: RolloutState['status'];
   readonly ring: number;
   readonly soak_until: number | null;
@@ -37,7 +27,7 @@ interface Act {
 /**
  * One look at every live rollout: first what people asked, then what the devices say, then what the open ring still lacks.
  * Each rollout is one transaction under its row's lock. A crash anywhere leaves it as it was before or after; what was
- * sent is known from `fleet.profile_on` in the same transaction, so that a repeated look sends nothing twice. Returns how
+ * sent is noted by the subject in the same transaction, so that a repeated look sends nothing twice. Returns how
  * many rollouts changed.
  */
 export async function advanceRollouts(pool: Pool, doors: RolloutDoors): Promise<number> {
@@ -60,20 +50,20 @@ export async function advanceRollouts(pool: Pool, doors: RolloutDoors): Promise<
   return changed;
 }
 
-/** The console wrote it, and no profile or plan can be read out of it. */
+/** The console wrote it, and no subject or plan can be read out of it. */
 async function cancelMalformed(t: Tx, id: string): Promise<void> {
-  const { rows } = await t.query<{ subject_id: string; ring: number }>(
-    `update fleet.rollout set state = 'cancelled', why = 'malformed', done_at = now() where id = $1 returning subject_id, ring`,
+  const { rows } = await t.query<{ kind: string; subject_id: string; ring: number }>(
+    `update fleet.rollout set state = 'cancelled', why = 'malformed', done_at = now() where id = $1 returning kind, subject_id, ring`,
     [id],
   );
-  const { subject_id: profile, ring } = rows[0]!;
-  const detail = { rollout: id, profile, ring: ring + 1, state: 'cancelled' };
+  const { kind: what, subject_id: subject, ring } = rows[0]!;
+  const detail = { rollout: id, what, [what]: subject, ring: ring + 1, state: 'cancelled' };
   await emit(t, { kind: 'rollout.cancelled', actor: 'core', detail });
 }
 
 async function advanceOne(t: Tx, id: string, doors: RolloutDoors): Promise<boolean> {
   const { rows } = await t.query<Live>(
-    `select id, subject_id, version_id, plan, max_error_percent, requester, state, ring, accepted_errors, skip_by,
+    `select id, kind, subject_id, version_id, plan, max_error_percent, requester, state, ring, accepted_errors, skip_by,
        extract(epoch from soak_until)::double precision * 1000 as soak_until
      from fleet.rollout where id = $1 and state in ('running', 'paused', 'halted') for update`,
     [id],
@@ -86,9 +76,15 @@ async function advanceOne(t: Tx, id: string, doors: RolloutDoors): Promise<boole
     await save(t, live, { ...stateOf(live), status: 'cancelled' }, { kind: 'cancelled' }, 'core', fault);
     return true;
   }
+  const subject = SUBJECTS[live.kind];
+  if (!(await subject.known(t, live))) {
+    const why = 'what it names is not there, or may not go out';
+    await save(t, live, { ...stateOf(live), status: 'cancelled' }, { kind: 'cancelled' }, 'core', why);
+    return true;
+  }
   const rules = { plan: live.plan, maxErrorPercent: live.max_error_percent };
   const now = doors.now();
-  const devices = await assignedDevices(t, live.subject_id);
+  const devices = await subject.wanted(t, live);
   let facts = await factsOf(t, live, devices, live.ring);
   let state = stateOf(live);
   let changed = false;
@@ -101,6 +97,7 @@ async function advanceOne(t: Tx, id: string, doors: RolloutDoors): Promise<boole
     state = next;
     if (step !== undefined && step.kind !== 'refused') {
       await save(t, live, next, step, by);
+      if (next.status === 'done') await subject.finish?.(t, live);
       changed = true;
     }
     return step;
@@ -118,7 +115,7 @@ async function advanceOne(t: Tx, id: string, doors: RolloutDoors): Promise<boole
   await apply({ type: 'look', facts, now }, live.requester);
   if (state.status === 'running') {
     const members = ringMembers(live.id, devices, live.plan[state.ring]!);
-    const sent = await sendProfile(t, { ...live, members, doors });
+    const sent = await subject.send(t, live, members, doors);
     if (sent > 0) changed = true;
     facts = await factsOf(t, live, devices, state.ring);
   }
@@ -158,23 +155,20 @@ export async function settleProfiles(pool: Pool, doors: RolloutDoors): Promise<n
 
 async function factsOf(t: Tx, live: Live, devices: readonly string[], ring: number): Promise<RingFacts> {
   const members = ringMembers(live.id, devices, live.plan[ring]!);
+  const subject = SUBJECTS[live.kind];
   const { rows } = await t.query<{ sent: number; ok: number; failed: number; worse: number; refused: string | null }>(
-    `with mine as (select id, state, reason from fleet.intent where rollout_id = $1),
-     done as (
-       select c.state, c.device_id, c.done_at from mine join fleet.command c on c.intent_id = mine.id
-       union all select c.state, c.device_id, c.done_at from mine join fleet.command c on c.fan_out_id = mine.id),
+    `with done as (${subject.outcomes}),
      -- Devices that took it and since then broke a rule, or changed what we had installed.
      worse as (
-       select distinct x.device_id from done x where x.state = 'acknowledged' and (
-         exists (select from fleet.compliance v where v.device_id = x.device_id and v.state in ('failing', 'grace') and v.since >= x.done_at)
-         or exists (select from fleet.drift v where v.device_id = x.device_id and v.state = 'drifted' and v.since >= x.done_at)))
-     select (select count(*)::int from fleet.profile_on o join fleet.device d on d.id = o.device_id
-         where o.profile_id = $2 and o.version_id = $3 and d.handle = any($4)) as sent,
-       (select count(*)::int from done where state = 'acknowledged') as ok,
-       (select count(*)::int from done where state in ('error', 'format_error', 'unsupported', 'refused')) as failed,
+       select distinct x.device_id from done x where x.outcome = 'ok' and (
+         exists (select from fleet.compliance v where v.device_id = x.device_id and v.state in ('failing', 'grace') and v.since >= x.at)
+         or exists (select from fleet.drift v where v.device_id = x.device_id and v.state = 'drifted' and v.since >= x.at)))
+     select (${subject.sent}) as sent,
+       (select count(*)::int from done where outcome = 'ok') as ok,
+       (select count(*)::int from done where outcome = 'failed') as failed,
        (select count(*)::int from worse) as worse,
-       (select 'an intent of it was ' || state || coalesce(': ' || reason, '') from mine
-         where state in ('refused', 'cancelled', 'expired') limit 1) as refused`,
+       (select 'an intent of it was ' || state || coalesce(': ' || reason, '') from fleet.intent where rollout_id = $1
+         and state in ('refused', 'cancelled', 'expired') limit 1) as refused`,
     [live.id, live.subject_id, live.version_id, members],
   );
   const { sent, ok, failed, worse, refused } = rows[0]!;
@@ -188,10 +182,10 @@ async function forgetUnsent(t: Tx, live: Live): Promise<void> {
     `update fleet.intent set rollout_id = null where rollout_id = $1 and state in ('refused', 'cancelled', 'expired') returning id`,
     [live.id],
   );
-  await t.query(
-    `update fleet.profile_on set version_id = null, rollout_id = null, intent_id = null
-     where profile_id = $1 and intent_id = any($2)`,
-    [live.subject_id, rows.map(({ id }) => id)],
+  await SUBJECTS[live.kind].forgetUnsent(
+    t,
+    live,
+    rows.map(({ id }) => id),
   );
 }
 
@@ -224,6 +218,7 @@ async function save(
     [live.id, state.status, state.ring, state.soakUntil, state.acceptedErrors, state.skipBy, said],
   );
   const kind = EVENT[step.kind];
-  const detail = { rollout: live.id, profile: live.subject_id, ring: state.ring + 1, state: state.status };
+  const what = { what: live.kind, [live.kind]: live.subject_id };
+  const detail = { rollout: live.id, ...what, ring: state.ring + 1, state: state.status };
   if (kind !== undefined) await emit(t, { kind, actor: by, detail });
 }

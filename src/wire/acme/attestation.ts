@@ -6,7 +6,7 @@ import { type Certificate, parseCertificate, verifyIssuedBy } from '../x509/cert
 import { type Extension, extensionsOf, isWeak, mayIssue } from './extensions.ts';
 
 /** Apple's extensions in the leaf of an attestation (Platform Security guide, "Managed Device Attestation"). */
-export const APPLE_OIDS = {
+const APPLE_OIDS = {
   serial: '1.2.840.113635.100.8.9.1',
   udid: '1.2.840.113635.100.8.9.2',
   softwareUpdateId: '1.2.840.113635.100.8.9.4',

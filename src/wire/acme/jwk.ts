@@ -1,5 +1,5 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
-import { fromBase64url, sha256, toBase64url } from '#base';
+import { fromBase64url, sha256 } from '#base';
 import { AcmeRefusal } from './problem.ts';
 
 /** The members of a public key and nothing else, in the order in which RFC 7638 hashes them. */
@@ -74,7 +74,3 @@ export function readJwk(value: unknown): AccountKey {
 function thumbprintOf(jwk: Jwk): Buffer {
   return sha256(JSON.stringify(Object.fromEntries(Object.entries(jwk).sort(([a], [b]) => (a < b ? -1 : 1)))));
 }
-
-/** `token.thumbprint` (RFC 8555 section 8.1). */
-export const keyAuthorization = (token: string, thumbprint: Uint8Array): string =>
-  `${token}.${toBase64url(thumbprint)}`;

@@ -25,7 +25,7 @@ export const isObject = (value: unknown): value is Readonly<Record<string, unkno
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** A JSON object in UTF-8, or `malformed`. */
-export function readObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
+function readObject(bytes: Uint8Array, what: string): Readonly<Record<string, unknown>> {
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));

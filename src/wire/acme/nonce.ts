@@ -2,7 +2,7 @@ import { createHmac, hkdfSync, type KeyObject, randomBytes } from 'node:crypto';
 import { equalBytes } from '#base';
 
 /** Milliseconds that a nonce stays good; as long as spent ones must be remembered. */
-export const NONCE_TTL_MS = 15 * 60_000;
+const NONCE_TTL_MS = 15 * 60_000;
 const TAG = 16;
 
 /** The key for nonces, made of a private key that all workers of edge share. */

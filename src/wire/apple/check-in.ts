@@ -79,7 +79,7 @@ export type CheckIn =
   | ReturnToService;
 
 /** Most bytes of a check-in: status reports of declarative management are the long ones. */
-export const CHECK_IN_BYTES = 1024 * 1024;
+const CHECK_IN_BYTES = 1024 * 1024;
 
 /**
  * Parses a check-in of Apple's MDM protocol. Unknown keys are dropped, personal ones come out sealed, oddities of real

@@ -55,7 +55,11 @@ const MORE_QUERIES: readonly string[] = [
 
 const apps = list(identifier, 100);
 const version = matching(/^[0-9]{1,3}(?:\.[0-9]{1,3}){0,3}$/, 'a version such as 18.1');
-const manifest = matching(/^https:\/\/[^\s<>"']{4,500}$/, 'an address that begins with https://');
+/** A phone's own loopback leads nowhere but to itself; tests have their server there. */
+const manifest = matching(
+  /^(?:https:\/\/|http:\/\/127\.0\.0\.1:)[^\s<>"']{4,500}$/,
+  'an address that begins with https://',
+);
 /** What may stand in an app's configuration: texts, numbers, booleans, lists and groups, six levels deep. */
 const configuration: Arg = (value, where) => {
   const level = (one: typeof value, depth: number): ReturnType<Arg> => {

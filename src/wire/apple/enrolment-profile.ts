@@ -12,7 +12,7 @@ export const removesManagement = (identifier: string): boolean => identifier.toL
  * All rights of an MDM server but bit 32, network information: without it the device itself refuses to tell its phone
  * number, even to whoever owns the server. A right can never be added later.
  */
-export const ACCESS_RIGHTS = 8159;
+const ACCESS_RIGHTS = 8159;
 
 /** How the device gets its identity certificate. */
 export type ProfileIdentity =

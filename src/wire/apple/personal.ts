@@ -2,7 +2,7 @@ import { Sealed } from '#base';
 import type { Plist, PlistDict } from '../plist/value.ts';
 
 /** What a message may say of a person, or the secrets of a device. They leave the parser sealed or not at all. */
-export const PERSONAL_FIELDS = ['device-name', 'location', 'unlock-token', 'bootstrap-token'] as const;
+const PERSONAL_FIELDS = ['device-name', 'location', 'unlock-token', 'bootstrap-token'] as const;
 export type PersonalField = (typeof PERSONAL_FIELDS)[number];
 export type Personal = ReadonlyMap<PersonalField, Sealed<string>>;
 

@@ -3,7 +3,7 @@ import { WireError } from '../error.ts';
 import { parsePlist } from '../plist/read.ts';
 import { isDict, type Plist, type PlistDict, textAt } from '../plist/value.ts';
 
-export const DANGERS = ['management', 'trust', 'traffic', 'lock-in', 'unknown', 'unreadable'] as const;
+const DANGERS = ['management', 'trust', 'traffic', 'lock-in', 'unknown', 'unreadable'] as const;
 /**
  * How a payload can turn a device against its holder: hand its management over, make it trust another authority, lead
  * its traffic elsewhere, lock its holder in; or we do not know the payload, or cannot read it.

@@ -8,7 +8,7 @@ import { type Speaker, speakerOf } from './speaker.ts';
 /** Exactly: one answer that the database cannot cast would fail the statement that it shares with others. */
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
-export const STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const;
+const STATUSES = ['Idle', 'Acknowledged', 'Error', 'CommandFormatError', 'NotNow'] as const;
 export type Status = (typeof STATUSES)[number];
 
 /** What a device says when it polls: nothing new (Idle), or the answer to one command. */

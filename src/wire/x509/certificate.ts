@@ -53,7 +53,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
 }
 
 /** The last common name of a Name, or undefined. */
-export function commonNameOf(name: Node): string | undefined {
+function commonNameOf(name: Node): string | undefined {
   let found: string | undefined;
   for (const rdn of name.children) {
     for (const pair of rdn.children) {

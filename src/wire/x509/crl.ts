@@ -4,7 +4,7 @@ import type { Certificate } from './certificate.ts';
 import { type Issuer, keyId } from './issue.ts';
 
 /** CRLReason (RFC 5280, section 5.3.1). */
-export const CRL_REASONS = {
+const CRL_REASONS = {
   keyCompromise: 1,
   superseded: 4,
   cessationOfOperation: 5,

@@ -2,6 +2,7 @@
 // howett's property lists; its declarative management is kmfddm's. It knows Apple's protocol alone.
 //
 //	foreignphone enrol DIR LINK [STYLE]   profile, SCEP, Authenticate, TokenUpdate
+//	foreignphone introduce DIR            Authenticate, TokenUpdate with an identity that came in another way
 //	foreignphone poll DIR                 Idle, then every command that waits; prints one JSON line per command
 //	foreignphone leave DIR                CheckOut
 //	foreignphone sync DIR                 declarative management: tokens, items, what changed; prints one JSON line
@@ -99,6 +100,8 @@ func run(args []string) error {
 		return enrol(args[1], args[2], "")
 	case len(args) == 4 && args[0] == "enrol":
 		return enrol(args[1], args[2], args[3])
+	case len(args) == 2 && args[0] == "introduce":
+		return introduce(args[1])
 	case len(args) == 2 && args[0] == "leave":
 		return leave(args[1])
 	case len(args) == 2 && args[0] == "poll":
@@ -112,7 +115,7 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == "judge":
 		return judge()
 	}
-	return errors.New("usage: foreignphone enrol DIR LINK [STYLE] | poll DIR | leave DIR | sync DIR | show DIR ID | report DIR | judge")
+	return errors.New("usage: foreignphone enrol DIR LINK [STYLE] | introduce DIR | poll DIR | leave DIR | sync DIR | show DIR ID | report DIR | judge")
 }
 
 func get(url string) ([]byte, string, error) {
@@ -178,10 +181,16 @@ func enrol(dir, link, style string) error {
 	if err := keep(dir, s, key, certificate); err != nil {
 		return err
 	}
+	return introduce(dir)
+}
+
+// introduce says who the phone is, with whatever identity it has.
+func introduce(dir string) error {
 	phone, err := load(dir)
 	if err != nil {
 		return err
 	}
+	s := phone.state
 	for _, message := range []map[string]any{
 		{
 			"MessageType": "Authenticate", "UDID": s.UDID, "Topic": s.Topic, "DeviceName": "Foreign phone",

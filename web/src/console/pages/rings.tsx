@@ -1,8 +1,15 @@
 import { When } from '../../shared/time.tsx';
 import { useAct } from '../data.ts';
 import { Chip, DeviceLink, Refused, type Tone } from '../parts.tsx';
-import { useSession } from '../session.tsx';
-import { type Consequence, type PayloadChange, type Rollout, type RolloutState, rolloutsApi } from './rollouts-api.ts';
+import { useMayChange, useSession } from '../session.tsx';
+import {
+  type Consequence,
+  type PayloadChange,
+  type Rollout,
+  type RolloutKind,
+  type RolloutState,
+  rolloutsApi,
+} from './rollouts-api.ts';
 
 const TONE: Readonly<Record<RolloutState, Tone>> = {
   running: 'info',
@@ -12,6 +19,12 @@ const TONE: Readonly<Record<RolloutState, Tone>> = {
   cancelled: 'quiet',
 };
 export const RolloutChip = ({ state }: { state: RolloutState }) => <Chip tone={TONE[state]}>{state}</Chip>;
+
+const PLACE: Readonly<Record<RolloutKind, (subject: string) => string>> = {
+  profile: (subject) => `/profiles/${subject}`,
+  app: () => '/apps',
+  set: () => '/declarations',
+};
 
 function whatNow({ state, plan, ring, soakUntil, why, facts, skipBy }: Rollout) {
   const open = plan[ring];
@@ -43,6 +56,7 @@ function whatNow({ state, plan, ring, soakUntil, why, facts, skipBy }: Rollout) 
 /** One rollout: which ring is open, how it goes, what can be done. */
 export function RolloutCard({ rollout, onChange }: { rollout: Rollout; onChange: () => void }) {
   const { admin } = useSession();
+  const mayChange = useMayChange();
   const act = useAct(async (name: 'pause' | 'resume' | 'skip' | 'cancel') => {
     await rolloutsApi.act(rollout.id, name);
     setTimeout(onChange, 1200);
@@ -54,7 +68,8 @@ export function RolloutCard({ rollout, onChange }: { rollout: Rollout; onChange:
       <div className="stack tight">
         <div className="row">
           <h3>
-            <a href={`/profiles/${rollout.profile}`}>{rollout.name}</a> version {rollout.version}
+            <a href={PLACE[rollout.kind](rollout.subject)}>{rollout.name}</a>{' '}
+            {rollout.version === null ? 'set of declarations' : `version ${rollout.version}`}
           </h3>
           <RolloutChip state={state} />
         </div>
@@ -103,7 +118,7 @@ export function RolloutCard({ rollout, onChange }: { rollout: Rollout; onChange:
           ))}
         <Refused problem={act.problem} />
       </div>
-      {live ? (
+      {live && mayChange ? (
         <div className="row">
           {state === 'running' ? (
             <>

@@ -2,8 +2,10 @@ import { useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { RolloutCard } from './rings.tsx';
 import { rolloutsApi, type WindowRow } from './rollouts-api.ts';
+import { StartRollout } from './rollouts-start.tsx';
 
 const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'] as const;
 const clock = (minute: number) =>
@@ -104,6 +106,7 @@ function AddWindow({ onClose }: { onClose: () => void }) {
 function Windows() {
   const answer = useAnswer('windows', rolloutsApi.windows);
   const [adding, setAdding] = useState(false);
+  const mayChange = useMayChange();
   const remove = useAct(async (id: string) => {
     await rolloutsApi.removeWindow(id);
     answer.reload();
@@ -112,9 +115,11 @@ function Windows() {
     <section className="section stack">
       <div className="row apart">
         <h2>Maintenance windows</h2>
-        <button type="button" onClick={() => setAdding(true)}>
-          Add a window
-        </button>
+        {mayChange ? (
+          <button type="button" onClick={() => setAdding(true)}>
+            Add a window
+          </button>
+        ) : null}
       </div>
       <Refused problem={remove.problem} />
       <Loaded answer={answer}>
@@ -132,9 +137,11 @@ function Windows() {
                         opens <When at={window.opensAt} />
                       </span>
                     </span>
-                    <button type="button" disabled={remove.busy} onClick={() => void remove.run(window.id)}>
-                      Remove
-                    </button>
+                    {mayChange ? (
+                      <button type="button" disabled={remove.busy} onClick={() => void remove.run(window.id)}>
+                        Remove<span className="hidden-visually"> the window of {window.groupName}</span>
+                      </button>
+                    ) : null}
                   </div>
                 </li>
               ))}
@@ -156,20 +163,27 @@ function Windows() {
 
 export function Rollouts() {
   const answer = useAnswer('rollouts', rolloutsApi.rollouts);
+  const [starting, setStarting] = useState(false);
   return (
-    <Frame title="Rollouts">
+    <Frame
+      title="Rollouts"
+      aside={
+        <button type="button" className="primary" onClick={() => setStarting(true)}>
+          Start a rollout
+        </button>
+      }
+    >
       <p className="quiet">
-        A new version reaches a few devices, is watched for a day, then more. Too many errors stop it by themselves;
-        going faster takes two people.
+        A new version of a profile or an app, or a set of declarations, reaches a few devices, is watched for a day,
+        then more. Too many errors stop it by themselves; going faster takes two people.
       </p>
       <Loaded answer={answer}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="No rollouts yet">
-              Start one from a <a href="/profiles">profile</a>.
-            </Empty>
+            <Empty title="No rollouts yet">Choose a profile, an app or a set of declarations to go out in rings.</Empty>
           ) : (
             <div>
+              <h2 className="hidden-visually">All rollouts</h2>
               {items.map((rollout) => (
                 <RolloutCard key={rollout.id} rollout={rollout} onChange={answer.reload} />
               ))}
@@ -178,6 +192,14 @@ export function Rollouts() {
         }
       </Loaded>
       <Windows />
+      {starting ? (
+        <StartRollout
+          onClose={() => {
+            setStarting(false);
+            answer.reload();
+          }}
+        />
+      ) : null}
     </Frame>
   );
 }

@@ -1,0 +1,24 @@
+import { parseArgs } from 'node:util';
+import { storm } from './storm.ts';
+
+// `npm run kill -- [--kills 200] [--seed N] [--phones 12] [--lean 2000]`: kill -9 in a loop, then one JSON object. Not part of
+// `npm test`, which has a short one (test/flows/storm.test.ts). Ends with 1 if anything was broken.
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '60' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    phones: { type: 'string', default: '12' },
+    lean: { type: 'string', default: '2000' },
+  },
+});
+const result = await storm({
+  ...{
+    kills: Number(values.kills),
+    seed: Number(values.seed),
+    whole: Number(values.phones),
+    lean: Number(values.lean),
+  },
+  say: (line) => void process.stderr.write(`${line}\n`),
+});
+process.stdout.write(`${JSON.stringify({ seed: Number(values.seed), ...result }, null, 2)}\n`);
+process.exit(result.broken.length === 0 ? 0 : 1);
