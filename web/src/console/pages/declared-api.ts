@@ -27,7 +27,6 @@ export interface Written {
 
 export interface Checked {
   readonly problems: readonly { readonly path: string; readonly rule: string }[];
-  readonly needsSecond: boolean;
   readonly since: string | null;
   /** Devices that would be given it at once, and once two people have agreed; both exact. */
   readonly devices: number;
@@ -80,6 +79,8 @@ export interface DeclarationSet {
   readonly devices: readonly string[];
   readonly reached: number;
   readonly missing: readonly string[];
+  /** It goes out by a rollout alone, perhaps in place of another; null once that is done. */
+  readonly rings: { readonly replaces: string | null } | null;
   /** Null if nothing of the set needs two people. */
   readonly permit: {
     readonly guarded: number;
@@ -168,8 +169,14 @@ export const declaredApi = {
   sets: (signal?: Get) => get<{ items: readonly DeclarationSet[] }>('/declaration-sets', signal),
   preview: (set: Scope & { predicate?: string | null; declarations?: readonly string[] }) =>
     send<SetPreview>('POST', '/declaration-sets/preview', set),
-  saveSet: (body: Scope & { name: string; predicate: string | null; declarations: readonly string[] }) =>
-    send<{ id: string }>('POST', '/declaration-sets', body),
+  saveSet: (
+    body: Scope & {
+      name: string;
+      predicate: string | null;
+      declarations: readonly string[];
+      rings?: { replaces: string | null };
+    },
+  ) => send<{ id: string }>('POST', '/declaration-sets', body),
   ask: (set: string, body: { purpose: string; days: number }) =>
     send<{ approval: string }>('POST', `/declaration-sets/${set}/approval`, body),
   standing: (device: string, signal?: Get) =>
