@@ -17,8 +17,10 @@ export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp
 export { Licences } from './apps/licences.ts';
 export { type AppDoors, sendApps } from './apps/send.ts';
 export { type AppVersionRow, listVersions } from './apps/versions.ts';
+export { type ReattestOptions, reattest } from './attestation/again.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export { askAttestation, reattestationDays, setReattestation } from './attestation/plan.ts';
 export {
   expectSerial,
   IDENTITY_KINDS,
