@@ -123,14 +123,14 @@ const databaseAnswers = (world: World) =>
     20,
   );
 
-/** A connection may still be one of the old server's. */
+/** A connection may still be one of the old server's, and a server that lost a backend recovers first. */
 async function lookAgain(world: World, since: Date): Promise<Broken[]> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await look(world, since);
     } catch (error) {
-      if (tries > 5) throw error;
-      await sleep(300);
+      if (tries > 120) throw error;
+      await sleep(500);
     }
   }
 }
