@@ -53,6 +53,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
     acts.start(ACT_EVERY_MS);
     const back = new Map<Victim, number[]>();
     const broken: Broken[] = [];
+    let told = 0;
     const endsAt = Date.now() + options.minutes * 60_000;
     for (let n = 0; n < options.kills && broken.length < ENOUGH_BROKEN && Date.now() < endsAt; ) {
       options.signal?.throwIfAborted();
@@ -72,7 +73,10 @@ export async function storm(options: StormOptions): Promise<StormResult> {
         options.say(`broken: ${JSON.stringify(one)}`);
         broken.push(one);
       }
-      if (n % 20 === 0) options.say(`${n} killed, ${acts.taken.size} intents taken, ${broken.length} broken`);
+      if (n >= told + 20) {
+        told = n;
+        options.say(`${n} killed, ${acts.taken.size} intents taken, ${broken.length} broken`);
+      }
     }
     await acts.stop();
     await acts.letEverythingGo();
