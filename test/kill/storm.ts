@@ -108,6 +108,8 @@ async function kill(world: World, victims: readonly Victim[], dice: Dice): Promi
     await sleep(dice.below(200));
   }
   const done: [Victim, number][] = [];
+  // Nobody else comes back without the database.
+  struck.sort((a, b) => Number(b.victim === 'postgres') - Number(a.victim === 'postgres'));
   for (const { victim, pid, at } of struck) {
     await revive(world.product, victim, pid);
     await databaseAnswers(world);
@@ -123,7 +125,7 @@ const databaseAnswers = (world: World) =>
         () => true,
         () => false,
       ),
-    60_000,
+    180_000,
     20,
   );
 
