@@ -57,7 +57,7 @@ test('an administrator works with many devices, in a real browser', { skip: with
     await page.goto(`${place.console}/apps`);
     await page.getByRole('button', { name: 'Add an app' }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel('Name').fill('Mail');
+    await dialog.getByLabel('Name', { exact: true }).fill('Mail');
     await dialog.getByLabel('Bundle identifier').fill('org.example.mail');
     await dialog.getByLabel('Number in the store').fill('1234');
     await dialog.getByLabel('Configuration').fill('{');
