@@ -63,7 +63,7 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   const { proven, findings: seen } = await story.incident(bo, second.page, place);
   findings.push(...seen);
   assert.equal(proven, 3, 'exactly those who were read on glass');
-  await story.narrow(second.page, place);
+  await story.narrow(bo, second.page, place);
 
   assert.deepEqual(findings, []);
   const addresses = [...ada.addresses, ...bo.addresses];

@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { test } from 'node:test';
 import type { Locator, Page } from 'playwright-core';
 import { type Phone, updateWanted } from '#sim';
-import { openPool, type Pool } from '#store';
 import { until } from '../../src/run/stage.ts';
-import { launch, Person, screenshotPlace } from './browser-person.ts';
+import { allWell, type Desk, fleetAtDesks, withoutBrowser } from './browser-stage.ts';
 import * as story from './browser-story.ts';
-import { living } from './product.ts';
-
-const browser = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-const without = existsSync(browser) ? false : 'no Chromium on this machine: install it, or name one in CHROMIUM';
 
 const PASSCODE = 'org.example.passcode';
 const WATCH = 'org.example.watch';
@@ -36,43 +30,12 @@ async function declare(page: Page, identifier: string, type: string, payload: ob
 }
 
 test('an administrator declares, scopes, looks, plans an update and takes all of it away again', {
-  skip: without,
+  skip: withoutBrowser,
 }, async (t) => {
-  const { product, stage } = await living(t, { people: 10, phones: 5, admins: 2, founders: 4, pollMs: 400 });
-  const pool: Pool = openPool(product.admin, { max: 2 });
-  const chrome = await launch();
-  t.after(async () => {
-    await chrome.close();
-    await pool.end();
-  });
-  const phones = stage.fleet.phones;
-  stage.fleet.start();
-  const place = { console: product.urls.console, glass: product.urls.glass };
-  const shots = screenshotPlace();
-  const [one, two] = product.founders.slice(2);
-  const ada = await Person.arrive(chrome, one!.admin, Object.values(place), shots);
-  const bo = await Person.arrive(chrome, two!.admin, Object.values(place), shots);
-  await story.join(ada, one!.link);
-  await story.join(bo, two!.link);
-  const { page } = await story.signIn(ada, place);
-  const { page: second } = await story.signIn(bo, place);
-  for (const each of [page, second]) each.setDefaultTimeout(15_000);
-  const findings: string[] = [];
-  const group = await stage.admins[0]!.call('POST', '/api/groups', {
-    ...{ name: 'Tablets', filter: { field: 'product', op: 'starts', value: 'iPad' } },
-  });
-  assert.equal(group.status, 200, JSON.stringify(group.body));
-  const filled = async () => {
-    const { rows } = await pool.query(
-      'select from fleet.group_member m join fleet.device_group g on g.id = m.group_id',
-    );
-    return rows.length === 1;
-  };
-  assert.ok(await until(filled, 15_000), 'the group is filled');
-  const { rows: serials } = await pool.query<{ handle: string; serial: string }>(
-    'select handle, serial from fleet.device order by handle',
-  );
-  const handleOf = (phone: Phone) => serials.find(({ serial }) => serial === phone.state.serial)!.handle;
+  const fleet = await fleetAtDesks(t, { phones: 5, desks: 2, groups: { Tablets: 'iPad' } });
+  const { stage, pool, place, findings, handleOf } = fleet;
+  const [{ person: ada, page }, { person: bo, page: second }] = fleet.desks as [Desk, Desk];
+  const { phones } = stage.fleet;
   const tablet = phones.find((phone) => phone.state.productName.startsWith('iPad'))!;
   const handset = phones.find((phone) => phone !== tablet)!;
 
@@ -219,6 +182,5 @@ test('an administrator declares, scopes, looks, plans an update and takes all of
     findings.push(...(await ada.inspect(page, 'declaration-standard')));
   });
 
-  assert.deepEqual(findings, []);
-  assert.deepEqual([...ada.troubles, ...bo.troubles], []);
+  allWell(fleet);
 });

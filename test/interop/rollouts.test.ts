@@ -220,7 +220,7 @@ test('a plan that the console should not have written is not carried out', async
   assert.equal(having('four').length, 0);
 });
 
-test('a change waits for the window of its devices; an emergency does not; reading never waits', async () => {
+test('a change waits for the window of its devices; an emergency does not, nor what waited for one that is gone', async () => {
   const handles = [...phones.keys()];
   await setMembers(handles.slice(0, 4));
   // Opens in two hours for one hour, in a zone of whole hours.
@@ -266,7 +266,12 @@ test('a change waits for the window of its devices; an emergency does not; readi
   await install('at once', { emergency: 'a hole that is being used' });
   await go();
   assert.deepEqual(having('at once').sort(), [...handles].sort());
+  await install('when it may');
+  await go();
+  assert.deepEqual(having('when it may').sort(), handles.slice(4).sort());
   await tx(plane.console, (t) => removeWindow(t, { window: id, by: ME }));
+  await go();
+  assert.deepEqual(having('when it may').sort(), [...handles].sort(), 'what waited for a window that is gone goes');
 });
 
 test('a dangerous profile waits for two people over its exact bytes, ring by ring', async () => {

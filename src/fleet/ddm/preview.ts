@@ -170,15 +170,16 @@ export async function previewDeclaration(
   const { rows } = await db.query<{ version: string | null; permitted: boolean; same: boolean; n: number }>(
     `with d as (select id from fleet.declaration where identifier = $1 and removed_at is null),
        scope as (select distinct x.id from d join fleet.set_declaration s on s.declaration_id = d.id
-         join fleet.declaration_set t on t.id = s.set_id and t.removed_at is null cross join lateral fleet.set_scope(s.set_id) x(id))
-     select v.os_version as version, exists (select from fleet.declared_permit p where p.ended_at is null
-         and p.permit->'declarations' @> jsonb_build_array(jsonb_build_object('identifier', $1::text, 'token', $2::text))
-         and (p.everyone or v.handle = any(p.handles))) as permitted,
+         join fleet.declaration_set t on t.id = s.set_id and t.removed_at is null cross join lateral fleet.set_scope(s.set_id) x(id)),
+       given as (select p.everyone, p.handles from fleet.declared_permit p where p.ended_at is null
+         and p.permit->'declarations' @> jsonb_build_array(jsonb_build_object('identifier', $1::text, 'token', $2::text))),
+       named as (select distinct unnest(g.handles) as handle from given g)
+     select v.os_version as version, h.handle is not null or exists (select from given g where g.everyone) as permitted,
        exists (select from d join fleet.declaration_version c on c.declaration_id = d.id and c.state = 'current' and c.token = $2)
          or exists (select from fleet.declared_device e join fleet.declared_list l on l.id = e.list_id
            where e.device_id = v.id and l.items @> jsonb_build_array(jsonb_build_object('identifier', $1::text, 'token', $2::text))) as same,
        count(*)::int as n
-     from scope join fleet.device v on v.id = scope.id and v.state = 'enrolled' group by 1, 2, 3`,
+     from scope join fleet.device v on v.id = scope.id and v.state = 'enrolled' left join named h on h.handle = v.handle group by 1, 2, 3`,
     [identifier, token],
   );
   const sum = (of: typeof rows) => of.reduce((total, { n }) => total + n, 0);

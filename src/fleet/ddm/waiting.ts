@@ -25,7 +25,7 @@ export async function permitsOfSets(db: Queryable): Promise<ReadonlyMap<string, 
          group by g.set_id, p.approval_id)
      select z.set_id as set, z.guarded, z.until,
        (select count(*)::int from fleet.set_scope(z.set_id) w(id) join fleet.device d on d.id = w.id and d.state = 'enrolled'
-         where not (z.agreed and (z.everyone or d.handle = any(z.handles)))) as waiting,
+         left join unnest(z.handles) h on h = d.handle where not (z.agreed and (z.everyone or h is not null))) as waiting,
        (select k.approval_id from fleet.declared_ask k join respond.approval a on a.id = k.approval_id
          where k.set_id = z.set_id and a.state = 'open' and a.not_after > now() order by k.approval_id desc limit 1) as approval
      from state z`,

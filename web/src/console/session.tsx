@@ -13,6 +13,9 @@ export function useSession(): Session {
   return session;
 }
 
+/** Whether the signed-in admin may change the fleet; the server asks the same again. */
+export const useMayChange = (): boolean => useSession().role === 'administrator';
+
 const BACK = 'return-to';
 
 /** Leaves for glass with a fresh challenge; comes back to the page that was open. */

@@ -4,7 +4,7 @@ import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import type { Page } from '../model.ts';
 import { Chip, Dialog, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 import { rolloutsApi } from './rollouts-api.ts';
 
 interface AppRow {
@@ -164,6 +164,7 @@ function toneOf(state: string): Tone {
 
 function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
   const groups = useAnswer('groups', rolloutsApi.groups);
+  const mayChange = useMayChange();
   const act = useAct(async (work: () => Promise<unknown>) => {
     await work();
     onChange();
@@ -173,7 +174,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
     <li className="approval">
       <div className="stack tight">
         <div className="row">
-          <h3>{app.name}</h3>
+          <h2>{app.name}</h2>
           <Chip tone={app.kind === 'store' ? 'info' : 'quiet'}>
             {app.kind === 'store' ? `store ${app.adamId}` : 'our own'}
           </Chip>
@@ -202,6 +203,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
                 type="button"
                 className="plain"
                 disabled={act.busy}
+                hidden={!mayChange}
                 aria-label={`Take ${app.name} away from ${one.name}`}
                 onClick={() => void act.run(() => appsApi.unassign(one.assignment))}
               >
@@ -212,7 +214,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
         </div>
         <Refused problem={act.problem} />
       </div>
-      <div className="toolbar">
+      <div className="toolbar" hidden={!mayChange}>
         <select
           aria-label={`Assign ${app.name} to a group`}
           value=""
@@ -232,7 +234,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
 }
 
 export function AppsPage() {
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const answer = useAnswer('apps', appsApi.list);
   const [adding, setAdding] = useState(false);
   return (

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { useAnswer } from '../data.ts';
 import { Chip, Empty, Frame, Loaded } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 import { type Declaration, declaredApi } from './declared-api.ts';
 import { StoreData } from './declared-data.tsx';
 import { Editor } from './declared-editor.tsx';
@@ -10,8 +10,7 @@ import { DeclarationSets } from './declared-sets.tsx';
 
 export function Declarations() {
   const answer = useAnswer('declarations', declaredApi.list);
-  const { role } = useSession();
-  const mayChange = role === 'administrator';
+  const mayChange = useMayChange();
   const [open, setOpen] = useState<Declaration | 'new'>();
   const [storing, setStoring] = useState(false);
   return (

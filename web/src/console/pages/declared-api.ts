@@ -27,7 +27,6 @@ export interface Written {
 
 export interface Checked {
   readonly problems: readonly { readonly path: string; readonly rule: string }[];
-  readonly needsSecond: boolean;
   readonly since: string | null;
   /** Devices that would be given it at once, and once two people have agreed; both exact. */
   readonly devices: number;

@@ -3,7 +3,7 @@ import { When } from '../../shared/time.tsx';
 import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Dialog, Empty, Loaded, or, Refused, type Tone } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 
 interface Certificates {
   readonly certificates: readonly {
@@ -121,7 +121,7 @@ export function DeviceCertificates({ handle }: { handle: string }) {
   const answer = useAnswer(`certificates:${handle}`, (signal) =>
     call<Certificates>(`/devices/${handle}/certificates`, { signal: signal ?? null }),
   );
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const [revoking, setRevoking] = useState(false);
   const renew = useAct(async () => {
     await send<void>('POST', `/devices/${handle}/certificates/renew`, {});

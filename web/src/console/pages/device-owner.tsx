@@ -1,10 +1,12 @@
 import { useState } from 'react';
 import { useAct } from '../data.ts';
 import { Dialog, Refused } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { enrolmentApi, type Ownership } from './enrolment-api.ts';
 
 /** Whose the device is; the organisation's can be made its holder's, and not back. */
 export function Owner({ device, ownership, onDone }: { device: string; ownership: Ownership; onDone: () => void }) {
+  const mayChange = useMayChange();
   const [asking, setAsking] = useState(false);
   const mark = useAct(async () => {
     await enrolmentApi.markPersonal(device);
@@ -12,6 +14,7 @@ export function Owner({ device, ownership, onDone }: { device: string; ownership
     onDone();
   });
   if (ownership === 'personal') return <>the holder (never erased)</>;
+  if (!mayChange) return <>the organisation</>;
   return (
     <>
       the organisation{' '}

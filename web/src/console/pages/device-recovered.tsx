@@ -2,14 +2,14 @@ import { useState } from 'react';
 import { send } from '../client.ts';
 import { useAct } from '../data.ts';
 import { Dialog, Refused } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 
 /** What somebody asks for when a device is lost. */
 export const FOR_LOST = ['DeviceLock', 'EnableLostMode', 'DeviceLocation', 'PlayLostModeSound', 'EraseDevice'];
 
 /** A lost device is back: what was to lock, track or erase it and was not fetched is taken back. */
 export function Recovered({ device, onDone }: { device: string; onDone: () => void }) {
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const [asking, setAsking] = useState(false);
   const [cancelled, setCancelled] = useState<number>();
   const act = useAct(async () => {

@@ -5,6 +5,7 @@ import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
 import type { Command, DeviceDetail, Intent } from '../model.ts';
 import { CommandChip, Empty, Events, Frame, Loaded, or, StateChip, Unknown } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { Claims, EnrolAnew } from './claims.tsx';
 import { DeviceActions } from './commands.tsx';
 import { DeviceCertificates } from './device-certificates.tsx';
@@ -190,28 +191,33 @@ export function DevicePage({ handle }: { handle: string }) {
   const answer = useAnswer(`device:${handle}`, (signal) => api.device(handle, signal));
   const [act, setAct] = useState<ActName>();
   const [retiring, setRetiring] = useState(false);
+  const mayChange = useMayChange();
   const enrolled = answer.data?.device.state === 'enrolled';
   const left = answer.data === undefined || answer.data.device.state === 'retired';
   return (
     <Frame
       title={handle}
       mono
-      aside={[
-        ...(Object.keys(ACTS) as ActName[]).map((name) => (
-          <button
-            key={name}
-            type="button"
-            disabled={!enrolled || (name === 'erase' && answer.data?.device.ownership === 'personal')}
-            className={name === 'erase' ? 'danger' : undefined}
-            onClick={() => setAct(name)}
-          >
-            {ACTS[name].label}
-          </button>
-        )),
-        <button key="retire" type="button" className="danger" disabled={left} onClick={() => setRetiring(true)}>
-          Retire
-        </button>,
-      ]}
+      aside={
+        mayChange
+          ? [
+              ...(Object.keys(ACTS) as ActName[]).map((name) => (
+                <button
+                  key={name}
+                  type="button"
+                  disabled={!enrolled || (name === 'erase' && answer.data?.device.ownership === 'personal')}
+                  className={name === 'erase' ? 'danger' : undefined}
+                  onClick={() => setAct(name)}
+                >
+                  {ACTS[name].label}
+                </button>
+              )),
+              <button key="retire" type="button" className="danger" disabled={left} onClick={() => setRetiring(true)}>
+                Retire
+              </button>,
+            ]
+          : undefined
+      }
     >
       <Loaded answer={answer}>
         {(data) => {
@@ -230,7 +236,9 @@ export function DevicePage({ handle }: { handle: string }) {
                   <TwoHolders device={handle} at={data.device.twoHoldersAt} onDone={answer.reload} />
                 )}
                 <DeviceStanding handle={handle} />
-                <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
+                {mayChange ? (
+                  <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
+                ) : null}
                 <Facts data={data} onDone={answer.reload} />
                 <DeviceDeclared handle={handle} />
                 <DeviceCertificates handle={handle} />

@@ -8,6 +8,7 @@ import { Choice, Pager, Search, Tick, usePicked } from '../list.tsx';
 import { type Device, STATES } from '../model.ts';
 import { DeviceLink, Empty, Frame, Loaded, or, PersonLink, StateChip, stateWord } from '../parts.tsx';
 import { useSearch } from '../router.ts';
+import { useMayChange } from '../session.tsx';
 import { fleetApi } from './fleet-api.ts';
 import { RetireDialog } from './fleet-retire.tsx';
 import { DeviceFilter } from './fleet-search.tsx';
@@ -97,6 +98,7 @@ export function Devices() {
   const pick = usePicked();
   const [act, setAct] = useState<ActName>();
   const [retiring, setRetiring] = useState(false);
+  const mayChange = useMayChange();
   const handles = [...pick.picked].sort();
   const filtered = ['q', 'state', 'group', 'silent', 'filter'].some((name) => search.has(name));
   const groups = useAnswer('groups', fleetApi.groups).data?.items ?? [];
@@ -139,7 +141,7 @@ export function Devices() {
           )
         }
       </Loaded>
-      {handles.length === 0 ? null : (
+      {handles.length === 0 || !mayChange ? null : (
         <section className="bulk" aria-label="Selected devices">
           <strong>{handles.length} selected</strong>
           {(Object.keys(ACTS) as ActName[]).map((name) => (

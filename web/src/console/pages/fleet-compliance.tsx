@@ -3,7 +3,7 @@ import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, DeviceLink, Dialog, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
 import { useSearch } from '../router.ts';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 import { type Finding, fleetApi, type Rule, VERDICTS, type Verdict } from './fleet-api.ts';
 import { asDraft, asFilter, emptyDraft, FilterBuilder, FilterText, useFields } from './fleet-filter.tsx';
 import { Drift, InventoryPlans, Silence } from './fleet-watch.tsx';
@@ -150,7 +150,7 @@ export function Compliance() {
   const fields = useFields();
   const [search, change] = useSearch();
   const [open, setOpen] = useState<Rule | 'new'>();
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const remove = useAct(async (id: string) => {
     await fleetApi.deleteRule(id);
     answer.reload();

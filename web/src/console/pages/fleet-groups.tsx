@@ -2,7 +2,7 @@ import { type FormEvent, useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 import { type Filter, fleetApi, type Group } from './fleet-api.ts';
 import { asDraft, asFilter, emptyDraft, FilterBuilder, FilterPreview, FilterText, useFields } from './fleet-filter.tsx';
 
@@ -94,7 +94,7 @@ export function Groups() {
   const fields = useFields();
   const [open, setOpen] = useState<Group | 'new'>();
   const [gone, setGone] = useState<Group>();
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   return (
     <Frame
       title="Groups"

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer, useDraft } from '../data.ts';
 import { Chip, DeviceLink, Dialog, Empty, Frame, GlassLink, Loaded, Refused, type Tone } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange, useSession } from '../session.tsx';
 import { fleetApi, type Retirement, type RetireWay } from './fleet-api.ts';
 
 const WAYS: Readonly<Record<RetireWay, readonly [string, string]>> = {
@@ -135,7 +135,7 @@ function Waits({ id }: { id: string }) {
 }
 
 function Item({ one, onChanged }: { one: Retirement; onChanged: () => void }) {
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const [tone, word] = STATE[one.state] ?? ['quiet', one.state];
   const cancel = useAct(async () => {
     await fleetApi.cancelRetirement(one.id);

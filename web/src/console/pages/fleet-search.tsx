@@ -1,6 +1,6 @@
 import { useState } from 'react';
 import { useSearch } from '../router.ts';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 import type { Filter } from './fleet-api.ts';
 import { asDraft, asFilter, emptyDraft, FilterBuilder, FilterPreview, FilterText, useFields } from './fleet-filter.tsx';
 import { GroupDialog } from './fleet-groups.tsx';
@@ -22,7 +22,7 @@ export function DeviceFilter() {
   const [open, setOpen] = useState(false);
   const [draft, setDraft] = useState(() => (used === undefined ? undefined : asDraft(used)) ?? emptyDraft());
   const [saving, setSaving] = useState<Filter>();
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const filter = asFilter(draft, fields);
   return (
     <div className="stack">

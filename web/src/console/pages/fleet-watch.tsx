@@ -111,6 +111,15 @@ const HOURS = [0, 1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168] as const;
 const often = (hours: number): string =>
   hours === 0 ? 'never' : hours < 24 ? `every ${hours} h` : hours === 24 ? 'every day' : `every ${hours / 24} days`;
 
+const ASKED: Readonly<Record<string, string>> = {
+  CertificateList: 'Certificates',
+  DeviceInformation: 'What it is, its system and battery',
+  InstalledApplicationList: 'Managed apps and their versions',
+  ManagedApplicationList: 'State of managed apps',
+  ProfileList: 'Profiles',
+  SecurityInfo: 'Passcode and encryption',
+};
+
 /** How often devices are asked for their facts. */
 export function InventoryPlans({ mayChange }: { mayChange: boolean }) {
   const answer = useAnswer('plans', fleetApi.plans);
@@ -126,9 +135,9 @@ export function InventoryPlans({ mayChange }: { mayChange: boolean }) {
       </p>
       <Loaded answer={answer}>
         {({ items }) => (
-          <ul>
+          <ul className="plans">
             {items.map((one) => (
-              <li key={one.kind} className="row">
+              <li key={one.kind}>
                 {mayChange ? (
                   <select
                     aria-label={`How often ${one.kind} is asked for`}
@@ -146,7 +155,9 @@ export function InventoryPlans({ mayChange }: { mayChange: boolean }) {
                 ) : (
                   <strong>{often(one.hours)}</strong>
                 )}
-                <span>{one.kind}</span>
+                <span>
+                  {ASKED[one.kind] ?? one.kind} <span className="quiet small wrap-anywhere">{one.kind}</span>
+                </span>
               </li>
             ))}
           </ul>

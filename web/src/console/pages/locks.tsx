@@ -4,7 +4,7 @@ import { api } from '../client.ts';
 import { useAct, useAnswer, useDraft } from '../data.ts';
 import type { Lock } from '../model.ts';
 import { Chip, Dialog, Empty, Frame, GlassLink, Loaded, Refused } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange, useSession } from '../session.tsx';
 
 const SCOPE: Readonly<Record<Lock['scope'], [string, string]>> = {
   directory: ['Directory', 'Nobody can read a name, number or e-mail address. Phones work as before.'],
@@ -146,6 +146,7 @@ export function Locks() {
   const answer = useAnswer('locks', api.locks);
   const [asking, setAsking] = useState<Lock>();
   const [putting, setPutting] = useState(false);
+  const mayChange = useMayChange();
   return (
     <Frame
       title="Locks"
@@ -183,9 +184,11 @@ export function Locks() {
                         </p>
                       </div>
                       <div>
-                        <button type="button" onClick={() => setAsking(lock)}>
-                          Ask to unlock
-                        </button>
+                        {mayChange ? (
+                          <button type="button" onClick={() => setAsking(lock)}>
+                            Ask to unlock
+                          </button>
+                        ) : null}
                       </div>
                     </li>
                   ))}

@@ -2,11 +2,13 @@ import { useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer, useDraft } from '../data.ts';
 import { Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { Changes, Dangers, RolloutCard } from './rings.tsx';
 import { type ProfileDetail, rolloutsApi, type Version } from './rollouts-api.ts';
 
 function Assign({ detail, onDone }: { detail: ProfileDetail; onDone: () => void }) {
   const groups = useAnswer('groups', rolloutsApi.groups);
+  const mayChange = useMayChange();
   const [group, setGroup] = useState('');
   const assign = useAct(async () => {
     await rolloutsApi.assign(detail.profile.id, { group });
@@ -35,15 +37,17 @@ function Assign({ detail, onDone }: { detail: ProfileDetail; onDone: () => void 
                     <When at={one.at} /> by <span className="mono">{one.by}</span>
                   </span>
                 </span>
-                <button type="button" disabled={remove.busy} onClick={() => void remove.run(one.id)}>
-                  Take away
-                </button>
+                {mayChange ? (
+                  <button type="button" disabled={remove.busy} onClick={() => void remove.run(one.id)}>
+                    Take away
+                  </button>
+                ) : null}
               </div>
             </li>
           ))}
         </ul>
       )}
-      <div className="toolbar">
+      <div className="toolbar" hidden={!mayChange}>
         <select aria-label="Group" value={group} onChange={(event) => setGroup(event.target.value)}>
           <option value="">Choose a group</option>
           {free.map(({ id, name, members }) => (
@@ -109,6 +113,7 @@ function Start({ detail, version, onClose }: { detail: ProfileDetail; version: V
 
 function Versions({ detail, onStart }: { detail: ProfileDetail; onStart: (version: Version) => void }) {
   const [shown, setShown] = useState<Version>();
+  const mayChange = useMayChange();
   const before = shown === undefined ? undefined : detail.versions.find(({ number }) => number === shown.number - 1);
   const diff = useAnswer(`diff:${shown?.id}`, async (signal) =>
     shown === undefined ? null : rolloutsApi.diff(detail.profile.id, before?.id ?? null, shown.id, signal),
@@ -135,9 +140,11 @@ function Versions({ detail, onStart }: { detail: ProfileDetail; onStart: (versio
                 >
                   {version.number === 1 ? 'What it sets' : `Changes to ${version.number - 1}`}
                 </button>
-                <button type="button" disabled={detail.assignments.length === 0} onClick={() => onStart(version)}>
-                  Roll out
-                </button>
+                {mayChange ? (
+                  <button type="button" disabled={detail.assignments.length === 0} onClick={() => onStart(version)}>
+                    Roll out
+                  </button>
+                ) : null}
               </span>
             </div>
             {shown?.id !== version.id ? null : (

@@ -3,6 +3,7 @@ import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
 import { go } from '../router.ts';
+import { useMayChange } from '../session.tsx';
 import { Changes, Dangers, RolloutChip } from './rings.tsx';
 import { type DryRun, rolloutsApi } from './rollouts-api.ts';
 
@@ -116,13 +117,16 @@ function Add({ onClose }: { onClose: () => void }) {
 export function Profiles() {
   const answer = useAnswer('profiles', rolloutsApi.profiles);
   const [adding, setAdding] = useState(false);
+  const mayChange = useMayChange();
   return (
     <Frame
       title="Profiles"
       aside={
-        <button type="button" className="primary" onClick={() => setAdding(true)}>
-          Add a profile
-        </button>
+        mayChange ? (
+          <button type="button" className="primary" onClick={() => setAdding(true)}>
+            Add a profile
+          </button>
+        ) : undefined
       }
     >
       <p className="quiet">

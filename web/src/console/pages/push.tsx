@@ -131,28 +131,30 @@ export function PushPage() {
               {pushes.length === 0 ? (
                 <Empty title="No device was pushed yet" />
               ) : (
-                <table className="list">
-                  <thead>
-                    <tr>
-                      <th scope="col">Last push</th>
-                      <th scope="col">APNs’ word</th>
-                      <th scope="col" className="number">
-                        Devices
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {pushes.map((one) => (
-                      <tr key={`${one.state} ${one.reason}`}>
-                        <th scope="row">
-                          <Chip tone={STATE[one.state]?.[0] ?? 'quiet'}>{STATE[one.state]?.[1] ?? one.state}</Chip>
+                <div className="scroll">
+                  <table className="list">
+                    <thead>
+                      <tr>
+                        <th scope="col">Last push</th>
+                        <th scope="col">APNs’ word</th>
+                        <th scope="col" className="number">
+                          Devices
                         </th>
-                        <td>{one.reason ?? ''}</td>
-                        <td className="number">{one.devices}</td>
                       </tr>
-                    ))}
-                  </tbody>
-                </table>
+                    </thead>
+                    <tbody>
+                      {pushes.map((one) => (
+                        <tr key={`${one.state} ${one.reason}`}>
+                          <th scope="row">
+                            <Chip tone={STATE[one.state]?.[0] ?? 'quiet'}>{STATE[one.state]?.[1] ?? one.state}</Chip>
+                          </th>
+                          <td>{one.reason ?? ''}</td>
+                          <td className="number">{one.devices}</td>
+                        </tr>
+                      ))}
+                    </tbody>
+                  </table>
+                </div>
               )}
             </section>
             <section className="section">

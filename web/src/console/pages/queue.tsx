@@ -4,7 +4,7 @@ import { useAct, useAnswer } from '../data.ts';
 import { Choice } from '../list.tsx';
 import { Chip, CommandChip, Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
 import { useSearch } from '../router.ts';
-import { useSession } from '../session.tsx';
+import { useMayChange, useSession } from '../session.tsx';
 import { type Intent, rolloutsApi } from './rollouts-api.ts';
 
 const WAITING = ['queued', 'not_now', 'held'];
@@ -38,7 +38,8 @@ function why(intent: Intent) {
 }
 
 function Row({ intent, onChange }: { intent: Intent; onChange: () => void }) {
-  const { admin } = useSession();
+  const { admin, role } = useSession();
+  const mayChange = useMayChange();
   const act = useAct(async (work: () => Promise<unknown>) => {
     await work();
     onChange();
@@ -49,7 +50,7 @@ function Row({ intent, onChange }: { intent: Intent; onChange: () => void }) {
     <li className="approval">
       <div className="stack tight">
         <div className="row">
-          <h3>{intent.verb}</h3>
+          <h2>{intent.verb}</h2>
           {held ? <Chip tone="warn">held</Chip> : <CommandChip state={intent.state} />}
           <span>
             {intent.devices ?? 'all'} {intent.devices === 1 ? 'device' : 'devices'}
@@ -63,7 +64,7 @@ function Row({ intent, onChange }: { intent: Intent; onChange: () => void }) {
       </div>
       {waiting(intent) === 0 ? null : (
         <div className="row">
-          {held ? (
+          {held && !mayChange ? null : held ? (
             <button
               type="button"
               disabled={act.busy || own}
@@ -72,7 +73,7 @@ function Row({ intent, onChange }: { intent: Intent; onChange: () => void }) {
             >
               Release
             </button>
-          ) : intent.state === 'awaiting-approval' ? null : (
+          ) : intent.state === 'awaiting-approval' || role === 'dpo' ? null : (
             <button
               type="button"
               disabled={act.busy}
@@ -81,9 +82,11 @@ function Row({ intent, onChange }: { intent: Intent; onChange: () => void }) {
               Hold
             </button>
           )}
-          <button type="button" disabled={act.busy} onClick={() => void act.run(() => rolloutsApi.cancel(intent.id))}>
-            Take back
-          </button>
+          {mayChange ? (
+            <button type="button" disabled={act.busy} onClick={() => void act.run(() => rolloutsApi.cancel(intent.id))}>
+              Take back
+            </button>
+          ) : null}
         </div>
       )}
     </li>
@@ -148,12 +151,13 @@ export function Queue() {
     rolloutsApi.intents({ waiting: String(open), limit: 100 }, signal),
   );
   const [taking, setTaking] = useState(false);
+  const { role } = useSession();
   const items = (answer.data?.items ?? []).filter((intent) => !open || waiting(intent) > 0);
   return (
     <Frame
       title="Queue"
       aside={
-        items.length === 0 ? undefined : (
+        items.length === 0 || role === 'dpo' ? undefined : (
           <button type="button" onClick={() => setTaking(true)}>
             Take back everything of one person
           </button>

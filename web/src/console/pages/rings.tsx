@@ -1,7 +1,7 @@
 import { When } from '../../shared/time.tsx';
 import { useAct } from '../data.ts';
 import { Chip, DeviceLink, Refused, type Tone } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange, useSession } from '../session.tsx';
 import {
   type Consequence,
   type PayloadChange,
@@ -56,6 +56,7 @@ function whatNow({ state, plan, ring, soakUntil, why, facts, skipBy }: Rollout) 
 /** One rollout: which ring is open, how it goes, what can be done. */
 export function RolloutCard({ rollout, onChange }: { rollout: Rollout; onChange: () => void }) {
   const { admin } = useSession();
+  const mayChange = useMayChange();
   const act = useAct(async (name: 'pause' | 'resume' | 'skip' | 'cancel') => {
     await rolloutsApi.act(rollout.id, name);
     setTimeout(onChange, 1200);
@@ -117,7 +118,7 @@ export function RolloutCard({ rollout, onChange }: { rollout: Rollout; onChange:
           ))}
         <Refused problem={act.problem} />
       </div>
-      {live ? (
+      {live && mayChange ? (
         <div className="row">
           {state === 'running' ? (
             <>

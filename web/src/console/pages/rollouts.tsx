@@ -2,6 +2,7 @@ import { useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { RolloutCard } from './rings.tsx';
 import { rolloutsApi, type WindowRow } from './rollouts-api.ts';
 
@@ -104,6 +105,7 @@ function AddWindow({ onClose }: { onClose: () => void }) {
 function Windows() {
   const answer = useAnswer('windows', rolloutsApi.windows);
   const [adding, setAdding] = useState(false);
+  const mayChange = useMayChange();
   const remove = useAct(async (id: string) => {
     await rolloutsApi.removeWindow(id);
     answer.reload();
@@ -112,9 +114,11 @@ function Windows() {
     <section className="section stack">
       <div className="row apart">
         <h2>Maintenance windows</h2>
-        <button type="button" onClick={() => setAdding(true)}>
-          Add a window
-        </button>
+        {mayChange ? (
+          <button type="button" onClick={() => setAdding(true)}>
+            Add a window
+          </button>
+        ) : null}
       </div>
       <Refused problem={remove.problem} />
       <Loaded answer={answer}>
@@ -132,9 +136,11 @@ function Windows() {
                         opens <When at={window.opensAt} />
                       </span>
                     </span>
-                    <button type="button" disabled={remove.busy} onClick={() => void remove.run(window.id)}>
-                      Remove
-                    </button>
+                    {mayChange ? (
+                      <button type="button" disabled={remove.busy} onClick={() => void remove.run(window.id)}>
+                        Remove<span className="hidden-visually"> the window of {window.groupName}</span>
+                      </button>
+                    ) : null}
                   </div>
                 </li>
               ))}
@@ -170,6 +176,7 @@ export function Rollouts() {
             </Empty>
           ) : (
             <div>
+              <h2 className="hidden-visually">All rollouts</h2>
               {items.map((rollout) => (
                 <RolloutCard key={rollout.id} rollout={rollout} onChange={answer.reload} />
               ))}

@@ -2,7 +2,7 @@ import { type FormEvent, useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, DeviceLink, Empty, Frame, Loaded, or, Refused } from '../parts.tsx';
-import { useSession } from '../session.tsx';
+import { useMayChange } from '../session.tsx';
 import { declaredApi, type Target, type Updates } from './declared-api.ts';
 import { fleetApi } from './fleet-api.ts';
 
@@ -149,7 +149,7 @@ function Feed({ onDone }: { onDone: () => void }) {
 
 export function SoftwareUpdates() {
   const answer = useAnswer('updates', declaredApi.updates);
-  const mayChange = useSession().role === 'administrator';
+  const mayChange = useMayChange();
   const end = useAct(async (id: string) => {
     await declaredApi.end(id);
     answer.reload();
