@@ -27,6 +27,7 @@ import { peopleRoutes } from './routes/people.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
+import { rolloutRoutes } from './routes/rollouts.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
@@ -40,6 +41,7 @@ export const ROUTES: readonly Route[] = [
   ...updateRoutes,
   ...intentRoutes,
   ...profileRoutes,
+  ...rolloutRoutes,
   ...appRoutes,
   ...groupRoutes,
   ...retirementRoutes,

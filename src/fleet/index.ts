@@ -17,8 +17,10 @@ export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp
 export { Licences } from './apps/licences.ts';
 export { type AppDoors, sendApps } from './apps/send.ts';
 export { type AppVersionRow, listVersions } from './apps/versions.ts';
+export { type ReattestOptions, reattest } from './attestation/again.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export { askAttestation, reattestationDays, setReattestation } from './attestation/plan.ts';
 export {
   expectSerial,
   IDENTITY_KINDS,
@@ -142,6 +144,7 @@ export { advanceRollouts, settleProfiles } from './rings/advance.ts';
 export type { Ring } from './rings/ring.ts';
 export { askRollout, listRollouts, type RolloutRow, startRollout } from './rings/store.ts';
 export { ROLLOUT_KINDS, type RolloutDoors, type RolloutKind } from './rings/subject.ts';
+export { listSubjects, type SubjectRow } from './rings/subjects.ts';
 export { Settling } from './settling.ts';
 export { judgeSilence, type SilenceRule, setSilence, silenceRules } from './silence/silence.ts';
 export { trustHolder } from './two-holders.ts';

@@ -31,6 +31,7 @@ import {
   publishCrl,
   READING,
   readAttestationRoots,
+  reattest,
   releaseSetups,
   renewCertificates,
   Settling,
@@ -137,6 +138,7 @@ async function run(): Promise<void> {
     200,
     then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
   );
+  loop('reattest', 5_000, () => reattest(pool, { signKey, roots, now: systemClock() }), 100);
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -236,6 +238,7 @@ async function run(): Promise<void> {
         'packages',
         'retire',
         'attestations',
+        'reattest',
         'certificates',
         'dispatch',
         'declarations',

@@ -35,6 +35,8 @@ const setBody = z.strictObject({
   name: z.string().trim().min(1).max(80),
   predicate: z.string().trim().max(2_000).nullable(),
   declarations: z.array(uuid).max(500),
+  // a new set goes out by a rollout alone, perhaps in place of another
+  rings: z.strictObject({ replaces: uuid.nullable() }).optional(),
   ...scope,
 });
 const ADMIN = ['administrator'] as const;
@@ -152,7 +154,8 @@ export const declarationRoutes = [
     summary: 'Makes a set what is said here: declarations, scope, predicate.',
     for: ADMIN,
     body: setBody,
-    handle: ({ doors, session, body }) => tx(doors.pool, (t) => saveSet(t, { ...body, by: session.admin })),
+    handle: ({ doors, session, body: { rings, ...set } }) =>
+      tx(doors.pool, (t) => saveSet(t, { ...set, ...(rings === undefined ? {} : { rings }), by: session.admin })),
   }),
   route({
     method: 'POST',

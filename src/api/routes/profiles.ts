@@ -1,7 +1,6 @@
 import * as z from 'zod';
 import {
   addWindow,
-  askRollout,
   assignProfile,
   diffVersions,
   dryRun,
@@ -10,12 +9,11 @@ import {
   listRollouts,
   listWindows,
   removeWindow,
-  startRollout,
   storeProfile,
   unassignProfile,
 } from '#fleet';
 import { tx } from '#store';
-import { handle, purpose, route, uuid } from '../route.ts';
+import { handle, route, uuid } from '../route.ts';
 
 /** A profile as text, or a signed one in base64 with `signed`. */
 const handedIn = z.strictObject({
@@ -91,55 +89,6 @@ export const profileRoutes = [
     for: ['administrator'],
     handle: async ({ doors, session, param }) => {
       await tx(doors.pool, (t) => unassignProfile(t, { assignment: param('id'), by: session.admin }));
-      return undefined;
-    },
-  }),
-  route({
-    method: 'POST',
-    path: '/profiles/{id}/rollouts',
-    summary: 'Rolls a version out in rings with soak to the devices that have the profile assigned.',
-    for: ['administrator'],
-    body: z.strictObject({
-      version: uuid,
-      purpose,
-      maxErrorPercent: z.number().int().min(0).max(50).optional(),
-      plan: z
-        .array(
-          z.strictObject({
-            percent: z.number().positive().max(100),
-            atLeast: z.number().int().min(0).max(100),
-            soakHours: z.number().min(1).max(336),
-          }),
-        )
-        .min(2)
-        .max(6)
-        .optional(),
-    }),
-    handle: async ({ doors, session, param, body: { version, purpose: why, maxErrorPercent, plan } }) => ({
-      id: await tx(doors.pool, (t) =>
-        startRollout(t, {
-          ...{ kind: 'profile', subject: param('id'), version, by: session.admin, purpose: why },
-          ...(maxErrorPercent === undefined ? {} : { maxErrorPercent }),
-          ...(plan === undefined ? {} : { plan }),
-        }),
-      ),
-    }),
-  }),
-  route({
-    method: 'GET',
-    path: '/rollouts',
-    summary: 'Rollouts, those under way first.',
-    for: 'all',
-    handle: async ({ doors }) => listed(await listRollouts(doors.pool)),
-  }),
-  route({
-    method: 'POST',
-    path: '/rollouts/{id}/acts',
-    summary: 'Pauses, resumes, gives up, or asks to cut the soak short, which takes a second person.',
-    for: ['administrator'],
-    body: z.strictObject({ act: z.enum(['pause', 'resume', 'skip', 'cancel']) }),
-    handle: async ({ doors, session, param, body: { act } }) => {
-      await tx(doors.pool, (t) => askRollout(t, { rollout: param('id'), act, by: session.admin }));
       return undefined;
     },
   }),

@@ -71,6 +71,8 @@ export interface SetInput {
   readonly declarations: readonly string[];
   readonly groups: readonly string[];
   readonly devices: readonly string[];
+  /** A new set goes out by a rollout alone, perhaps in place of another, which is removed once the rollout is done. */
+  readonly rings?: { readonly replaces: string | null };
   readonly by: string;
 }
 
@@ -94,6 +96,7 @@ export async function saveSet(t: Queryable, input: SetInput): Promise<{ id: stri
         ...[standard === undefined ? 'administrator' : 'standard', input.by],
       ],
     );
+    if (input.rings !== undefined) await gate(t, id, input);
     return { id, changed: rows[0]!.changed };
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : '';
@@ -102,6 +105,19 @@ export async function saveSet(t: Queryable, input: SetInput): Promise<{ id: stri
       throw new FleetError('bad-request', 'This set cannot be changed so. Nothing was changed.', { status: 409 });
     throw error;
   }
+}
+
+/** A new set that goes out by a rollout alone; nobody has it before. */
+async function gate(t: Queryable, id: string, { rings, by }: SetInput): Promise<void> {
+  const { rows } = await t.query<{ done: boolean }>('select fleet.gate_set($1, $2, $3) as done', [
+    ...[id, rings!.replaces, by],
+  ]);
+  if (rows[0]!.done) return;
+  throw new FleetError(
+    'bad-request',
+    'Only a set that no device has yet goes out in rings, in place of one that an administrator keeps.',
+    { status: 409 },
+  );
 }
 
 async function idsOf(t: Queryable, handles: readonly string[]): Promise<number[]> {
@@ -138,6 +154,8 @@ export async function listSets(db: Queryable) {
     declarations: { id: string; identifier: string; type: string; payload: { [key: string]: Json } }[];
   }>(
     `select s.id, s.name, s.predicate, s.everyone, s.origin, s.changed_at as "changedAt",
+       (select jsonb_build_object('replaces', o.name) from fleet.set_gate x left join fleet.declaration_set o on o.id = x.replaces
+         where x.set_id = s.id) as rings,
        coalesce((select jsonb_agg(jsonb_build_object('id', d.id, 'identifier', d.identifier, 'type', d.type, 'payload', v.payload) order by d.identifier)
          from fleet.set_declaration x join fleet.declaration d on d.id = x.declaration_id and d.origin <> 'set' and d.removed_at is null
          left join fleet.declaration_version v on v.declaration_id = d.id and v.state = 'current' where x.set_id = s.id), '[]') as declarations,

@@ -79,6 +79,8 @@ export interface DeclarationSet {
   readonly devices: readonly string[];
   readonly reached: number;
   readonly missing: readonly string[];
+  /** It goes out by a rollout alone, perhaps in place of another; null once that is done. */
+  readonly rings: { readonly replaces: string | null } | null;
   /** Null if nothing of the set needs two people. */
   readonly permit: {
     readonly guarded: number;
@@ -167,8 +169,14 @@ export const declaredApi = {
   sets: (signal?: Get) => get<{ items: readonly DeclarationSet[] }>('/declaration-sets', signal),
   preview: (set: Scope & { predicate?: string | null; declarations?: readonly string[] }) =>
     send<SetPreview>('POST', '/declaration-sets/preview', set),
-  saveSet: (body: Scope & { name: string; predicate: string | null; declarations: readonly string[] }) =>
-    send<{ id: string }>('POST', '/declaration-sets', body),
+  saveSet: (
+    body: Scope & {
+      name: string;
+      predicate: string | null;
+      declarations: readonly string[];
+      rings?: { replaces: string | null };
+    },
+  ) => send<{ id: string }>('POST', '/declaration-sets', body),
   ask: (set: string, body: { purpose: string; days: number }) =>
     send<{ approval: string }>('POST', `/declaration-sets/${set}/approval`, body),
   standing: (device: string, signal?: Get) =>

@@ -19,12 +19,13 @@ function outcome({ now, then, joining, leaving, devices: changed, waiting }: Set
 
 interface Given {
   readonly of: DeclarationSet | undefined;
+  readonly sets: readonly DeclarationSet[];
   readonly declarations: readonly Declaration[];
   readonly onClose: () => void;
   readonly onDone: () => void;
 }
 
-function SetDialog({ of, declarations, onClose, onDone }: Given) {
+function SetDialog({ of, sets, declarations, onClose, onDone }: Given) {
   const groups = useAnswer('groups', fleetApi.groups).data?.items ?? [];
   const [name, setName] = useState(of?.name ?? '');
   const [everyone, setEveryone] = useState(of?.everyone ?? false);
@@ -34,10 +35,15 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
   const [scope, setScope] = useState<readonly string[]>(of?.groups.map(({ id }) => id) ?? []);
   const [run, setRun] = useState<SetPreview>();
   const body = { id: of?.id ?? null, everyone, groups: scope, devices: devices.split(/[\s,;]+/).filter(Boolean) };
+  const [rings, setRings] = useState(false);
+  const [replaces, setReplaces] = useState('');
   const standard = of !== undefined && of.origin !== 'administrator';
   const look = useAct(async () => setRun(await declaredApi.preview({ ...body, declarations: chosen })));
   const save = useAct(async () => {
-    await declaredApi.saveSet({ ...body, name, predicate: predicate.trim() || null, declarations: chosen });
+    await declaredApi.saveSet({
+      ...{ ...body, name, predicate: predicate.trim() || null, declarations: chosen },
+      ...(rings ? { rings: { replaces: replaces === '' ? null : replaces } } : {}),
+    });
     onDone();
     onClose();
   });
@@ -104,7 +110,33 @@ function SetDialog({ of, declarations, onClose, onDone }: Given) {
           onChange={(event) => setPredicate(event.target.value)}
         />
       </div>
-      <p role="status">{run === undefined ? null : outcome(run)}</p>
+      {of === undefined ? (
+        <fieldset>
+          <legend>How it goes out</legend>
+          <label className="row">
+            <input type="checkbox" checked={rings} onChange={() => setRings(!rings)} /> In rings: nobody gets it before
+            a rollout lets them
+          </label>
+          {rings ? (
+            <div className="field">
+              <label htmlFor="set-replaces">
+                In place of <span className="hint">That set is removed once the rollout is done</span>
+              </label>
+              <select id="set-replaces" value={replaces} onChange={(event) => setReplaces(event.target.value)}>
+                <option value="">nothing</option>
+                {sets
+                  .filter((one) => one.origin === 'administrator' && one.rings === null)
+                  .map((one) => (
+                    <option key={one.id} value={one.id}>
+                      {one.name}
+                    </option>
+                  ))}
+              </select>
+            </div>
+          ) : null}
+        </fieldset>
+      ) : null}
+      <p role="status">{run === undefined || rings ? null : outcome(run)}</p>
       <Refused problem={save.problem ?? look.problem} />
       <div className="row">
         <button type="button" disabled={look.busy} onClick={() => void look.run()}>
@@ -182,6 +214,11 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
                   have it
                 </span>
                 {one.missing.length > 0 ? <Chip tone="bad">lacks {one.missing.join(', ')}</Chip> : null}
+                {one.rings === null ? null : (
+                  <a className="chip info" href="/rollouts">
+                    {one.rings.replaces === null ? 'in rings' : `in rings, in place of ${one.rings.replaces}`}
+                  </a>
+                )}
                 <Agreed of={one} mayChange={given.mayChange} onAsk={() => setAsking(one)} />
                 {given.mayChange ? (
                   <button type="button" className="plain" onClick={() => setOpen(one)}>
@@ -206,6 +243,7 @@ export function DeclarationSets(given: { declarations: readonly Declaration[]; m
       {open === undefined ? null : (
         <SetDialog
           of={open === 'new' ? undefined : open}
+          sets={answer.data?.items ?? []}
           declarations={given.declarations}
           onClose={() => setOpen(undefined)}
           onDone={answer.reload}

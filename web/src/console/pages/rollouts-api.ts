@@ -79,6 +79,15 @@ export interface Rollout {
   readonly acts: readonly { readonly act: string; readonly by: string; readonly outcome: string | null }[];
 }
 
+/** Something that can be rolled out. */
+export interface Subject {
+  readonly kind: RolloutKind;
+  readonly id: string;
+  readonly name: string;
+  readonly versions: readonly { readonly id: string; readonly number: number; readonly label: string | null }[];
+  readonly groups: readonly string[];
+}
+
 export interface ProfileDetail {
   readonly profile: ProfileRow;
   readonly versions: readonly Version[];
@@ -151,6 +160,9 @@ export const rolloutsApi = {
   unassign: (assignment: string) => send<void>('DELETE', `/assignments/${one(assignment)}`),
   start: (profile: string, body: { version: string; purpose: string }) =>
     send<{ id: string }>('POST', `/profiles/${one(profile)}/rollouts`, body),
+  subjects: (signal?: Get) => call<Page<Subject>>('/rollout-subjects', { signal: signal ?? null }),
+  roll: (body: { kind: RolloutKind; subject: string; version?: string; purpose: string }) =>
+    send<{ id: string }>('POST', '/rollouts', body),
   rollouts: (signal?: Get) => call<Page<Rollout>>('/rollouts', { signal: signal ?? null }),
   act: (rollout: string, act: RolloutAct) => send<void>('POST', `/rollouts/${one(rollout)}/acts`, { act }),
   windows: (signal?: Get) => call<Page<WindowRow>>('/windows', { signal: signal ?? null }),

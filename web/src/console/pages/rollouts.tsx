@@ -5,6 +5,7 @@ import { Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
 import { useMayChange } from '../session.tsx';
 import { RolloutCard } from './rings.tsx';
 import { rolloutsApi, type WindowRow } from './rollouts-api.ts';
+import { StartRollout } from './rollouts-start.tsx';
 
 const DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday'] as const;
 const clock = (minute: number) =>
@@ -162,18 +163,24 @@ function Windows() {
 
 export function Rollouts() {
   const answer = useAnswer('rollouts', rolloutsApi.rollouts);
+  const [starting, setStarting] = useState(false);
   return (
-    <Frame title="Rollouts">
+    <Frame
+      title="Rollouts"
+      aside={
+        <button type="button" className="primary" onClick={() => setStarting(true)}>
+          Start a rollout
+        </button>
+      }
+    >
       <p className="quiet">
-        A new version reaches a few devices, is watched for a day, then more. Too many errors stop it by themselves;
-        going faster takes two people.
+        A new version of a profile or an app, or a set of declarations, reaches a few devices, is watched for a day,
+        then more. Too many errors stop it by themselves; going faster takes two people.
       </p>
       <Loaded answer={answer}>
         {({ items }) =>
           items.length === 0 ? (
-            <Empty title="No rollouts yet">
-              Start one from a <a href="/profiles">profile</a>.
-            </Empty>
+            <Empty title="No rollouts yet">Choose a profile, an app or a set of declarations to go out in rings.</Empty>
           ) : (
             <div>
               <h2 className="hidden-visually">All rollouts</h2>
@@ -185,6 +192,14 @@ export function Rollouts() {
         }
       </Loaded>
       <Windows />
+      {starting ? (
+        <StartRollout
+          onClose={() => {
+            setStarting(false);
+            answer.reload();
+          }}
+        />
+      ) : null}
     </Frame>
   );
 }
