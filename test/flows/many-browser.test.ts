@@ -68,9 +68,9 @@ test('an administrator works with many devices, in a real browser', { skip: with
     await page.getByLabel('Assign Mail to a group').selectOption({ label: 'All (6)' });
     const { rows: apps } = await pool.query('select configuration from fleet.app');
     assert.deepEqual(apps, [{ configuration: { server: 'mail.example' } }]);
-    await page.getByRole('button', { name: 'Take Mail away from All' }).waitFor();
+    await page.getByRole('button', { name: 'Take away Mail from All' }).waitFor();
     findings.push(...(await ada.inspect(page, 'apps-assigned')));
-    await page.getByRole('button', { name: 'Take Mail away from All' }).click();
+    await page.getByRole('button', { name: 'Take away Mail from All' }).click();
     await page.getByText('Wanted nowhere yet').waitFor();
     const { rows: wanted } = await pool.query('select from fleet.app_assignment where removed_at is null');
     assert.equal(wanted.length, 0);
