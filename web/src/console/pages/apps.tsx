@@ -204,7 +204,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
                 className="plain"
                 disabled={act.busy}
                 hidden={!mayChange}
-                aria-label={`Take ${app.name} away from ${one.name}`}
+                aria-label={`Take away ${app.name} from ${one.name}`}
                 onClick={() => void act.run(() => appsApi.unassign(one.assignment))}
               >
                 Take away
