@@ -11,6 +11,34 @@ import {
 import { Broken, type Target } from './target.ts';
 
 const MOST = 64 * 1024;
+const hex = (...words: readonly string[]) => words.map((word) => Buffer.from(word, 'hex'));
+const ZIP_WORDS = hex(
+  '504b0304',
+  '504b0102',
+  '504b0506',
+  '504b0606',
+  'ffffffff',
+  'ffff',
+  '2e2e2f',
+  '0800',
+  '0000',
+  '0100',
+);
+const PLIST_WORDS = hex(
+  '62706c6973743030',
+  'd1',
+  'a1',
+  '5f',
+  '6f',
+  '4f',
+  '12ffffffff',
+  '13',
+  '08',
+  '09',
+  '23',
+  '33',
+  '80',
+);
 
 function archive(files: Readonly<Record<string, Buffer>>, stored = false): Buffer {
   const locals: Buffer[] = [];
@@ -48,7 +76,7 @@ export function zipTarget(): Target {
     'Payload/A.app/A': Buffer.alloc(300, 7),
   };
   return {
-    ...{ name: 'zip', form: 'cbor', maxBytes: MOST, words: [] },
+    ...{ name: 'zip', form: 'cbor', maxBytes: MOST, words: ZIP_WORDS },
     seeds: [archive(files), archive(files, true), archive({})],
     parse: (input) => {
       const tail = input.subarray(Math.max(0, input.length - ZIP_TAIL_BYTES));
@@ -80,7 +108,7 @@ export function binaryPlistTarget(): Target {
     return Buffer.concat([Buffer.from('bplist00'), body, table, trailer]);
   };
   return {
-    ...{ name: 'binary-plist', form: 'cbor', maxBytes: MOST, words: [] },
+    ...{ name: 'binary-plist', form: 'cbor', maxBytes: MOST, words: PLIST_WORDS },
     seeds: [whole(object, [8, 11, 13]), whole(Buffer.from('a2010208090f', 'hex'), [8, 11, 12])],
     parse: (input) => {
       const value = parseAnyPlist(input);
