@@ -32,6 +32,7 @@ export interface ArrivalResult {
   /** From the moment at which it did leave: what a closed loop would report. */
   readonly p99_from_sending_ms: number;
   readonly wrong: number;
+  readonly first_wrong: string | undefined;
   /** Not answered when the time and five seconds more were over. */
   readonly unanswered: number;
 }
@@ -47,6 +48,7 @@ export async function arrivals(load: Arrivals): Promise<ArrivalResult> {
   const latencies: number[] = [];
   const fromSending: number[] = [];
   let wrong = 0;
+  let first: string | undefined;
   let next = 0;
   const startedAt = performance.now() + 50;
   const dueAt = (n: number) => startedAt + (n * 1000) / load.rate;
@@ -61,9 +63,13 @@ export async function arrivals(load: Arrivals): Promise<ArrivalResult> {
         const sentAt = performance.now();
         try {
           const answer = await line.ask(load.request(n));
-          if (answer.status !== 200 || answer.bytes !== 0) wrong += 1;
-        } catch {
+          if (answer.status !== 200 || answer.bytes !== 0) {
+            wrong += 1;
+            first ??= `status ${answer.status}, ${answer.bytes} bytes`;
+          }
+        } catch (error) {
           wrong += 1;
+          first ??= String(error);
           line.close();
           line = new Line(load.port);
         }
@@ -81,7 +87,7 @@ export async function arrivals(load: Arrivals): Promise<ArrivalResult> {
   return {
     ...{ offered_per_s: load.rate, answered_per_s: Math.round((latencies.length * 1000) / (last - startedAt)) },
     ...{ p50_ms: at(latencies, 0.5), p99_ms: at(latencies, 0.99), max_ms: at(latencies, 1) },
-    ...{ p99_from_sending_ms: at(fromSending, 0.99), wrong, unanswered: total - latencies.length },
+    ...{ p99_from_sending_ms: at(fromSending, 0.99), wrong, first_wrong: first, unanswered: total - latencies.length },
   };
 }
 
@@ -95,7 +101,7 @@ export async function openLoop(args: readonly string[], say: (line: string) => v
       active: { type: 'string', default: '2000' },
       rates: { type: 'string', default: '250,500,1000,2000,4000' },
       seconds: { type: 'string', default: '5' },
-      connections: { type: 'string', default: '256' },
+      connections: { type: 'string', default: '32' },
       workers: { type: 'string', default: '2' },
       peer: { type: 'boolean', default: true },
     },

@@ -33,7 +33,9 @@ export interface AttestationClaims {
   readonly udid?: string;
   readonly osVersion: string;
   /** The challenge's token; its SHA-256 is the freshness code. */
-  readonly token: string;
+  readonly token?: string;
+  /** The nonce of a query, which is the freshness code itself. */
+  readonly freshness?: Buffer;
 }
 
 /** Plays Apple's attestation servers: a P-384 root and an intermediate of its own, in the form of the true ones. */
@@ -92,7 +94,13 @@ export class AttestationServer {
         apple('10.1', claims.osVersion),
         apple('10.2', claims.osVersion),
         apple('10.3', '10151.40.42'),
-        apple('11.1', createHash('sha256').update(claims.token).digest()),
+        apple(
+          '11.1',
+          claims.freshness ??
+            createHash('sha256')
+              .update(claims.token ?? '')
+              .digest(),
+        ),
       ],
     });
     return [leaf, this.intermediate];

@@ -37,6 +37,15 @@ const quote = (text: string) =>
     })
     .join('');
 
+/** What the service says of people with every account. */
+export const DEP_CONTACT = {
+  admin_id: 'wilhelmina.achterberg@example.org',
+  facilitator_id: 'ottilie.brandvold@example.org',
+  org_email: 'devices.of.hedwig@example.org',
+  org_phone: '+44 7700 900451',
+  org_address: '17 Cordwainer Passage, Ostermouth',
+};
+
 /**
  * Plays Apple's device assignment service by its rules: OAuth 1.0a on `/session`, short sessions in a header, cursors that
  * end, pages, operations since a cursor, profiles. Hands out server tokens as Apple Business Manager does: S/MIME.
@@ -172,7 +181,7 @@ export class DepService {
       case 'GET /account':
         return [
           200,
-          { server_name: 'Bartizan', server_uuid: randomUUID(), org_name: 'Example Agency', admin_id: 'x@example.org' },
+          { server_name: 'Bartizan', server_uuid: randomUUID(), org_name: 'Example Agency', ...DEP_CONTACT },
         ];
       case 'POST /server/devices':
         return this.#page('fetch', body);

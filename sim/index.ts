@@ -30,7 +30,7 @@ export {
 export { holds } from './ddm-predicate.ts';
 export { followUpdate, updateWanted } from './ddm-update.ts';
 export { DdmError } from './ddm-wire.ts';
-export { type BoughtDevice, type DepFault, DepService } from './dep-service.ts';
+export { type BoughtDevice, DEP_CONTACT, type DepFault, DepService } from './dep-service.ts';
 export { type Encoded, encodings } from './encodings.ts';
 export { type FleetNumbers, type FleetOptions, PhoneFleet } from './fleet.ts';
 export { type Answer, type Line, openLine, type Send } from './http.ts';

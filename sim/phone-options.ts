@@ -12,6 +12,8 @@ export interface PhoneOptions {
   readonly behaviour?: Behaviour;
   /** Who vouches for the phone's keys when a profile asks for it; without one the phone has software keys only. */
   readonly attestationServer?: AttestationServer;
+  /** Milliseconds; what it goes by in asking for fresh attestations. */
+  readonly clock?: () => number;
   /** Digest of Mdm-Signature and SCEP; old clients use SHA-1. Default sha256. */
   readonly digest?: Digest;
   /** Puts the body into Mdm-Signature too. */

@@ -64,6 +64,8 @@ export interface PhoneState {
   extras?: PhoneExtras;
   /** Commands carried out, by uuid. More than once is a double. */
   executed: Record<string, Executed>;
+  /** The attestation that it has ready, with the key that it is of. */
+  attested?: { readonly key: string; readonly at: number; readonly chain: readonly string[] };
   /** Declarative management; made when the phone first runs. */
   ddm?: DdmState;
 }

@@ -15,6 +15,7 @@ import type { Enrolment, PhoneState } from './phone-state.ts';
 import { type PhoneUser, userKeys } from './phone-users.ts';
 import { decodePlist, dict, encodePlist, type PlistDict, text } from './plist.ts';
 import { type EnrolmentProfile, enrolmentAnew, readEnrolmentProfile } from './profile.ts';
+import { attestProperties } from './reattest.ts';
 
 /** A simulated iPhone or iPad. `state` holds all it knows and can be stored between runs. */
 export class Phone {
@@ -229,7 +230,9 @@ export class Phone {
     }
     const renewal = enrolmentAnew(this.state, message['Command']);
     if (renewal !== undefined) return this.#renew(renewal);
-    return carryOut(this.state, requestType, message['Command']);
+    const attested =
+      requestType === 'DeviceInformation' && attestProperties(this.state, this.options, dict(message['Command']));
+    return attested || carryOut(this.state, requestType, message['Command']);
   }
 
   /** The enrolment profile came again: a new key, a new identity by SCEP or ACME, and a TokenUpdate that is signed with it. */

@@ -1,5 +1,6 @@
 import { uuidv7 } from '#base';
 import { AcmeRefusal, acmeProblem, acmeUrls, directory, nonceKey, WireError } from '#wire';
+import { keyChange, revokeCertificate } from './acme-account.ts';
 import { freshNonce, type Message, type MessageDoors, readMessage, UUID } from './acme-message.ts';
 import { accountIn, certificate, finalize, json, newOrder, type Reply, readOrder } from './acme-order.ts';
 import type { Answer } from './answer.ts';
@@ -89,6 +90,8 @@ function handlerOf(
   if (id === undefined) {
     if (name === 'new-account') return (message) => newAccount(doors, message);
     if (name === 'new-order') return (message) => newOrder(doors, message);
+    if (name === 'key-change') return (message) => keyChange(doors, message);
+    if (name === 'revoke-cert') return (message) => revokeCertificate(doors, message);
     return undefined;
   }
   if (!UUID.test(id)) return undefined;

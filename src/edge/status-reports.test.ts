@@ -258,3 +258,33 @@ test('what a device can make us keep is bounded, whatever it reports for ever', 
   assert.ok(history! <= 2_000, `${history} lines of history`);
   assert.ok(bytes! < 1_000_000, `${bytes} bytes`);
 });
+
+test('no text that a device sends upsets the others whose reports travel with it', async () => {
+  const odd = fc.oneof(
+    fc.constantFrom('\0', '\ud800', 'a\0b', '\ud83d\ude00', `${'a'.repeat(127)}\ud83d\ude00`, `${'b'.repeat(100)}\0`),
+    fc.string({ unit: 'binary', maxLength: 140 }),
+  );
+  const good = await device();
+  await fc.assert(
+    fc.asyncProperty(odd, odd, async (first, second) => {
+      const bad = await device();
+      const state = {
+        identifier: first,
+        'server-token': second,
+        active: true,
+        valid: first,
+        reasons: [{ code: second }],
+      };
+      const app = { identifier: first, state: second, version: first };
+      const management = { declarations: { configurations: [state, { ...state, identifier: 'a' }] } };
+      await Promise.all([
+        send(bad, {
+          StatusItems: { app: { managed: { list: [app] } }, device: { model: { family: first } }, management },
+          Errors: [{ StatusItem: first, Reasons: [{ Code: second }] }],
+        }),
+        send(good, { StatusItems: { device: { model: { family: 'iPhone' } } }, Errors: [] }),
+      ]);
+    }),
+    { numRuns: 60 },
+  );
+});

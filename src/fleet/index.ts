@@ -9,6 +9,13 @@ export {
   readHolderList,
 } from './ade/holders.ts';
 export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export {
+  serviceTokenAllowance,
+  setServiceTokens,
+  signServiceTokens,
+  TOKEN_ALLOWANCES,
+  type TokenAllowance,
+} from './ade/service-token.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';
@@ -17,8 +24,10 @@ export { type AppRow, type AppService, assignApp, listApps, saveApp, unassignApp
 export { Licences } from './apps/licences.ts';
 export { type AppDoors, sendApps } from './apps/send.ts';
 export { type AppVersionRow, listVersions } from './apps/versions.ts';
+export { type ReattestOptions, reattest } from './attestation/again.ts';
 export { type DeviceIdentity, deviceIdentity } from './attestation/facts.ts';
 export { type AttestationDoors, judgeAttestations } from './attestation/judge.ts';
+export { askAttestation, reattestationDays, setReattestation } from './attestation/plan.ts';
 export {
   expectSerial,
   IDENTITY_KINDS,

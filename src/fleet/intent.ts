@@ -8,6 +8,7 @@ import { onlyOwnChannel } from './channel.ts';
 import { FleetError } from './error.ts';
 import { onlyIfLost } from './lost-mode.ts';
 import { neverErasePersonal } from './ownership.ts';
+import { refusePersonal } from './personal.ts';
 import { onlyIfPossible } from './possible.ts';
 import { mayUnenrolAlone, unenrols } from './unenrol.ts';
 import {
@@ -88,6 +89,7 @@ export async function stateIntent(t: Tx, input: IntentInput): Promise<StatedInte
   if (devices !== 'all') await neverErasePersonal(t, input.verb, devices);
   if (devices !== 'all') await onlyIfLost(t, input.verb, devices);
   const request = commandRequest(input.verb, input.params);
+  if (request.verb === 'InstallProfile' && input.rollout === undefined) refusePersonal(request.payload);
   await onlyOwnChannel(t, input.params.channel, devices);
   if (devices !== 'all') await onlyIfPossible(t, input.verb, input.params, devices);
   const id = uuidv7(input.now);

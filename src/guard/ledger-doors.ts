@@ -75,7 +75,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     note: door({
       from: ['sealer'],
       parse: noteBody,
-      handle: ({ kind, admin, detail }) => ledger.note(kind, admin, detail),
+      handle: ({ kind, admin, detail }) => ledger.book.note(kind, admin, detail),
     }),
     append: door({
       from: ['core'],
@@ -90,12 +90,12 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     authorise: door({
       from: ['core'],
       parse: authoriseBody,
-      handle: ({ document, assertions }) => ledger.authorise(document, assertions),
+      handle: ({ document, assertions }) => ledger.decisions.authorise(document, assertions),
     }),
     declare: door({
       from: ['core'],
       parse: declareBody,
-      handle: ({ document, assertions }) => ledger.declare(document, assertions),
+      handle: ({ document, assertions }) => ledger.decisions.declare(document, assertions),
     }),
     lock: door({
       from: ['core'],
@@ -122,17 +122,17 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     'enrol-key': door({
       from: ['glass'],
       parse: enrolmentBody,
-      handle: ({ enrol, assertion }) => ledger.enrol(enrol, assertion),
+      handle: ({ enrol, assertion }) => ledger.decisions.enrol(enrol, assertion),
     }),
     unlock: door({
       from: ['glass'],
       parse: unlockBody,
-      handle: ({ document, assertions }) => ledger.decide(document, assertions),
+      handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
     invite: door({
       from: ['glass'],
       parse: inviteBody,
-      handle: ({ document, assertions }) => ledger.decide(document, assertions),
+      handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
     decoys: door({
       from: ['intake'],

@@ -4,32 +4,22 @@ import { type Clock, type Logger, toBase64url } from '#base';
 import {
   type Assertion,
   type Caps,
-  type CommandSet,
   challengeOf,
-  type Declare,
-  type DeclarePermit,
-  type EnrolKey,
-  EVERY_DEVICE,
   type Grant,
   GuardError,
-  type Invite,
   type LockScope,
-  membersDigest,
-  type Permit,
   type Receipt,
   type Role,
   type SealedRow,
-  signDeclarePermit,
-  signPermit,
   signReceipt,
-  type Unlock,
 } from '#seal';
-import type { Detail, Kind, Leaf } from './entries.ts';
+import { Book } from './book.ts';
+import { Decisions } from './decisions.ts';
+import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { EvidenceLog } from './log.ts';
 import { type Arrival, Persons } from './persons.ts';
-import { RefusalBook } from './refusals.ts';
 import type { Effect } from './state.ts';
 import { dayOf } from './time.ts';
 
@@ -65,8 +55,8 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
-  readonly #refusals = new RefusalBook();
-  #log!: EvidenceLog;
+  #book!: Book;
+  #decisions!: Decisions;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
@@ -92,23 +82,33 @@ export class Ledger {
       },
       (effects) => ledger.gate.state.apply(effects),
     );
-    ledger.#log = log;
-    if (cut > 0) await ledger.#record('log.trouble', null, { cut });
+    ledger.#book = new Book(ledger.gate, log);
+    ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
   }
 
   get log(): EvidenceLog {
-    return this.#log;
+    return this.#book.log;
+  }
+
+  get book(): Book {
+    return this.#book;
+  }
+
+  /** What people decide with their passkeys. */
+  get decisions(): Decisions {
+    return this.#decisions;
   }
 
   async found(founders: readonly Founder[]): Promise<void> {
     const effects = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
     const names = founders.map(({ admin, role }) => ({ admin, role }));
-    await this.#record('system.started', null, { founded: true, founders: names }, effects);
+    await this.#book.record('system.started', null, { founded: true, founders: names }, effects);
   }
 
   async close(): Promise<void> {
-    await this.#log.close();
+    await this.#book.log.close();
   }
 
   /**
@@ -125,12 +125,12 @@ export class Ledger {
       effects = this.gate.reveal(grant, assertion);
       if (!fits) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
-      return this.#refuse('directory.refused', error, { ...detail, claimed: grant.admin });
+      return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
     if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
-    const entry = this.#write(
+    const entry = this.#book.write(
       'directory.revealed',
       grant.admin,
       { ...detail, purpose: grant.purpose, subjects },
@@ -159,11 +159,11 @@ export class Ledger {
     const { admin, field, id } = grant;
     const charged = [...effects, { e: 'hit' } as const];
     const writes = [
-      this.#write('directory.decoy', admin, { grant: id, field, asked: grant.subjects.length }, charged).written,
+      this.#book.write('directory.decoy', admin, { grant: id, field, asked: grant.subjects.length }, charged).written,
     ];
     const second = this.gate.state.hits > 1;
-    writes.push(this.#lockOn('admin', admin, 'decoy', undefined, null));
-    if (second) writes.push(this.#lockOn('directory', '', 'decoy', undefined, null));
+    writes.push(this.#book.lockOn('admin', admin, 'decoy', undefined, null));
+    if (second) writes.push(this.#book.lockOn('directory', '', 'decoy', undefined, null));
     await Promise.all(writes);
     throw new GuardError('refused', REFUSED);
   }
@@ -179,18 +179,10 @@ export class Ledger {
     return { time: now, effects: [...charges, ...used, ...locks] };
   }
 
-  /** The sealer's own refusals enter the log. */
-  async note(kind: Kind, admin: string | null, detail: Detail): Promise<object> {
-    const more = this.#refusals.admit(this.gate.time.now());
-    if (more === undefined) return {};
-    await this.#record(kind, admin, { ...detail, guard: 'sealer', ...(more > 0 ? { more } : {}) });
-    return {};
-  }
-
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
     if (leaves.some((leaf, i) => leaf.n !== from + i)) throw new GuardError('gap', 'Leaves are missing in between.');
-    const indexes = await this.#log.takeCore(leaves);
-    return { leaves: indexes, size: this.#log.tree.size };
+    const indexes = await this.#book.log.takeCore(leaves);
+    return { leaves: indexes, size: this.#book.log.tree.size };
   }
 
   /** Rows under their persons' locks. What does not open is named in `refused`, so that it can be put aside. */
@@ -208,112 +200,15 @@ export class Ledger {
     return refused.length === 0 ? { rows } : { rows, refused };
   }
 
-  /** One permit per command of an approved set. The same approved document gets the same permits again, at no charge. */
-  async authorise(document: CommandSet, assertions: readonly Assertion[]): Promise<{ permits: Permit[] }> {
-    const detail = { approval: document.id, verb: document.verb, asked: document.commands.length };
-    const known = this.gate.seen(document) && document.notAfter > this.gate.time.now();
-    if (!known || this.gate.state.locked('commands')) {
-      let approved: ReturnType<Gate['command']>;
-      try {
-        approved = this.gate.command(document, assertions);
-      } catch (error) {
-        return this.#refuse('approval.refused', error, { ...detail, claimed: document.requester });
-      }
-      const devices = document.commands.map((command) => command.device);
-      const { signers, effects } = approved;
-      await this.#record(
-        'command.permitted',
-        document.requester,
-        { ...detail, signers, devices, purpose: document.purpose },
-        effects,
-      );
-    } else {
-      await this.#log.flush();
-    }
-    const permits = document.commands.map(({ device, uuid, body }) =>
-      signPermit(this.#signing, {
-        v: 1,
-        device,
-        uuid,
-        body,
-        verb: document.verb,
-        approval: document.id,
-        notAfter: document.notAfter,
-      }),
-    );
-    return { permits };
-  }
-
-  /** The permit for approved declarations. The same approved document gets the same permit again. */
-  async declare(document: Declare, assertions: readonly Assertion[]): Promise<{ permit: DeclarePermit }> {
-    const { id: approval, declarations, devices: named, until, notAfter, requester, purpose } = document;
-    const devices = named === EVERY_DEVICE ? EVERY_DEVICE : membersDigest(named);
-    const count = named === EVERY_DEVICE ? {} : { count: named.length };
-    const detail = { approval, declarations: declarations.map(({ identifier }) => identifier), devices, ...count };
-    const known = this.gate.seen(document) && notAfter > this.gate.time.now();
-    if (!known || this.gate.state.locked('commands')) {
-      let approved: ReturnType<Gate['declare']>;
-      try {
-        approved = this.gate.declare(document, assertions);
-      } catch (error) {
-        return this.#refuse('approval.refused', error, { approval, op: 'declare', claimed: requester });
-      }
-      const { signers, effects } = approved;
-      await this.#record('declaration.permitted', requester, { ...detail, signers, purpose, until }, effects);
-    } else {
-      await this.#log.flush();
-    }
-    return { permit: signDeclarePermit(this.#signing, { approval, declarations, devices, until, notAfter }) };
-  }
-
   async lock(scope: LockScope, target: string, reason: string, alert: string | undefined): Promise<object> {
-    await this.#lockOn(scope, target, reason, alert, 'core');
+    await this.#book.lockOn(scope, target, reason, alert, 'core');
     return {};
-  }
-
-  async decide(document: Unlock | Invite, assertions: readonly Assertion[]): Promise<object> {
-    const kind = document.op === 'unlock' ? 'approval.refused' : 'account.refused';
-    let decided: ReturnType<Gate['decide']>;
-    try {
-      decided = this.gate.decide(document, assertions);
-    } catch (error) {
-      return this.#refuse(kind, error, { approval: document.id, op: document.op, claimed: document.requester });
-    }
-    const { signers, effects, repeated } = decided;
-    if (repeated) await this.#log.flush();
-    else if (document.op === 'unlock') {
-      const { id, scope, target, purpose } = document;
-      await this.#record('lock.off', document.requester, { approval: id, scope, target, signers, purpose }, effects);
-    } else {
-      const { id, admin, role, purpose } = document;
-      await this.#record(
-        'account.invited',
-        document.requester,
-        { approval: id, admin, role, signers, purpose },
-        effects,
-      );
-    }
-    return {};
-  }
-
-  async enrol(document: EnrolKey, assertion: Assertion) {
-    let enrolled: ReturnType<Gate['enrol']>;
-    try {
-      enrolled = this.gate.enrol(document, assertion);
-    } catch (error) {
-      return this.#refuse('account.refused', error, { op: 'enrol-key' });
-    }
-    const { key, effects } = enrolled;
-    const { admin, role, credential, founding } = key;
-    if (effects.length === 0) await this.#log.flush();
-    else await this.#record('account.key_enrolled', admin, { role, credential, founding }, effects);
-    return { admin, role };
   }
 
   async decoys(handles: readonly string[]): Promise<object> {
     const effects: Effect[] = [{ e: 'decoys', handles }];
     this.gate.state.apply(effects);
-    await this.#log.remember(effects);
+    await this.#book.log.remember(effects);
     return {};
   }
 
@@ -324,52 +219,15 @@ export class Ledger {
   status() {
     const { state, time } = this.gate;
     const now = time.now();
-    const { size, at } = this.#log.checkpoint;
+    const { size, at } = this.#book.log.checkpoint;
     return {
       locked: [...state.locks.values()],
-      size: this.#log.tree.size,
-      root: this.#log.tree.root().toString('base64'),
+      size: this.#book.log.tree.size,
+      root: this.#book.log.tree.root().toString('base64'),
       checkpointSize: size,
       checkpointAt: at,
-      coreSize: this.#log.coreSize,
+      coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
     };
-  }
-
-  #write(kind: Kind, actor: string | null, detail: Detail, effects: readonly Effect[] = [], subject?: string) {
-    this.gate.state.apply(effects);
-    return this.#log.write({ kind, actor, detail, ...(subject === undefined ? {} : { subject }) }, effects);
-  }
-
-  async #record(kind: Kind, actor: string | null, detail: Detail, effects: readonly Effect[] = []): Promise<void> {
-    await this.#write(kind, actor, detail, effects).written;
-  }
-
-  /** Nothing new is written for a lock that is on already; its entry may still be on its way to the disk. */
-  #lockOn(
-    scope: LockScope,
-    target: string,
-    reason: string,
-    alert: string | undefined,
-    actor: string | null,
-  ): Promise<void> {
-    if (this.gate.state.locked(scope, target)) return this.#log.flush();
-    const detail = { scope, target, reason, ...(alert === undefined ? {} : { alert }) };
-    return this.#record('lock.on', actor, detail, [{ e: 'lock', scope, target, reason }]);
-  }
-
-  async #refuse(kind: Kind, error: unknown, detail: Detail): Promise<never> {
-    if (!(error instanceof Refusal)) throw error;
-    const more = this.#refusals.admit(this.gate.time.now());
-    if (more !== undefined) {
-      const cap = error.cap === undefined ? {} : { cap: error.cap };
-      await this.#record(kind, error.admin ?? null, {
-        ...detail,
-        code: error.code,
-        ...cap,
-        ...(more > 0 ? { more } : {}),
-      });
-    }
-    throw error;
   }
 }

@@ -31,6 +31,7 @@ import {
   publishCrl,
   READING,
   readAttestationRoots,
+  reattest,
   releaseSetups,
   renewCertificates,
   Settling,
@@ -38,6 +39,7 @@ import {
   setIdentityPolicy,
   settleProfiles,
   signPackages,
+  signServiceTokens,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -137,6 +139,7 @@ async function run(): Promise<void> {
     200,
     then(() => judgeAttestations(pool, { roots, now: systemClock() }), ['certificates']),
   );
+  loop('reattest', 5_000, () => reattest(pool, { signKey, roots, now: systemClock() }), 100);
   loop('certificates', 200, () => issuePending(pool, ca, systemClock(), { days: deviceDays, crlUrl }));
   loop('renewals', 2_000, () =>
     renewCertificates(pool, {
@@ -198,11 +201,13 @@ async function run(): Promise<void> {
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('permits', 500, () => executeDeclares(pool, guards));
   loop('permits-end', 60_000, () => endPermits(pool));
+  const adeFiles = new AdeFiles(config.state);
   const ade = new Ade({
-    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    ...{ pool, files: adeFiles, now: systemClock },
     where: { edge: config.origins.edge, organisation: config.org },
   });
   loop('ade', 1_000, () => ade.step());
+  loop('service-tokens', 1_000, () => signServiceTokens(pool, adeFiles, systemClock()));
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
@@ -236,6 +241,8 @@ async function run(): Promise<void> {
         'packages',
         'retire',
         'attestations',
+        'service-tokens',
+        'reattest',
         'certificates',
         'dispatch',
         'declarations',

@@ -143,7 +143,8 @@ async function build(product: Product, options: StageOptions, line: ReturnType<t
   });
   const fleet = new PhoneFleet(phones, { intervalMs: options.pollMs, concurrency: 12 });
   await filled;
-  await fleet.enrol(links);
+  // On a machine that is busy with other things one may have to open its link again.
+  for (let tries = 0; tries < 3 && (await fleet.enrol(links)) < phones.length; tries += 1);
   return { admins, fleet, people: options.people };
 }
 

@@ -7,6 +7,7 @@ export {
 } from './acme/attestation.ts';
 export { type AccountKey, type Jwk, readJwk } from './acme/jwk.ts';
 export { type Jws, parseJws, signedBy } from './acme/jws.ts';
+export { readKeyChange } from './acme/key-change.ts';
 export { makeNonce, nonceKey, readNonce } from './acme/nonce.ts';
 export {
   type AcmeOrder,
@@ -20,6 +21,7 @@ export {
   readChallengeAnswer,
   readFinalize,
   readNewOrder,
+  readRevocation,
 } from './acme/objects.ts';
 export { type AcmeErrorType, AcmeRefusal, acmeProblem } from './acme/problem.ts';
 export { type AdeDevice, type AdePage, parseAdePage } from './ade/device.ts';
@@ -38,7 +40,7 @@ export {
   parseCheckIn,
   type TokenUpdate,
 } from './apple/check-in.ts';
-export { bootstrapTokenAnswer, digestChallengeAnswer } from './apple/check-in-answers.ts';
+export { bootstrapTokenAnswer, digestChallengeAnswer, tokenAnswer } from './apple/check-in-answers.ts';
 export {
   buildCommand,
   type CommandArgs,

@@ -165,6 +165,17 @@ test('a phone of another server loses no profile that is not of our library with
     ...{ verb: 'RemoveProfile', devices: ['oak-lantern-2001'], params: { identifier: 'com.micromdm.enroll' } },
   });
   assert.equal(state.state, 'awaiting-approval', 'the hour’s number was used up above');
+  // Once its profile is known, that one alone.
+  await plane.asOwner(
+    `insert into fleet.foreign_profile (device_id, identifier, mdm_identifier, server_url, check_in_url, access_rights, added_by)
+     select id, 'com.micromdm.enroll', 'm', 'https://old.example/mdm', 'https://old.example/mdm', 8191, $1 from fleet.device
+     where handle = 'oak-lantern-2001'`,
+    [ME],
+  );
+  const remove = (identifier: string) =>
+    plane.state({ verb: 'RemoveProfile', devices: ['oak-lantern-2001'], params: { identifier } });
+  assert.equal((await remove('Com.Micromdm.enroll')).state, 'awaiting-approval');
+  assert.equal((await remove('org.example.wifi')).state, 'ready');
 });
 
 test('an owned core takes management from 20 phones an hour at edge; the rest waits, and none by a command to many', async () => {

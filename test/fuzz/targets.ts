@@ -4,6 +4,7 @@ import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
 import { ddmTarget } from './ddm.ts';
 import { certificateTarget, derTarget } from './der.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
+import { binaryPlistTarget, packageTarget } from './packages.ts';
 import { plistTarget } from './plist.ts';
 import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
 import { adePageTarget, releasesTarget } from './services.ts';
@@ -26,6 +27,8 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'ddm-status': ddmTarget,
   'machine-info': machineInfoTarget,
   'server-token': serverTokenTarget,
+  package: packageTarget,
+  'binary-plist': binaryPlistTarget,
   'ade-page': adePageTarget,
   releases: releasesTarget,
   cbor: cborTarget,

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
-import { deviceIdentity, getDevice } from '#fleet';
+import { deviceIdentity, getDevice, publishCrl } from '#fleet';
 import { toPem } from '#wire';
 import { buildGo } from './go-build.ts';
 import { type DevicePlane, devicePlane } from './phone-stack.ts';
@@ -88,3 +88,46 @@ test('the link is spent: the same program gets nothing more', async () => {
   await run(program, ['enrol', dir, offer!.link]);
   await assert.rejects(run(program, ['enrol', dir, offer!.link]), /410/);
 });
+
+for (const by of ['account', 'certificate'] as const) {
+  test(`Go’s client changes its account’s key and revokes by the ${by}’s key: the list says so to OpenSSL, the device is cut off, people are told`, async () => {
+    const [offer] = await plane.offer(1, 'acme-attested');
+    await run(program, ['enrol', dir, offer!.link]);
+    const device = { UDID: '00008120-00FA57B0C4D90102', Topic: 'com.apple.mgmt.External.example' };
+    const authenticate = { MessageType: 'Authenticate', ...device, ProductName: 'iPhone15,4', OSVersion: '26.1' };
+    assert.equal(await checkIn({ ...authenticate, SerialNumber: 'FOREIGN00002' }), 200);
+    const token = `<key>Token</key><data>${Buffer.alloc(32, 7).toString('base64')}</data>`;
+    const update = () => checkIn({ MessageType: 'TokenUpdate', ...device, PushMagic: 'magic' }, token);
+    assert.equal(await update(), 200);
+    const directory = `${plane.url}/acme/directory`;
+    await run(program, ['rollover', dir, directory]);
+    await run(program, ['revoke', dir, directory, by]);
+    // x/crypto/acme takes alreadyRevoked for done, so a second time is no error of its own.
+    await run(program, ['revoke', dir, directory, by]);
+    assert.equal(await update(), 400, 'it is cut off');
+    assert.equal((await getDevice(plane.console, offer!.device)).device.state, 'checked_out');
+    await publishCrl(plane.core, plane.ca, Date.now());
+    const { rows } = await plane.core.query<{ der: Buffer }>('select der from fleet.crl');
+    writeFileSync(join(dir, 'crl.der'), rows[0]!.der);
+    writeFileSync(join(dir, 'ca.pem'), toPem('CERTIFICATE', plane.ca.certificate.der));
+    openssl('crl', '-inform', 'DER', '-in', 'crl.der', '-out', 'crl.pem');
+    const verify = ['verify', '-crl_check', '-CAfile', 'ca.pem', '-CRLfile', 'crl.pem', 'certificate.pem'];
+    assert.throws(() => openssl(...verify), /certificate revoked/);
+    const serial = openssl('x509', '-in', 'certificate.pem', '-noout', '-serial').trim().replace('serial=', '');
+    const text = openssl('crl', '-in', 'crl.pem', '-noout', '-text');
+    const entry = text.slice(text.indexOf(`Serial Number: ${serial}`)).slice(0, 300);
+    assert.match(entry, by === 'account' ? /Superseded/ : /Key Compromise/);
+    const told = await plane.core.query<{ by: string; reason: string; in_use: boolean }>(
+      `select body->'unmapped'->>'by' as by, body->'unmapped'->>'reason' as reason, (body->'unmapped'->>'in_use')::boolean as in_use
+       from log.event where kind = 'device.certificate_revoked' and device = $1`,
+      [offer!.device],
+    );
+    assert.deepEqual(told.rows, [
+      {
+        by: `acme-${by === 'account' ? 'account' : 'key'}`,
+        reason: by === 'account' ? 'superseded' : 'keyCompromise',
+        in_use: true,
+      },
+    ]);
+  });
+}

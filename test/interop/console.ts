@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -59,4 +60,50 @@ export async function consolePlane(plane: DevicePlane): Promise<ConsolePlane> {
 export function bodyOf(answer: Answered, status = 200): Answered['body'] {
   if (answer.status === status) return answer.body;
   throw new Error(`answered ${answer.status} ${JSON.stringify(answer.body)}`);
+}
+
+/** Questions to the console, each answer remembered. */
+export interface Asking {
+  /** Every answer's body so far, as JSON. */
+  readonly said: readonly string[];
+  ask(who: Person, method: string, path: string, body?: unknown): Promise<Answered>;
+  /** As the first person; throws unless the answer is what it should be. */
+  get(path: string): Promise<Answered['body']>;
+  post(path: string, body: unknown, status?: number): Promise<Answered['body']>;
+  /** The code of a refusal; its title must name nothing of ours. */
+  refused(path: string, body: unknown, status: number, who?: Person): Promise<string>;
+}
+
+export function asking(first: Person): Asking {
+  const said: string[] = [];
+  const ask = async (who: Person, method: string, path: string, body?: unknown) => {
+    const answer = await who.call(method, `/api${path}`, body);
+    said.push(JSON.stringify(answer.body));
+    return answer;
+  };
+  return {
+    ...{ said, ask },
+    get: async (path) => bodyOf(await ask(first, 'GET', path)),
+    post: async (path, body, status = 200) => bodyOf(await ask(first, 'POST', path, body), status),
+    refused: async (path, body, status, who = first) => {
+      const answer = await ask(who, 'POST', path, body);
+      assert.equal(answer.status, status, `${path} ${JSON.stringify(body)} answered ${JSON.stringify(answer.body)}`);
+      assert.match(String(answer.headers['content-type']), /^application\/problem\+json/);
+      assert.doesNotMatch(String(answer.body['title']), /\bsql|constraint|relation|syntax|undefined/i);
+      return String(answer.body['code']);
+    },
+  };
+}
+
+/** Fails if an answer named a person, a number, a serial number or a UDID, or if the server broke. */
+export async function namesNobody(plane: DevicePlane, desk: ConsolePlane, { said }: Asking): Promise<void> {
+  const { rows } = await plane.core.query<{ serial: string; udid: string }>(
+    'select serial, udid from fleet.device where udid is not null',
+  );
+  assert.ok(rows.length > 0 && said.length > 10, `${rows.length} devices, ${said.length} answers`);
+  for (const text of said) {
+    assert.doesNotMatch(text, /Maja|7700/);
+    for (const { serial, udid } of rows) assert.ok(!text.includes(serial) && !text.includes(udid), text.slice(0, 200));
+  }
+  assert.deepEqual(desk.broken, []);
 }

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { storm } from './storm.ts';
 
-// `npm run kill -- [--kills 200] [--seed N] [--phones 12] [--lean 2000]`: kill -9 in a loop, then one JSON object. Not part of
+// `npm run kill -- [--kills 200] [--seed N] [--phones 12] [--lean 2000] [--minutes 30]`: kill -9 in a loop, then one JSON object. Not part of
 // `npm test`, which has a short one (test/flows/storm.test.ts). Ends with 1 if anything was broken.
 const { values } = parseArgs({
   options: {
@@ -9,8 +9,11 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     phones: { type: 'string', default: '12' },
     lean: { type: 'string', default: '2000' },
+    minutes: { type: 'string', default: '30' },
   },
 });
+const stop = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
 const result = await storm({
   ...{
     kills: Number(values.kills),
@@ -18,6 +21,7 @@ const result = await storm({
     whole: Number(values.phones),
     lean: Number(values.lean),
   },
+  ...{ minutes: Number(values.minutes), signal: stop.signal },
   say: (line) => void process.stderr.write(`${line}\n`),
 });
 process.stdout.write(`${JSON.stringify({ seed: Number(values.seed), ...result }, null, 2)}\n`);

@@ -12,10 +12,14 @@ import { openWorld, type World } from './world.ts';
 export interface StormOptions {
   readonly kills: number;
   readonly seed: number;
+  /** Kills no more after this long, even if there are kills left. */
+  readonly minutes: number;
   /** Phones that enrol, renew and take rollouts; and phones that only talk. */
   readonly whole: number;
   readonly lean: number;
   readonly say: (line: string) => void;
+  /** Ends it early; everything that was started is stopped. */
+  readonly signal?: AbortSignal;
 }
 
 export interface StormResult {
@@ -49,9 +53,14 @@ export async function storm(options: StormOptions): Promise<StormResult> {
     acts.start(ACT_EVERY_MS);
     const back = new Map<Victim, number[]>();
     const broken: Broken[] = [];
-    for (let n = 0; n < options.kills && broken.length < ENOUGH_BROKEN; ) {
+    const endsAt = Date.now() + options.minutes * 60_000;
+    for (let n = 0; n < options.kills && broken.length < ENOUGH_BROKEN && Date.now() < endsAt; ) {
+      options.signal?.throwIfAborted();
       const since = new Date(Date.now() - 5_000);
-      await sleep(20 + dice.below(500));
+      // Something has to be under way, also where everything has just come back.
+      const taken = acts.taken.size;
+      await until(() => acts.taken.size > taken + 1, 4_000, 20);
+      await sleep(dice.below(400));
       // Now and then the next one dies while this one is still coming back.
       const victims = dice.once(5) ? [dice.pick(VICTIMS), dice.pick(VICTIMS)] : [dice.pick(VICTIMS)];
       for (const [victim, ms] of await kill(world, victims, dice)) {
@@ -69,7 +78,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
     await acts.letEverythingGo();
     world.lean.manners = CALM;
     options.say(`nobody is killed any more after ${seconds(startedAt)} s; everything comes to rest`);
-    await rest(world, acts);
+    await rest(world, acts, options.signal);
     broken.push(...(await look(world, new Date(0))), ...(await judge(world, acts)));
     return {
       killed: Object.fromEntries([...back].map(([victim, all]) => [victim, all.length])),
@@ -126,8 +135,9 @@ async function lookAgain(world: World, since: Date): Promise<Broken[]> {
   }
 }
 
-async function rest(world: World, acts: Acts): Promise<void> {
+async function rest(world: World, acts: Acts, signal?: AbortSignal): Promise<void> {
   const quiet = async () => {
+    if (signal?.aborted) return true;
     await hurry(world, true);
     const { rows } = await world.pool.query<{ n: number }>(
       `select ((select count(*) from fleet.intent where state in ('ready', 'held')) + (select count(*) from fleet.command where done_at is null)

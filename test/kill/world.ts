@@ -43,8 +43,15 @@ export async function openWorld(size: { whole: number; lean: number }, dice: Dic
       certificate: parseCertificate(fromPem(readFileSync(join(state, 'ca.pem'), 'utf8'))),
       key: createPrivateKey(readFileSync(join(state, 'ca.key'))),
     };
+    if (stage.fleet.phones.some((phone) => !phone.enrolled)) throw new Error('not every phone could enrol');
     const devices = makeDevices(ca, 0, size.lean, 'ec');
     await seedOurs(pool, devices, [], 0);
+    // As if each had opened a link of ours; without one it would count as taken over from another server.
+    await pool.query(
+      `insert into fleet.enrolment (id, device_id, link_sha256, created_by, expires_at, fetched_at, used_at)
+       select gen_random_uuid(), id, sha256(convert_to(udid, 'UTF8')), 'bench-admin', now(), now(), now() from fleet.device
+       where topic = 'bench'`,
+    );
     const phones = devices.map((device) => new LeanPhone(device, `${product.urls.edge}/mdm`, line.send));
     const lean = new LeanFleet(phones, MANNERS);
     const handles = await pool.query<{ udid: string; handle: string }>('select udid, handle from fleet.device');

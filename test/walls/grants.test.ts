@@ -33,6 +33,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
+      ...['acme_change_key', 'acme_revoke', 'ask_service_token', 'take_service_token'],
       ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
@@ -71,7 +72,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.inventory_change': 'S', 'fleet.inventory_plan': 'S', 'fleet.push_sent': 'S', 'fleet.drift': 'S' },
       ...{ 'fleet.retirement': 'S', 'fleet.claim': 'S' },
       ...{ 'incident.exposure': 'IS', 'incident.incident': 'ISU', 'incident.note': 'IS' },
-      ...{ 'fleet.account': 's', 'fleet.account_device': 's', 'fleet.foreign_profile': 's' },
+      ...{
+        'fleet.account': 's',
+        'fleet.account_device': 's',
+        'fleet.foreign_profile': 's',
+        'fleet.reattestation': 's',
+      },
+      ...{ 'fleet.reattestation_plan': 'S', 'fleet.service_token_policy': 'S' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'fleet.expected_holder': 'S',
       ...{ 'fleet.package': 'S', 'fleet.package_part': 'S', 'fleet.app_version': 'Si' },
@@ -92,7 +99,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
-      ...['fleet.ask_renewal', 'fleet.revoke_certificates', 'fleet.renewal_obstacle'],
+      ...[
+        'fleet.ask_attestation',
+        'fleet.set_reattestation',
+        'fleet.set_service_tokens',
+        'fleet.ask_renewal',
+        'fleet.revoke_certificates',
+        'fleet.renewal_obstacle',
+      ],
       ...[
         'fleet.cancel_intent',
         'fleet.offer',
@@ -124,7 +138,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
-      ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS' },
+      ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
+      'fleet.service_token': 'SU',
+      'fleet.service_token_policy': 'S',
+      'fleet.reattestation_plan': 'S',
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },
       ...{ 'fleet.ade_server': 'SU', 'fleet.ade_device': 'ISU', 'fleet.trusted_issuer': 'ISU' },
@@ -186,7 +203,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.hold_intent',
         'fleet.push_again',
         'fleet.settling_count',
-        ...['fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
+        ...['fleet.may_attest', 'fleet.renewable', 'fleet.renewal_identity', 'fleet.renewal_obstacle'],
         ...[
           'fleet.end_grace',
           'fleet.judge',

@@ -2,6 +2,7 @@ import { type Json, uuidv7 } from '#base';
 import { emit } from '#log';
 import type { Queryable, Tx } from '#store';
 import { FleetError } from '../error.ts';
+import { looksPersonal, PERSONAL_WORDS } from '../personal.ts';
 import { addVersion } from './versions.ts';
 
 /** An app with where it is wanted and how far it is. */
@@ -115,6 +116,8 @@ function checkConfiguration(value: Json): string {
         'bad-request',
         'A configuration is sent to every device alike; it holds no person’s address or number.',
       );
+    const kind = typeof one === 'string' ? looksPersonal(one) : undefined;
+    if (kind !== undefined) throw new FleetError('bad-request', `A value ${PERSONAL_WORDS[kind]}.`);
     if (typeof one === 'object') for (const inner of Object.values(one)) walk(inner as Json, depth + 1);
   };
   walk(value, 0);

@@ -16,6 +16,16 @@ export interface DeviceIdentity {
     readonly rootSha256: string;
     readonly attestedAt: Date;
   }[];
+  /** Asking again; null if that was never done. */
+  readonly again: {
+    readonly state: string;
+    readonly nextAt: Date | number;
+    readonly result: string | null;
+    readonly reason: string | null;
+    readonly checkedAt: Date | null;
+    /** The attestation that came of it last. */
+    readonly attestation: string | null;
+  } | null;
 }
 
 /** The identity of a device with its last 20 attestations. An unknown device has neither. */
@@ -30,5 +40,10 @@ export async function deviceIdentity(db: Queryable, handle: string): Promise<Dev
      from fleet.attestation a join fleet.device d on d.id = a.device_id where d.handle = $1 order by a.attested_at desc limit 20`,
     [handle],
   );
-  return { kind: device.rows[0]?.kind ?? null, attestations: rows };
+  const { rows: again } = await db.query<NonNullable<DeviceIdentity['again']>>(
+    `select r.state, r.next_at as "nextAt", r.result, r.reason, r.checked_at as "checkedAt", r.attestation_id as attestation
+     from fleet.reattestation r join fleet.device d on d.id = r.device_id where d.handle = $1`,
+    [handle],
+  );
+  return { kind: device.rows[0]?.kind ?? null, attestations: rows, again: again[0] ?? null };
 }

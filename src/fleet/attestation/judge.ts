@@ -1,9 +1,8 @@
-import { sha256, uuidv7 } from '#base';
+import { sha256 } from '#base';
 import { emit } from '#log';
 import { type Pool, type Queryable, tx } from '#store';
 import {
   type Attestation,
-  type AttestedFacts,
   type Certificate,
   freshnessFor,
   parseAttestationObject,
@@ -11,6 +10,7 @@ import {
   verifyAttestation,
   WireError,
 } from '#wire';
+import { keepAttestation, noteRefused, refuse, sameDevice } from './keep.ts';
 
 /** Whose attestations are believed; without roots none is. */
 export interface AttestationDoors {
@@ -55,7 +55,7 @@ export async function judgeAttestations(pool: Pool, doors: AttestationDoors): Pr
 async function judge(t: Queryable, row: Waiting, doors: AttestationDoors): Promise<void> {
   try {
     const attestation = believe(row, doors);
-    const id = attestation === undefined ? null : await keep(t, row, attestation);
+    const id = attestation === undefined ? null : await keepAttestation(t, row, 'acme', attestation);
     await t.query(`update fleet.acme_order set state = 'ready', attestation_id = $2, att_obj = null where id = $1`, [
       row.id,
       id,
@@ -66,20 +66,9 @@ async function judge(t: Queryable, row: Waiting, doors: AttestationDoors): Promi
       row.id,
       { type: 'badAttestationStatement', detail: error.message },
     ]);
-    await emit(t, {
-      kind: 'device.attestation_refused',
-      actor: 'core',
-      device: row.handle,
-      detail: { reason: error.message },
-    });
-    if (error.code === 'another-device')
-      await emit(t, { kind: 'device.attestation_mismatch', actor: 'core', device: row.handle });
+    await noteRefused(t, row.handle, error, 'acme');
   }
 }
-
-const refuse = (why: string): never => {
-  throw new WireError('attestation', why);
-};
 
 /** The attestation that was given, if it holds; undefined where none was given and none is asked for. */
 function believe(row: Waiting, { roots, now }: AttestationDoors): Attestation | undefined {
@@ -96,40 +85,9 @@ function believe(row: Waiting, { roots, now }: AttestationDoors): Attestation | 
   if (row.expected_serial !== null && attestation.facts.serial !== row.expected_serial) {
     return refuse('The attestation is of another device than the one that is expected.');
   }
-  if (row.renewal) sameDevice(row, attestation.facts);
+  // Who renews is known. (At enrolment `Authenticate` tells the numbers, and migrations/0025_acme.sql compares.)
+  if (row.renewal && !row.nameless) sameDevice(row, attestation.facts, row.identity === 'acme-attested');
   return attestation;
-}
-
-/**
- * Who renews is known: the attested numbers must be the device's own. (At enrolment `Authenticate` tells them, and
- * migrations/0025_acme.sql compares.) A Mac's attested identifier is not the one that it enrols with.
- */
-function sameDevice({ identity, serial, udid, nameless }: Waiting, facts: AttestedFacts): void {
-  if (nameless) return;
-  if (identity === 'acme-attested' && facts.serial === undefined && facts.udid === undefined)
-    refuse('The attestation does not say which device it is of.');
-  const otherSerial = facts.serial !== undefined && serial !== null && facts.serial !== serial;
-  const otherUdid = facts.udid !== undefined && facts.sipStatus === undefined && facts.udid !== udid;
-  if (otherSerial || otherUdid)
-    throw new WireError('another-device', 'The attestation is of another device than the one that renews.');
-}
-
-/** Stores an attestation; one key and one freshness code serve once. Throws WireError `attestation` for a repetition. */
-async function keep(t: Queryable, row: Waiting, attestation: Attestation): Promise<string> {
-  const id = uuidv7();
-  const { facts, freshness, spki, leaf, root, chain } = attestation;
-  const { serial, udid, ...rest } = facts;
-  const { rows } = await t.query(
-    `insert into fleet.attestation (id, device_id, via, serial, udid, facts, freshness, spki_sha256, leaf_sha256, root_sha256,
-       root_name, chain) values ($1, $2, 'acme', $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing returning id`,
-    [
-      ...[id, row.device_id, serial ?? null, udid ?? null, rest, freshness, sha256(spki), leaf.sha256, root.sha256],
-      ...[(root.commonName ?? 'root without a name').slice(0, 128), chain.map((one) => Buffer.from(one))],
-    ],
-  );
-  if (rows.length === 0) return refuse('The attestation, or its key, was used before.');
-  await emit(t, { kind: 'device.attested', actor: 'core', device: row.handle, detail: { attestation: id } });
-  return id;
 }
 
 /** Compares the key of each held request with the attested one: core's own look, whatever edge said. */

@@ -6,12 +6,17 @@ import {
   type Problem,
   serverToken,
 } from '#wire';
+import { PERSONAL_WORDS, personalIn } from '../personal.ts';
 
 /** Names and addresses of people are not kept in clear; what needs them cannot be declared here. */
 const PERSONAL = ['FullName', 'EmailAddress'];
 
 function personalProblems({ type, payload }: Declaration): readonly Problem[] {
-  if (type !== 'com.apple.asset.useridentity') return [];
+  if (type !== 'com.apple.asset.useridentity') {
+    // An organisation's own address is nobody's.
+    if (type === 'com.apple.management.organization-info') return [];
+    return personalIn(payload).map(({ path, kind }) => ({ path, rule: `${PERSONAL_WORDS[kind]}` }));
+  }
   return PERSONAL.filter((key) => Object.hasOwn(payload, key)).map((path) => ({
     path,
     rule: 'would name a person, and declarations are kept in clear',

@@ -1,4 +1,4 @@
-import { type DangerKind, dangersOfProfile, isDict, type PlistDict, textAt } from '#wire';
+import { type DangerKind, dangersOfProfile, isDict, type Plist, type PlistDict, textAt } from '#wire';
 
 /** What a payload can do to the holder of a device, in words of consequence. */
 export interface Consequence {
@@ -47,6 +47,17 @@ export function consequences(profile: PlistDict): Consequence[] {
   });
 }
 
+const SECRET = /pass(word|phrase|code)|secret|challenge|psk|privatekey|sharedkey/i;
+
+/** Keys of a payload that hold a secret, at any depth. */
+function secretsIn(value: Plist, key = '', depth = 0): string[] {
+  if (depth > 12) return [];
+  if (isDict(value)) return [...value].flatMap(([name, inner]) => secretsIn(inner, name, depth + 1));
+  if (Array.isArray(value)) return value.flatMap((inner: Plist) => secretsIn(inner, key, depth + 1));
+  const filled = typeof value === 'string' ? value !== '' : value instanceof Uint8Array && value.length > 0;
+  return filled && SECRET.test(key) ? [key] : [];
+}
+
 /** What is worth a look although one person may install it, in words. */
 export function remarks(profile: PlistDict): string[] {
   const found: string[] = [];
@@ -55,6 +66,8 @@ export function remarks(profile: PlistDict): string[] {
   for (const payload of Array.isArray(contents) ? contents : []) {
     if (!isDict(payload)) continue;
     const type = textAt(payload, 'PayloadType');
+    for (const key of new Set(secretsIn(payload)))
+      found.push(`holds a secret (${key.slice(0, 60)}) that whoever reads the database reads: prefer certificates`);
     if (type === 'com.apple.webClip.managed') {
       const host = hostOf(textAt(payload, 'URL'));
       found.push(`puts a link to ${host ?? 'an address that is not https'} on the home screen`);

@@ -2,6 +2,7 @@ import { sha256, uuidv7 } from '#base';
 import { emit } from '#log';
 import type { Queryable, Tx } from '#store';
 import { FleetError } from '../error.ts';
+import { refusePersonal } from '../personal.ts';
 import { DEFAULT_PLAN, type Ring, ringMembers } from '../rings/ring.ts';
 import { type Consequence, consequences, remarks } from './consequences.ts';
 import { diffProfiles, type PayloadChange } from './diff.ts';
@@ -129,6 +130,7 @@ export interface DryRun {
 /** Compares a profile with the newest version of the same identifier and says whom it would reach. Changes nothing. */
 export async function dryRun(db: Queryable, bytes: Uint8Array): Promise<DryRun> {
   const read = readProfile(bytes);
+  refusePersonal(read.body);
   const { rows } = await db.query<{ id: string; number: number; body: Buffer }>(
     `select p.id, v.number, v.body from fleet.profile p join fleet.profile_version v on v.profile_id = p.id
      where p.identifier = $1 order by v.number desc limit 1`,
@@ -172,6 +174,7 @@ export async function storeProfile(
   input: { readonly bytes: Uint8Array; readonly by: string },
 ): Promise<{ profile: string; version: string; number: number; dangers: Consequence[] }> {
   const read = readProfile(input.bytes);
+  refusePersonal(read.body);
   await t.query('select pg_advisory_xact_lock(hashtext($1))', [`profile ${read.identifier}`]);
   const known = await t.query<{ id: string }>('select id from fleet.profile where identifier = $1', [read.identifier]);
   const profile = known.rows[0]?.id ?? uuidv7();

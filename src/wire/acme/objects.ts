@@ -28,18 +28,21 @@ export const acmeUrls = (base: string) => ({
   challenge: (id: string) => `${base}/challenge/${id}`,
   finalize: (id: string) => `${base}/order/${id}/finalize`,
   certificate: (id: string) => `${base}/certificate/${id}`,
+  keyChange: `${base}/key-change`,
+  revokeCertificate: `${base}/revoke-cert`,
 });
 
 export type AcmeUrls = ReturnType<typeof acmeUrls>;
 
 /**
- * RFC 8555 section 7.1.1. No terms of service and no external account, because an order's identifier is the secret; no
- * revocation by the client, because a device that leaves management says so to the device plane.
+ * RFC 8555 section 7.1.1. No terms of service and no external account, because an order's identifier is the secret.
  */
 export const directory = (base: string) => ({
   newNonce: `${base}/new-nonce`,
   newAccount: `${base}/new-account`,
   newOrder: `${base}/new-order`,
+  revokeCert: `${base}/revoke-cert`,
+  keyChange: `${base}/key-change`,
   meta: { externalAccountRequired: false },
 });
 
@@ -112,6 +115,24 @@ export function readChallengeAnswer(payload: Payload): Uint8Array | undefined {
 /** The certificate request of a finalize message, DER. Throws AcmeRefusal. */
 export function readFinalize(payload: Payload): Uint8Array {
   return base64url(payload?.['csr'], 'certificate request', 16 * 1024);
+}
+
+/** Reason codes of RFC 5280, section 5.3.1, that a client may give; what it leaves open means that it stops. */
+const REASONS: ReadonlyMap<unknown, 'keyCompromise' | 'superseded' | 'cessationOfOperation'> = new Map([
+  [undefined, 'cessationOfOperation'],
+  [0, 'cessationOfOperation'],
+  [1, 'keyCompromise'],
+  [4, 'superseded'],
+  [5, 'cessationOfOperation'],
+]);
+
+/** The certificate of a `revokeCert` message, DER, and why. Throws AcmeRefusal. */
+export function readRevocation(payload: Payload): { der: Uint8Array; reason: string } {
+  const der = base64url(payload?.['certificate'], 'certificate', 16 * 1024);
+  const reason = REASONS.get(payload?.['reason']);
+  if (reason === undefined)
+    throw new AcmeRefusal('badRevocationReason', 'Only the reasons 0, 1, 4 and 5 are taken from a client.');
+  return { der, reason };
 }
 
 function base64url(value: unknown, what: string, most: number): Uint8Array {

@@ -8,6 +8,7 @@ const STATUS = {
   badCSR: 400,
   badNonce: 400,
   badPublicKey: 400,
+  badRevocationReason: 400,
   badSignatureAlgorithm: 400,
   malformed: 400,
   orderNotReady: 403,

@@ -84,7 +84,11 @@ const LISTS: readonly ListForm[] = [
 /** The facts in an answer, allow-listed; undefined if it holds none that are kept. */
 export function factsOf(dict: PlistDict): { readonly kind: InventoryKind; readonly facts: Facts } | undefined {
   const responses = dict.get('QueryResponses');
-  if (isDict(responses)) return { kind: 'DeviceInformation', facts: keep(responses, 'DeviceInformation') };
+  if (isDict(responses)) {
+    const facts = { ...keep(responses, 'DeviceInformation'), ...attestationOf(responses) };
+    // An answer without the one thing that was asked for says nothing, and must not take the place of what is known.
+    return Object.keys(facts).length === 0 ? undefined : { kind: 'DeviceInformation', facts };
+  }
   const security = dict.get('SecurityInfo');
   if (isDict(security)) return { kind: 'SecurityInfo', facts: keep(security, 'SecurityInfo') };
   const certificates = dict.get('CertificateList');
@@ -98,6 +102,19 @@ export function factsOf(dict: PlistDict): { readonly kind: InventoryKind; readon
     return { kind, facts: { [as]: items.map((one) => keep(one, kind)) as Json, ...whole(list.length) } };
   }
   return undefined;
+}
+
+const MOST_CERTIFICATES = 4;
+const MOST_CERTIFICATE_BYTES = 8 * 1024;
+
+/** The chain of an attestation, base64, leaf first; core judges it. Nothing of one that is too long. */
+function attestationOf(responses: PlistDict): Facts {
+  const chain = responses.get('DevicePropertiesAttestation');
+  if (!Array.isArray(chain) || chain.length === 0 || chain.length > MOST_CERTIFICATES) return {};
+  const certificates = chain.flatMap((one: Plist): Json[] =>
+    one instanceof Uint8Array && one.length <= MOST_CERTIFICATE_BYTES ? [Buffer.from(one).toString('base64')] : [],
+  );
+  return certificates.length === chain.length ? { DevicePropertiesAttestation: certificates } : {};
 }
 
 /** A list that was cut says how long it was. */

@@ -180,11 +180,30 @@ test('what edge demands a permit for is judged by the contents of a command alon
     reason(install(profile('com.apple.mdm', { ...own, ServerURL: 'https://evil.example/mdm' }))),
     'dangerous-profile',
   );
+  for (const ServerURL of [
+    `${ORIGIN}.evil.example/mdm`,
+    `https://${new URL(ORIGIN).host}@evil.example/mdm`,
+    'no address',
+  ])
+    assert.equal(reason(install(profile('com.apple.mdm', { ServerURL }))), 'dangerous-profile', ServerURL);
+  assert.equal(
+    reason(install(profile('com.apple.mdm', { ...own, CheckInURL: 'https://evil.example/checkin' }))),
+    'dangerous-profile',
+  );
   // As an owner of core would write them, past the builder.
   const forged = (command: Record<string, PlistInput>) =>
     permitReason(parsePlist(writePlist(command)) as PlistDict, [ORIGIN]);
   assert.equal(forged({ RequestType: 'ClearPasscode', UnlockToken: Buffer.from('stolen') }), 'raw');
   assert.equal(forged({ RequestType: 'DeviceLock', PhoneNumber: '1' }), 'raw');
+  // The question for an attestation is one form and no other.
+  const asks = { RequestType: 'DeviceInformation', Queries: ['DevicePropertiesAttestation'] };
+  assert.equal(reason({ verb: 'DeviceInformation', nonce: Buffer.alloc(32, 7) }), undefined);
+  assert.equal(forged({ ...asks, DeviceAttestationNonce: Buffer.alloc(33) }), 'raw');
+  assert.equal(forged({ ...asks, DeviceAttestationNonce: 'text' }), 'raw');
+  assert.equal(forged({ ...asks, DeviceAttestationNonce: Buffer.alloc(8), Queries: ['PhoneNumber'] }), 'raw');
+  assert.equal(forged({ ...asks, DeviceAttestationNonce: Buffer.alloc(8), More: true }), 'raw');
+  assert.equal(forged(asks), 'raw', 'without a nonce anybody’s old answer would do');
+  assert.throws(() => buildCommand(UUID, { verb: 'DeviceInformation', nonce: Buffer.alloc(0) }), { code: 'command' });
   assert.equal(forged({ RequestType: 'InstallProfile', Payload: 'text' }), 'raw');
 });
 

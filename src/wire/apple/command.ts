@@ -18,6 +18,8 @@ export type CommandRequest =
   | { readonly verb: 'RemoveProfile'; readonly identifier: string }
   /** `tokens`: the JSON of Apple's TokensResponse, so that the device need not ask for it. */
   | { readonly verb: 'DeclarativeManagement'; readonly tokens?: Uint8Array }
+  /** Asks for an attestation (DevicePropertiesAttestation); `nonce`: 1 to 32 bytes that a fresh one must bear. */
+  | { readonly verb: 'DeviceInformation'; readonly nonce: Uint8Array }
   /** An XML property list: the dictionary that stands under `Command`. */
   | { readonly verb: 'Raw'; readonly plist: Uint8Array }
   | {
@@ -70,11 +72,19 @@ function parameters(request: Exclude<CommandRequest, { verb: 'Raw' }>): Record<s
     case 'DeclarativeManagement':
       return request.tokens === undefined ? {} : { Data: request.tokens };
     default: {
+      if ('nonce' in request) return attestationQuery(request.nonce);
       const spec: CommandSpec = COMMANDS[request.verb];
       const args = readArgs(request.args ?? {}, spec.args ?? {}, spec.needed ?? []);
       return { ...defaults(request.verb, args), ...args };
     }
   }
+}
+
+const ATTESTATION = 'DevicePropertiesAttestation';
+
+function attestationQuery(nonce: Uint8Array): Record<string, PlistInput> {
+  if (nonce.length < 1 || nonce.length > 32) throw new WireError('command', 'A nonce has 1 to 32 bytes.');
+  return { Queries: [ATTESTATION], DeviceAttestationNonce: nonce };
 }
 
 /** What a command says where nobody chose. */
@@ -142,6 +152,7 @@ function isTyped(command: PlistDict, verb: TypedVerb): boolean {
       case 'ClearPasscode':
         return Object.keys(args).join() === 'UnlockToken' && args['UnlockToken'] === '';
       default: {
+        if (verb === 'DeviceInformation' && 'DeviceAttestationNonce' in args) return asksAttestation(command);
         const spec: CommandSpec = COMMANDS[verb];
         readArgs(args, spec.args ?? {}, spec.needed ?? []);
         return true;
@@ -150,6 +161,12 @@ function isTyped(command: PlistDict, verb: TypedVerb): boolean {
   } catch {
     return false;
   }
+}
+
+function asksAttestation(command: PlistDict): boolean {
+  const [queries, nonce] = [command.get('Queries'), command.get('DeviceAttestationNonce')];
+  const one = Array.isArray(queries) && queries.length === 1 && queries[0] === ATTESTATION;
+  return one && command.size === 3 && nonce instanceof Uint8Array && nonce.length >= 1 && nonce.length <= 32;
 }
 
 function toArgs(value: Plist): Json {

@@ -33,6 +33,7 @@ export interface StatusReport {
 const MAX_ITEMS = 2_000;
 const IDENTIFIER = /^[A-Za-z0-9][A-Za-z0-9._:{} -]{0,255}$/;
 const CODE = /^[A-Za-z0-9][A-Za-z0-9._-]{0,79}$/;
+const DECLARED = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 type JsonObject = { readonly [key: string]: Json };
 const isObject = (value: Json | undefined): value is JsonObject =>
@@ -160,9 +161,9 @@ function readDeclarations(found: JsonObject): DeclarationState[] {
       if (!isObject(item)) continue;
       const { identifier, active, valid } = item;
       const token = item['server-token'];
-      if (typeof identifier !== 'string' || !CODE.test(identifier.slice(0, 80)) || identifier.length > 128) continue;
+      if (typeof identifier !== 'string' || !DECLARED.test(identifier)) continue;
       states.set(`${kind}/${identifier}`, {
-        ...{ kind, identifier, token: typeof token === 'string' ? token.slice(0, 128) : '', active: active === true },
+        ...{ kind, identifier, token: tokenOf(token), active: active === true },
         valid: valid === 'valid' || valid === 'invalid' ? valid : 'unknown',
         reasons: codesOf(item['reasons']),
       });
@@ -170,6 +171,10 @@ function readDeclarations(found: JsonObject): DeclarationState[] {
   }
   return [...states.values()];
 }
+
+/** A ServerToken, ours or another server's; what no token is made of is none. */
+const tokenOf = (token: Json | undefined): string =>
+  typeof token === 'string' && /^[ -~]*$/.test(token) ? token.slice(0, 128) : '';
 
 /** Reason codes; the protocol writes the key in small letters in status items and in capitals in errors. */
 function codesOf(reasons: Json | undefined): string[] {

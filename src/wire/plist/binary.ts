@@ -27,10 +27,14 @@ class Reader {
   readonly #offsets: readonly number[];
   readonly #refSize: number;
   readonly #top: number;
+  /** Texts and data that were read, by their place: one that is meant a thousand times is copied once. */
+  readonly #long = new Map<number, string | Uint8Array>();
+  #left: number;
   #read = 0;
 
   constructor(bytes: Buffer) {
     this.#bytes = bytes;
+    this.#left = bytes.length;
     if (bytes.length < 8 + 1 + 32) bad('it is cut off');
     const trailer = bytes.subarray(bytes.length - 32);
     const [offsetSize, refSize] = [trailer[6]!, trailer[7]!];
@@ -84,16 +88,13 @@ class Reader {
     const [from, count] = this.#count(at, low);
     switch (kind) {
       case 0x4:
-        return new Uint8Array(this.#take(from, count));
+        return this.#once(at, from, count, (bytes) => new Uint8Array(bytes));
       case 0x5:
-        return text(this.#take(from, count).toString('latin1'));
+        return this.#once(at, from, count, (bytes) => text(bytes.toString('latin1')));
       case 0x6:
-        return text(
-          Buffer.from(this.#take(from, count * 2))
-            .swap16()
-            .toString('utf16le'),
-        );
+        return this.#once(at, from, count * 2, (bytes) => text(Buffer.from(bytes).swap16().toString('utf16le')));
       case 0xa:
+        this.#take(from, count * this.#refSize);
         return Array.from({ length: count }, (_, n) => this.#object(this.#ref(from, n, count), inside));
       case 0xd: {
         const dict = new Map<string, Plist>();
@@ -108,6 +109,18 @@ class Reader {
       default:
         return bad('it holds a value of an unknown kind');
     }
+  }
+
+  /** A text or data at a place. Each byte belongs to one of them: what overlaps would grow beyond the file. */
+  #once(at: number, from: number, length: number, make: (bytes: Buffer) => string | Uint8Array): string | Uint8Array {
+    const known = this.#long.get(at);
+    if (known !== undefined) return known;
+    const bytes = this.#take(from, length);
+    this.#left -= length;
+    if (this.#left < 0) bad('its objects overlap');
+    const value = make(bytes);
+    this.#long.set(at, value);
+    return value;
   }
 
   #count(at: number, low: number): [number, number] {

@@ -2,7 +2,10 @@
 // crypto/x509 plays Apple's attestation servers, fxamacker's CBOR writes the attestation object.
 //
 //	foreignacme root DIR          makes an attestation root, DIR/root.pem
-//	foreignacme enrol DIR LINK    profile, ACME with device-attest-01, DIR/key.pem and DIR/certificate.pem
+//	foreignacme enrol DIR LINK    profile, ACME with device-attest-01, DIR/key.pem, DIR/account.pem and DIR/certificate.pem
+//	foreignacme rollover DIR URL  changes the account's key: DIR/account.pem
+//	foreignacme revoke DIR URL account|certificate
+//	                              revokes DIR/certificate.pem by the account's key or by its own
 package main
 
 import (
@@ -50,8 +53,12 @@ func run(args []string) error {
 		return makeRoot(args[1])
 	case len(args) == 3 && args[0] == "enrol":
 		return enrol(args[1], args[2])
+	case len(args) == 3 && args[0] == "rollover":
+		return rollover(args[1], args[2])
+	case len(args) == 4 && args[0] == "revoke":
+		return revoke(args[1], args[2], args[3])
 	}
-	return errors.New("usage: foreignacme root DIR | enrol DIR LINK")
+	return errors.New("usage: foreignacme root DIR | enrol DIR LINK | rollover DIR URL | revoke DIR URL account|certificate")
 }
 
 func keep(path, label string, der []byte) error {
@@ -237,5 +244,70 @@ func enrol(dir, link string) error {
 	if err := keepKey(filepath.Join(dir, "key.pem"), device); err != nil {
 		return err
 	}
+	if err := keepKey(filepath.Join(dir, "account.pem"), account); err != nil {
+		return err
+	}
 	return keep(filepath.Join(dir, "certificate.pem"), "CERTIFICATE", chain[0])
+}
+
+func readKey(path string) (*ecdsa.PrivateKey, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	return x509.ParseECPrivateKey(block.Bytes)
+}
+
+// rollover changes the account's key; the old one must be refused and the new one be the same account.
+func rollover(dir, directory string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	old, err := readKey(filepath.Join(dir, "account.pem"))
+	if err != nil {
+		return err
+	}
+	client := &acme.Client{Key: old, DirectoryURL: directory}
+	before, err := client.GetReg(ctx, "")
+	if err != nil {
+		return fmt.Errorf("account: %w", err)
+	}
+	next, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		return err
+	}
+	if err := client.AccountKeyRollover(ctx, next); err != nil {
+		return fmt.Errorf("rollover: %w", err)
+	}
+	after, err := (&acme.Client{Key: next, DirectoryURL: directory}).GetReg(ctx, "")
+	if err != nil || after.URI != before.URI {
+		return fmt.Errorf("with the new key: %v, %w", after, err)
+	}
+	if _, err := (&acme.Client{Key: old, DirectoryURL: directory}).GetReg(ctx, ""); !errors.Is(err, acme.ErrNoAccount) {
+		return fmt.Errorf("the old key is still an account's: %w", err)
+	}
+	return keepKey(filepath.Join(dir, "account.pem"), next)
+}
+
+func revoke(dir, directory, by string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	text, err := os.ReadFile(filepath.Join(dir, "certificate.pem"))
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode(text)
+	account, err := readKey(filepath.Join(dir, "account.pem"))
+	if err != nil {
+		return err
+	}
+	client := &acme.Client{Key: account, DirectoryURL: directory}
+	if by == "account" {
+		return client.RevokeCert(ctx, nil, block.Bytes, acme.CRLReasonSuperseded)
+	}
+	own, err := readKey(filepath.Join(dir, "key.pem"))
+	if err != nil {
+		return err
+	}
+	return client.RevokeCert(ctx, own, block.Bytes, acme.CRLReasonKeyCompromise)
 }

@@ -270,28 +270,3 @@ func (p *phone) addHeld(said []byte, words []string) ([]byte, error) {
 	items["management"] = management
 	return json.Marshal(document)
 }
-
-// judge prints what kmfddm reads out of the status report on standard input.
-func judge() error {
-	said, err := io.ReadAll(os.Stdin)
-	if err != nil {
-		return err
-	}
-	unhandled, status, err := ddm.ParseStatus(said)
-	if err != nil {
-		return err
-	}
-	values := map[string][]string{}
-	for _, value := range status.Values {
-		values[value.Path] = append(values[value.Path], string(value.Value))
-	}
-	wrong := []json.RawMessage{}
-	for _, one := range status.Errors {
-		wrong = append(wrong, one.ErrorJSON)
-	}
-	line, err := json.Marshal(map[string]any{
-		"declarations": status.Declarations, "values": values, "errors": wrong, "unhandled": unhandled,
-	})
-	fmt.Println(string(line))
-	return err
-}

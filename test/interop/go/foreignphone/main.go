@@ -8,7 +8,7 @@
 //	foreignphone sync DIR                 declarative management: tokens, items, what changed; prints one JSON line
 //	foreignphone show DIR IDENTIFIER      the declaration that it holds
 //	foreignphone report DIR [held [ID=CODE]...]   sends the status report on standard input
-//	foreignphone judge                    what kmfddm reads out of the status report on standard input
+//	foreignphone judge                    what kmfddm reads out of the status reports on standard input, one a line
 //
 // STYLE is a list such as sha1,ec,attached,post,n=7: digest, kind of identity, form of signature, method, which phone.
 package main
