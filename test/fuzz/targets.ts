@@ -9,7 +9,6 @@ import { plistTarget } from './plist.ts';
 import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
 import { adePageTarget, releasesTarget } from './services.ts';
 import type { Target } from './target.ts';
-import { binaryPlistTarget, zipTarget } from './zip.ts';
 
 /** Every parser that bytes from outside reach. A new one gets a line here. */
 export const TARGETS: Readonly<Record<string, () => Target>> = {
@@ -34,6 +33,4 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   cbor: cborTarget,
   'attestation-object': attestationTarget,
   jws: jwsTarget,
-  zip: zipTarget,
-  'binary-plist': binaryPlistTarget,
 };
