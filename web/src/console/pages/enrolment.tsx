@@ -8,6 +8,7 @@ import { Claims } from './claims.tsx';
 import { ByAccount } from './enrolment-account.tsx';
 import { DeviceAssignment } from './enrolment-ade.tsx';
 import { type EnrolmentLink, enrolmentApi, LINK_STATES, type LinkState } from './enrolment-api.ts';
+import { IdentityPolicy } from './enrolment-identity.tsx';
 import { MakeLinks } from './enrolment-make.tsx';
 
 const TONE: Readonly<Record<LinkState, Tone>> = {
@@ -132,6 +133,7 @@ export function Enrolment() {
       <Links />
       <DeviceAssignment />
       <ByAccount />
+      <IdentityPolicy />
       {making ? <MakeLinks people={people} onClose={close} /> : null}
     </Frame>
   );
