@@ -243,7 +243,7 @@ export function DevicePage({ handle }: { handle: string }) {
                   <Facts data={data} onDone={answer.reload} />
                   <DeviceDeclared handle={handle} />
                   <DeviceCertificates handle={handle} />
-                  <DeviceIdentity handle={handle} />
+                  <DeviceIdentity handle={handle} offered={data.device.state === 'offered'} />
                   <DeviceHistory handle={handle} />
                 </div>
                 <div className="stack">
