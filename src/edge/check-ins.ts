@@ -7,6 +7,7 @@ import {
   digestChallengeAnswer,
   type Personal,
   parseCheckIn,
+  tokenAnswer,
   WireError,
 } from '#wire';
 import { type Answer, gone, notFound, ok, refused } from './answer.ts';
@@ -14,6 +15,7 @@ import { declarative } from './declarative.ts';
 import type { DeviceDoors } from './device.ts';
 import { openRelease, reportRelease } from './release.ts';
 import { channelKey } from './secrets.ts';
+import { ACCOUNT_SERVICE, serviceToken } from './service-token.ts';
 
 /** What edge answers where Apple leaves it to the organisation. */
 export interface DevicePolicy {
@@ -98,10 +100,9 @@ async function answer(doors: DeviceDoors, handle: string, message: CheckIn): Pro
       return ok(bootstrapTokenAnswer(token));
     }
     case 'GetToken':
-      // Apple: 400 for a service that is not known. Its tokens are signed with the key of the device assignment service,
-      // which is core's: the process that faces the internet must not hold it.
-      await asked(`get-token ${message.service}`, 'refused');
-      return refused;
+      // Apple: 400 for a service that is not known. Tokens are signed with the key of our server at Apple, which is core's: the
+      // process that faces the internet must not hold it.
+      return getToken(doors, handle, message.service, asked);
     case 'ReturnToService':
       await asked('return-to-service', 'noted');
       return ok();
@@ -111,6 +112,17 @@ async function answer(doors: DeviceDoors, handle: string, message: CheckIn): Pro
     default:
       return ok();
   }
+}
+
+async function getToken(
+  { pool }: DeviceDoors,
+  handle: string,
+  service: string,
+  asked: (what: string, said: string) => Promise<unknown>,
+): Promise<Answer> {
+  const token = service === ACCOUNT_SERVICE ? await serviceToken(pool, handle, service) : undefined;
+  await asked(`get-token ${service}`, token === undefined ? 'refused' : 'signed');
+  return token === undefined ? refused : ok(tokenAnswer(token));
 }
 
 /** A device that was attested as another one: Authenticate was undone as a whole (migrations/0025_acme.sql), this is kept. */

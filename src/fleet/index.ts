@@ -9,6 +9,13 @@ export {
   readHolderList,
 } from './ade/holders.ts';
 export { type AdePolicy, certificatesOf, checkAdePolicy, readAdePolicy } from './ade/policy.ts';
+export {
+  serviceTokenAllowance,
+  setServiceTokens,
+  signServiceTokens,
+  TOKEN_ALLOWANCES,
+  type TokenAllowance,
+} from './ade/service-token.ts';
 export { releaseSetups } from './ade/setup.ts';
 export { adeState, askAde } from './ade/state.ts';
 export { Ade, type AdeDoors } from './ade/sync.ts';

@@ -39,6 +39,7 @@ import {
   setIdentityPolicy,
   settleProfiles,
   signPackages,
+  signServiceTokens,
   stepDeclarations,
 } from '#fleet';
 import { openForAlerts } from '#incident';
@@ -200,11 +201,13 @@ async function run(): Promise<void> {
   loop('approvals', 500, () => executeCommands(pool, guards, signKey));
   loop('permits', 500, () => executeDeclares(pool, guards));
   loop('permits-end', 60_000, () => endPermits(pool));
+  const adeFiles = new AdeFiles(config.state);
   const ade = new Ade({
-    ...{ pool, files: new AdeFiles(config.state), now: systemClock },
+    ...{ pool, files: adeFiles, now: systemClock },
     where: { edge: config.origins.edge, organisation: config.org },
   });
   loop('ade', 1_000, () => ade.step());
+  loop('service-tokens', 1_000, () => signServiceTokens(pool, adeFiles, systemClock()));
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
@@ -238,6 +241,7 @@ async function run(): Promise<void> {
         'packages',
         'retire',
         'attestations',
+        'service-tokens',
         'reattest',
         'certificates',
         'dispatch',

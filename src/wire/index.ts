@@ -40,7 +40,7 @@ export {
   parseCheckIn,
   type TokenUpdate,
 } from './apple/check-in.ts';
-export { bootstrapTokenAnswer, digestChallengeAnswer } from './apple/check-in-answers.ts';
+export { bootstrapTokenAnswer, digestChallengeAnswer, tokenAnswer } from './apple/check-in-answers.ts';
 export {
   buildCommand,
   type CommandArgs,

@@ -33,7 +33,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['next_version', 'open_link', 'put_sealed', 'refuse_turns', 'refuse_unsigned', 'register'],
       ...['request_certificate', 'seen', 'started', 'take_answers', 'token_update'],
       ...['acme_account', 'acme_answer', 'acme_certificate', 'acme_deactivate', 'acme_enter', 'acme_finalize'],
-      ...['acme_change_key', 'acme_revoke'],
+      ...['acme_change_key', 'acme_revoke', 'ask_service_token', 'take_service_token'],
       ...['acme_new_order', 'acme_order', 'acme_orders', 'acme_spend', 'attestation_mismatch', 'enrolment_identity'],
       // enrolment
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
@@ -78,7 +78,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.foreign_profile': 's',
         'fleet.reattestation': 's',
       },
-      'fleet.reattestation_plan': 'S',
+      ...{ 'fleet.reattestation_plan': 'S', 'fleet.service_token_policy': 'S' },
       ...{ 'fleet.ade_server': 's', 'fleet.ade_device': 'S', 'fleet.trusted_issuer': 'S' },
       'fleet.expected_holder': 'S',
       ...{ 'fleet.package': 'S', 'fleet.package_part': 'S', 'fleet.app_version': 'Si' },
@@ -102,6 +102,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...[
         'fleet.ask_attestation',
         'fleet.set_reattestation',
+        'fleet.set_service_tokens',
         'fleet.ask_renewal',
         'fleet.revoke_certificates',
         'fleet.renewal_obstacle',
@@ -138,6 +139,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       'api.session': 'su',
       ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
+      'fleet.service_token': 'SU',
+      'fleet.service_token_policy': 'S',
       'fleet.reattestation_plan': 'S',
       ...{ 'fleet.acme_order': 'SU', 'fleet.attestation': 'IS', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.certificate': 'ISU', 'fleet.renewal': 'ISU', 'fleet.crl': 'ISU' },

@@ -5,7 +5,10 @@ import {
   expectSerial,
   identityPolicy,
   reattestationDays,
+  serviceTokenAllowance,
   setReattestation,
+  setServiceTokens,
+  TOKEN_ALLOWANCES,
 } from '#fleet';
 import { tx } from '#store';
 import { ApiError } from '../error.ts';
@@ -21,6 +24,7 @@ export const identityRoutes = [
     handle: async ({ doors }) => ({
       ...(await identityPolicy(doors.pool)),
       reattestDays: await reattestationDays(doors.pool),
+      serviceTokens: await serviceTokenAllowance(doors.pool),
     }),
   }),
   route({
@@ -38,6 +42,17 @@ export const identityRoutes = [
     body: z.strictObject({ days: z.union([z.literal(0), z.int().min(7).max(365)]) }),
     handle: async ({ doors, session, body: { days } }) => {
       await tx(doors.pool, (t) => setReattestation(t, { days, by: session.admin }));
+      return undefined;
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/identity-policy/service-tokens',
+    summary: 'Whose devices get tokens that let Managed Apple Accounts sign in on managed devices only.',
+    for: ['administrator'],
+    body: z.strictObject({ allow: z.enum(TOKEN_ALLOWANCES) }),
+    handle: async ({ doors, session, body: { allow } }) => {
+      await tx(doors.pool, (t) => setServiceTokens(t, { allow, by: session.admin }));
       return undefined;
     },
   }),

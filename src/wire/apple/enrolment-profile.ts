@@ -88,7 +88,11 @@ export function enrolmentProfile(input: EnrolmentProfile): Buffer {
         CheckInURL: foreign === undefined ? input.checkInUrl : (foreign.checkInUrl ?? undefined),
         CheckOutWhenRemoved: true,
         IdentityCertificateUUID: identity,
-        ServerCapabilities: ['com.apple.mdm.per-user-connections', 'com.apple.mdm.bootstraptoken'],
+        ServerCapabilities: [
+          'com.apple.mdm.per-user-connections',
+          'com.apple.mdm.bootstraptoken',
+          'com.apple.mdm.token',
+        ],
         ServerURL: foreign?.serverUrl ?? input.serverUrl,
         SignMessage: true,
         Topic: input.topic,
