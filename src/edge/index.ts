@@ -1,5 +1,6 @@
 export { type AccountSettings, checkAccountSettings, readAccountSettings } from './account/settings.ts';
 export { DEFAULT_POLICY, type DevicePolicy } from './check-ins.ts';
+export { DOWNLOAD_LIMITS } from './downloads.ts';
 export { EdgeError } from './error.ts';
 export { type Refusal, Refusals } from './refusals.ts';
 export { type EdgeIdentity, makeRegistrationKey, registerEdge } from './registration.ts';

@@ -8,6 +8,8 @@ interface Given {
   readonly bootstrapToken?: 'on' | 'off';
   readonly signProfiles?: 'on' | 'off';
   readonly legacy?: 'count' | 'refuse';
+  readonly downloads?: number;
+  readonly downloadRate?: number;
 }
 
 /** `bartizan settings device-plane`: shows and changes what edge answers; holds from the next start. */
@@ -27,22 +29,37 @@ export function settingsCommands(program: Command): void {
         'refuse',
       ]),
     )
+    .option('--downloads <n>', 'app packages that go out at once; default 24', Number)
+    .option('--download-rate <mib>', 'MiB a second for all app packages together; default 32', Number)
     .option('--home <dir>', 'instance directory')
-    .action(({ home = defaultHome(), userChannels, bootstrapToken, signProfiles, legacy }: Given) => {
-      const now = setDevicePlane(openHome(home), {
-        ...(userChannels === undefined ? {} : { userAuthenticate: userChannels === 'on' }),
-        ...(bootstrapToken === undefined ? {} : { bootstrapToken: bootstrapToken === 'on' }),
-        ...(signProfiles === undefined ? {} : { signProfiles: signProfiles === 'on' }),
-        ...(legacy === undefined ? {} : { legacy }),
-      });
-      const word = (on: boolean | undefined) => (on ? 'on' : 'off');
-      const lines = [
-        `user channels: ${word(now.userAuthenticate)}`,
-        `bootstrap token: ${word(now.bootstrapToken)}`,
-        `signed profiles: ${word(now.signProfiles)}`,
-        `legacy cryptography: ${now.legacy}`,
-        'This holds from the next start.',
-      ];
-      process.stdout.write(`${lines.join('\n')}\n`);
-    });
+    .action(
+      ({
+        home = defaultHome(),
+        userChannels,
+        bootstrapToken,
+        signProfiles,
+        legacy,
+        downloads,
+        downloadRate,
+      }: Given) => {
+        const now = setDevicePlane(openHome(home), {
+          ...(userChannels === undefined ? {} : { userAuthenticate: userChannels === 'on' }),
+          ...(bootstrapToken === undefined ? {} : { bootstrapToken: bootstrapToken === 'on' }),
+          ...(signProfiles === undefined ? {} : { signProfiles: signProfiles === 'on' }),
+          ...(legacy === undefined ? {} : { legacy }),
+          ...(downloads === undefined ? {} : { downloadsAtOnce: downloads }),
+          ...(downloadRate === undefined ? {} : { downloadMibPerSecond: downloadRate }),
+        });
+        const word = (on: boolean | undefined) => (on ? 'on' : 'off');
+        const lines = [
+          `user channels: ${word(now.userAuthenticate)}`,
+          `bootstrap token: ${word(now.bootstrapToken)}`,
+          `signed profiles: ${word(now.signProfiles)}`,
+          `legacy cryptography: ${now.legacy}`,
+          `app packages: ${now.downloadsAtOnce ?? 24} at once, ${now.downloadMibPerSecond ?? 32} MiB a second`,
+          'This holds from the next start.',
+        ];
+        process.stdout.write(`${lines.join('\n')}\n`);
+      },
+    );
 }

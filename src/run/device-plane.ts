@@ -11,12 +11,20 @@ export interface DevicePlaneSettings {
   readonly bootstrapToken?: boolean;
   /** SHA-1, DES and 3DES from devices: accepted and counted (the default), or refused. */
   readonly legacy?: 'count' | 'refuse';
+  /** App packages that go out at once (24), and MiB a second for all of them together (32). */
+  readonly downloadsAtOnce?: number;
+  readonly downloadMibPerSecond?: number;
 }
+
+const wholeTo = (value: unknown, most: number) =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most;
 
 const KNOWN: Readonly<Record<keyof DevicePlaneSettings, (value: unknown) => boolean>> = {
   userAuthenticate: (value) => typeof value === 'boolean',
   bootstrapToken: (value) => typeof value === 'boolean',
   legacy: (value) => value === 'count' || value === 'refuse',
+  downloadsAtOnce: (value) => wholeTo(value, 1_000),
+  downloadMibPerSecond: (value) => wholeTo(value, 10_000),
 };
 
 /** Checks settings from a file. Throws RunError `config` on what is not understood. */

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { processLogger, systemClock } from '#base';
 import {
   DEFAULT_POLICY,
+  DOWNLOAD_LIMITS,
   edgeServer,
   makeEdgeSecrets,
   makeRegistrationKey,
@@ -41,7 +42,19 @@ async function run(): Promise<void> {
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
   const account = readAccountSettings(config.state);
-  const { legacy = 'count', ...policy } = checkDevicePlane(config.devicePolicy ?? {});
+  const {
+    legacy = 'count',
+    downloadsAtOnce,
+    downloadMibPerSecond,
+    ...policy
+  } = checkDevicePlane(config.devicePolicy ?? {});
+  const each = (all: number) => Math.max(1, Math.floor(all / workers));
+  const downloads = {
+    atOnce: each(downloadsAtOnce ?? DOWNLOAD_LIMITS.atOnce),
+    bytesPerSecond: each(
+      downloadMibPerSecond === undefined ? DOWNLOAD_LIMITS.bytesPerSecond : downloadMibPerSecond * 1024 * 1024,
+    ),
+  };
   const edge = edgeServer({
     ...{
       pool,
@@ -55,6 +68,7 @@ async function run(): Promise<void> {
     },
     ...{ secrets, policy: { ...DEFAULT_POLICY, ...policy } },
     ...(account === undefined ? {} : { account }),
+    downloads,
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
     signProfiles: config.signProfiles ?? true,
   });

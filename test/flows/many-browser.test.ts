@@ -53,6 +53,33 @@ test('an administrator works with many devices, in a real browser', { skip: with
     assert.equal(taken().length, 5, 'given up: the last device never gets it');
   });
 
+  await t.test('an app is added, wanted on a group and taken away; then the group goes', async () => {
+    await page.goto(`${place.console}/apps`);
+    await page.getByRole('button', { name: 'Add an app' }).click();
+    const dialog = page.getByRole('dialog');
+    await dialog.getByLabel('Name', { exact: true }).fill('Mail');
+    await dialog.getByLabel('Bundle identifier').fill('org.example.mail');
+    await dialog.getByLabel('Number in the store').fill('1234');
+    await dialog.getByLabel('Configuration').fill('{');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await dialog.getByText('The configuration is not JSON.').waitFor();
+    await dialog.getByLabel('Configuration').fill('{"server": "mail.example"}');
+    await dialog.getByRole('button', { name: 'Save' }).click();
+    await page.getByLabel('Assign Mail to a group').selectOption({ label: 'All (6)' });
+    const { rows: apps } = await pool.query('select configuration from fleet.app');
+    assert.deepEqual(apps, [{ configuration: { server: 'mail.example' } }]);
+    await page.getByRole('button', { name: 'Take away Mail from All' }).waitFor();
+    findings.push(...(await ada.inspect(page, 'apps-assigned')));
+    await page.getByRole('button', { name: 'Take away Mail from All' }).click();
+    await page.getByText('Wanted nowhere yet').waitFor();
+    const { rows: wanted } = await pool.query('select from fleet.app_assignment where removed_at is null');
+    assert.equal(wanted.length, 0);
+    await page.goto(`${place.console}/groups`);
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('button', { name: 'Delete group' }).click();
+    await page.getByText('No groups yet').waitFor();
+  });
+
   await t.test('two devices that are selected leave together', async () => {
     await page.goto(`${place.console}/devices?state=enrolled`);
     for (const phone of [lost, left]) await page.getByLabel(`Select ${handleOf(phone)}`).check();

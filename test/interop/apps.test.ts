@@ -3,7 +3,18 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { assignApp, Licences, listApps, saveApp, sendApps, unassignApp } from '#fleet';
+import {
+  advanceRollouts,
+  assignApp,
+  Licences,
+  listApps,
+  listRollouts,
+  listVersions,
+  saveApp,
+  sendApps,
+  startRollout,
+  unassignApp,
+} from '#fleet';
 import { KeyPool, newPhone, openLine, Phone, VppService } from '#sim';
 import { tx } from '#store';
 import { type DevicePlane, devicePlane } from './phone-stack.ts';
@@ -168,6 +179,53 @@ test('who leaves the group loses the app, and the licence comes back', async () 
   await settle();
   assert.equal(holders().size, 0);
   assert.equal(did('RemoveApplication'), 5);
+});
+
+test('a store app that goes in rings reaches who has a licence, ring by ring, and from then on by rollouts alone', async () => {
+  const adam = 7_654_321;
+  vpp.stock.set(String(adam), { total: 6, holders: new Set() });
+  vpp.unknownSerials.clear();
+  await setMembers([...phones.keys()]);
+  const id = await tx(plane.console, (t) =>
+    saveApp(t, { identifier: 'com.example.rings', name: 'Rings', adamId: adam, by: ME }),
+  );
+  let clock = Date.now();
+  const doors = { requestApproval: async () => {}, now: () => clock, origin: plane.url };
+  const [version] = await listVersions(plane.console, id);
+  const plan = [
+    { percent: 10, atLeast: 2, soakHours: 24 },
+    { percent: 100, atLeast: 0, soakHours: 1 },
+  ];
+  const rollout = await tx(plane.console, (t) =>
+    startRollout(t, { kind: 'app', subject: id, version: version!.id, plan, by: ME, purpose: 'a test of rings' }),
+  );
+  await tx(plane.console, (t) => assignApp(t, { app: id, group, by: ME }));
+  const having = () =>
+    [...phones.values()].filter(({ state: { extras } }) =>
+      extras?.apps.some(({ identifier }) => identifier === 'com.example.rings'),
+    ).length;
+  const round = async (hours = 0) => {
+    clock += hours * 3_600_000;
+    for (let times = 0; times < 3; times += 1) {
+      await advanceRollouts(plane.core, doors);
+      await settle();
+      await advanceRollouts(plane.core, doors);
+    }
+  };
+  await round();
+  assert.equal(having(), 2);
+  await round(25);
+  await round();
+  assert.equal(having(), 6);
+  await round(2);
+  const [done] = await listRollouts(plane.console, id);
+  assert.deepEqual([done!.id, done!.state, done!.facts.ok], [rollout, 'done', 6]);
+  const sent = did('InstallApplication');
+  await tx(plane.console, (t) =>
+    saveApp(t, { identifier: 'com.example.rings', name: 'Rings', configuration: { a: 1 }, by: ME }),
+  );
+  await round();
+  assert.equal(did('InstallApplication'), sent, 'a new configuration waits for its own rollout');
 });
 
 test('a token that runs out is said so in time, once', async () => {

@@ -53,6 +53,7 @@ export async function storm(options: StormOptions): Promise<StormResult> {
     acts.start(ACT_EVERY_MS);
     const back = new Map<Victim, number[]>();
     const broken: Broken[] = [];
+    let told = 0;
     const endsAt = Date.now() + options.minutes * 60_000;
     for (let n = 0; n < options.kills && broken.length < ENOUGH_BROKEN && Date.now() < endsAt; ) {
       options.signal?.throwIfAborted();
@@ -72,7 +73,10 @@ export async function storm(options: StormOptions): Promise<StormResult> {
         options.say(`broken: ${JSON.stringify(one)}`);
         broken.push(one);
       }
-      if (n % 20 === 0) options.say(`${n} killed, ${acts.taken.size} intents taken, ${broken.length} broken`);
+      if (n >= told + 20) {
+        told = n;
+        options.say(`${n} killed, ${acts.taken.size} intents taken, ${broken.length} broken`);
+      }
     }
     await acts.stop();
     await acts.letEverythingGo();
@@ -104,6 +108,8 @@ async function kill(world: World, victims: readonly Victim[], dice: Dice): Promi
     await sleep(dice.below(200));
   }
   const done: [Victim, number][] = [];
+  // Nobody else comes back without the database.
+  struck.sort((a, b) => Number(b.victim === 'postgres') - Number(a.victim === 'postgres'));
   for (const { victim, pid, at } of struck) {
     await revive(world.product, victim, pid);
     await databaseAnswers(world);
@@ -119,18 +125,18 @@ const databaseAnswers = (world: World) =>
         () => true,
         () => false,
       ),
-    60_000,
+    180_000,
     20,
   );
 
-/** A connection may still be one of the old server's. */
+/** A connection may still be one of the old server's, and a server that lost a backend recovers first. */
 async function lookAgain(world: World, since: Date): Promise<Broken[]> {
   for (let tries = 0; ; tries += 1) {
     try {
       return await look(world, since);
     } catch (error) {
-      if (tries > 5) throw error;
-      await sleep(300);
+      if (tries > 120) throw error;
+      await sleep(500);
     }
   }
 }

@@ -8,7 +8,7 @@ import type { Dice } from '../fuzz/dice.ts';
 export const VICTIMS = ['core', 'edge', 'worker', 'ledger', 'postgres', 'backend'] as const;
 export type Victim = (typeof VICTIMS)[number];
 
-const UP_MS = 60_000;
+const UP_MS = 180_000;
 
 /** Kills with SIGKILL and returns its process id, or undefined if there was nothing to kill just now. */
 export function strike(product: Product, victim: Victim, dice: Dice): number | undefined {

@@ -1,10 +1,11 @@
-import { type FormEvent, useCallback, useEffect, useState } from 'react';
+import { useCallback, useEffect, useState } from 'react';
 import { DEFAULT_CAPS, type Field, type Grant, type Receipt } from '../../../src/seal/messages.ts';
 import { span, useNow, utc } from '../shared/time.tsx';
 import { newBrowserKey, openAnswer, receiptHolds } from './open.ts';
-import { Card, Signer, Trouble } from './parts.tsx';
-import { identify, known, touch } from './passkey.ts';
+import { Card } from './parts.tsx';
+import { type Known, touch } from './passkey.ts';
 import { askReveal, type Published } from './server.ts';
+import { newGrant, TouchForm } from './touch-form.tsx';
 
 const WORD: Record<Field, [string, string]> = {
   name: ['name', 'names'],
@@ -76,11 +77,7 @@ function Shown(props: { grant: Grant; receipt: Receipt; values: ReadonlyMap<stri
 
 /** Who, what and why; then the touch; then the values, opened with a key that only this page holds. */
 export function Reveal({ field, subjects, config }: { field: Field; subjects: readonly string[]; config: Published }) {
-  const [who, setWho] = useState(known);
   const [purpose, setPurpose] = useState('');
-  const [short, setShort] = useState(false);
-  const [busy, setBusy] = useState<string>();
-  const [error, setError] = useState<Error>();
   const [hidden, setHidden] = useState(false);
   const [shown, setShown] = useState<{ grant: Grant; receipt: Receipt; values: ReadonlyMap<string, string> }>();
   const hide = useCallback(() => {
@@ -93,43 +90,20 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
   const count = subjects.length;
   const most = (config.caps ?? DEFAULT_CAPS).perTouch;
 
-  async function reveal(event: FormEvent) {
-    event.preventDefault();
-    setError(undefined);
-    const why = purpose.trim();
-    if (why.length < 5 || why.length > 200) return setShort(true);
-    setShort(false);
-    try {
-      setBusy('Touch your security key');
-      const reader = who ?? (await identify());
-      setWho(reader);
-      const { pair, publicKey } = await newBrowserKey();
-      const grant: Grant = {
-        v: 1,
-        op: 'reveal',
-        id: crypto.randomUUID(),
-        admin: reader.admin,
-        field,
-        subjects,
-        purpose: why,
-        notAfter: Date.now() + 5 * 60_000,
-        browserKey: publicKey,
-      };
-      const { assertion } = await touch(grant, reader.credential);
-      setBusy('The guards write their entry and open the values');
-      const answer = await askReveal(grant, assertion);
-      if (!(await receiptHolds(config.keys.ledger, answer.receipt, grant))) {
-        throw new Error(
-          'The answer came without a valid receipt of the ledger, so nothing is shown. Tell your security team: this should never happen.',
-        );
-      }
-      setHidden(false);
-      setShown({ grant, receipt: answer.receipt, values: await openAnswer(pair, answer) });
-    } catch (caught) {
-      setError(caught as Error);
-    } finally {
-      setBusy(undefined);
+  async function reveal(reader: Known, why: string, say: (busy: string) => void) {
+    const { pair, publicKey } = await newBrowserKey();
+    const grant = newGrant({ admin: reader.admin, field, subjects, purpose: why, browserKey: publicKey });
+    const { assertion } = await touch(grant, reader.credential);
+    say('The guards write their entry and open the values');
+    const answer = await askReveal(grant, assertion);
+    if (!(await receiptHolds(config.keys.ledger, answer.receipt, grant))) {
+      throw new Error(
+        'The answer came without a valid receipt of the ledger, so nothing is shown. Tell your security team: this should never happen.',
+      );
     }
+    const values = await openAnswer(pair, answer);
+    setHidden(false);
+    setShown({ grant, receipt: answer.receipt, values });
   }
 
   return (
@@ -160,39 +134,18 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
           These are more than {most} people. The guards will refuse; go back and select fewer.
         </p>
       ) : null}
-      <form onSubmit={reveal} className="stack">
-        <div className="field">
-          <label htmlFor="purpose">
-            Why do you need {count === 1 ? 'it' : 'them'}?{' '}
-            <span className="hint">5 to 200 characters, without names or numbers</span>
-          </label>
-          <textarea
-            id="purpose"
-            maxLength={200}
-            value={purpose}
-            aria-invalid={short}
-            aria-describedby="purpose-error"
-            onChange={(event) => {
-              setPurpose(event.target.value);
-              setShort(false);
-            }}
-          />
-          <span id="purpose-error" className="field-error">
-            {short ? 'Write at least 5 characters: the person concerned may read this.' : ''}
-          </span>
-        </div>
-        <Signer who={who} onForget={() => setWho(undefined)} />
-        <Trouble error={error} />
-        <div className="row">
-          <button type="submit" className="primary" disabled={busy !== undefined}>
-            Touch and reveal
-          </button>
-          <span role="status">{busy}</span>
-        </div>
+      <TouchForm
+        question={count === 1 ? 'Why do you need it?' : 'Why do you need them?'}
+        reader="the person concerned"
+        button="Touch and reveal"
+        purpose={purpose}
+        onPurpose={setPurpose}
+        work={reveal}
+      >
         <p className="quiet small">
           Values stay on screen for {span(SHOWN_MS)}, are kept nowhere, and vanish when you leave this tab.
         </p>
-      </form>
+      </TouchForm>
     </Card>
   );
 }

@@ -5,13 +5,15 @@ import { useAct, useAnswer } from '../data.ts';
 import type { Page } from '../model.ts';
 import { Chip, Dialog, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
 import { useMayChange } from '../session.tsx';
+import { HandIn, PackageList, type PackageRow } from './apps-package.tsx';
 import { rolloutsApi } from './rollouts-api.ts';
+import { StartRollout } from './rollouts-start.tsx';
 
 interface AppRow {
   readonly id: string;
   readonly identifier: string;
   readonly name: string;
-  readonly kind: 'store' | 'own';
+  readonly kind: 'store' | 'own' | 'package';
   readonly adamId: number | null;
   readonly configuration: unknown;
   readonly groups: readonly { readonly assignment: string; readonly name: string; readonly members: number }[];
@@ -19,6 +21,8 @@ interface AppRow {
   readonly states: Readonly<Record<string, number>>;
   readonly licences: Readonly<Record<string, number>>;
   readonly available: number | null;
+  readonly versions: readonly { readonly id: string; readonly number: number }[];
+  readonly packages: readonly PackageRow[];
 }
 
 interface Apps extends Page<AppRow> {
@@ -57,12 +61,13 @@ function Add({ onClose }: { onClose: () => void }) {
       return setWrong('The configuration is not JSON.');
     }
     const store = /^\d+$/.test(source.trim());
-    if (!store && !source.trim().startsWith('https://'))
+    const from = source.trim();
+    if (from !== '' && !store && !from.startsWith('https://'))
       return setWrong('Give the store’s number of the app, or the https address of its manifest.');
     setWrong(undefined);
     void save.run({
       ...{ name: name.trim(), identifier: identifier.trim() },
-      ...(store ? { adamId: Number(source) } : { manifestUrl: source.trim() }),
+      ...(store ? { adamId: Number(source) } : from === '' ? {} : { manifestUrl: from }),
       ...(parsed === undefined ? {} : { configuration: parsed }),
     });
   }
@@ -86,7 +91,10 @@ function Add({ onClose }: { onClose: () => void }) {
           />
         </div>
         <div className="field">
-          <label htmlFor="app-source">Number in the store, or https address of your manifest</label>
+          <label htmlFor="app-source">
+            Number in the store, or https address of your manifest{' '}
+            <span className="hint">Leave it empty for an app that is here already</span>
+          </label>
           <input
             id="app-source"
             spellCheck={false}
@@ -128,7 +136,7 @@ function Add({ onClose }: { onClose: () => void }) {
 }
 
 function licences({ kind, licences: by, available }: AppRow) {
-  if (kind === 'own') return <span className="quiet">needs none</span>;
+  if (kind !== 'store') return <span className="quiet">needs none</span>;
   const failed = by['failed'] ?? 0;
   const under = (by['wanted'] ?? 0) + (by['asked'] ?? 0);
   return (
@@ -165,6 +173,7 @@ function toneOf(state: string): Tone {
 function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
   const groups = useAnswer('groups', rolloutsApi.groups);
   const mayChange = useMayChange();
+  const [rolling, setRolling] = useState(false);
   const act = useAct(async (work: () => Promise<unknown>) => {
     await work();
     onChange();
@@ -176,7 +185,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
         <div className="row">
           <h2>{app.name}</h2>
           <Chip tone={app.kind === 'store' ? 'info' : 'quiet'}>
-            {app.kind === 'store' ? `store ${app.adamId}` : 'our own'}
+            {app.kind === 'store' ? `store ${app.adamId}` : app.kind === 'own' ? 'our own, elsewhere' : 'our own'}
           </Chip>
           <span className="mono small quiet">{app.identifier}</span>
         </div>
@@ -194,6 +203,9 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
             ))}
           </p>
         )}
+        {app.packages.length === 0 ? null : (
+          <PackageList packages={app.packages} mayChange={mayChange} onChange={onChange} />
+        )}
         <div className="row">
           {app.groups.length === 0 ? <span className="quiet">Wanted nowhere yet</span> : null}
           {app.groups.map((one) => (
@@ -204,7 +216,7 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
                 className="plain"
                 disabled={act.busy}
                 hidden={!mayChange}
-                aria-label={`Take ${app.name} away from ${one.name}`}
+                aria-label={`Take away ${app.name} from ${one.name}`}
                 onClick={() => void act.run(() => appsApi.unassign(one.assignment))}
               >
                 Take away
@@ -215,6 +227,9 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
         <Refused problem={act.problem} />
       </div>
       <div className="toolbar" hidden={!mayChange}>
+        <button type="button" disabled={app.versions.length === 0} onClick={() => setRolling(true)}>
+          Roll out<span className="hidden-visually"> {app.name}</span>
+        </button>
         <select
           aria-label={`Assign ${app.name} to a group`}
           value=""
@@ -229,6 +244,15 @@ function Row({ app, onChange }: { app: AppRow; onChange: () => void }) {
           ))}
         </select>
       </div>
+      {rolling ? (
+        <StartRollout
+          only={{ kind: 'app', id: app.id }}
+          onClose={() => {
+            setRolling(false);
+            onChange();
+          }}
+        />
+      ) : null}
     </li>
   );
 }
@@ -237,19 +261,26 @@ export function AppsPage() {
   const mayChange = useMayChange();
   const answer = useAnswer('apps', appsApi.list);
   const [adding, setAdding] = useState(false);
+  const [handing, setHanding] = useState(false);
   return (
     <Frame
       title="Apps"
       aside={
         mayChange ? (
-          <button type="button" className="primary" onClick={() => setAdding(true)}>
-            Add an app
-          </button>
+          <div className="row">
+            <button type="button" onClick={() => setAdding(true)}>
+              Add an app
+            </button>
+            <button type="button" className="primary" onClick={() => setHanding(true)}>
+              Hand in a package
+            </button>
+          </div>
         ) : undefined
       }
     >
       <p className="quiet">
-        An app goes to the devices of its groups, licensed to the device and never to a person, and leaves with them.
+        An app goes to the devices of its groups, licensed to the device and never to a person, and leaves with them. A
+        package of ours goes out in rings alone, and so does any app that was rolled out once.
       </p>
       <Loaded answer={answer}>
         {({ items, service }) => (
@@ -273,7 +304,9 @@ export function AppsPage() {
               </p>
             )}
             {items.length === 0 ? (
-              <Empty title="No apps yet">Add one, then assign it to a group of devices.</Empty>
+              <Empty title="No apps yet">
+                Add one of the store or hand in one of yours, then assign it to a group.
+              </Empty>
             ) : (
               <ul>
                 {items.map((app) => (
@@ -284,6 +317,14 @@ export function AppsPage() {
           </>
         )}
       </Loaded>
+      {handing ? (
+        <HandIn
+          onClose={() => {
+            setHanding(false);
+            answer.reload();
+          }}
+        />
+      ) : null}
       {adding ? (
         <Add
           onClose={() => {

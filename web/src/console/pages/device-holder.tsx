@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { useAct } from '../data.ts';
 import { Dialog, PersonLink, Refused } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { enrolmentApi } from './enrolment-api.ts';
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
@@ -18,6 +19,7 @@ export function Holder({
   fixed: boolean;
   onDone: () => void;
 }) {
+  const mayChange = useMayChange();
   const [giving, setGiving] = useState(false);
   const [handle, setHandle] = useState('');
   const give = useAct(async (to: string | null) => {
@@ -29,7 +31,7 @@ export function Holder({
   return (
     <>
       <PersonLink handle={holder} />{' '}
-      {fixed ? null : (
+      {fixed || !mayChange ? null : (
         <button type="button" className="plain" onClick={() => setGiving(true)}>
           {holder === null ? 'Give it a holder' : 'Change'}
         </button>

@@ -3,6 +3,7 @@ import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Loaded, or, Refused, type Tone } from '../parts.tsx';
 import { useSession } from '../session.tsx';
+import { ExpectSerial } from './enrolment-identity.tsx';
 
 interface Attested {
   readonly id: string;
@@ -116,7 +117,7 @@ function Again({ again, latest }: { again: Identity['again']; latest: Attested |
 }
 
 /** How the device got its certificate and what that proves. */
-export function DeviceIdentity({ handle }: { handle: string }) {
+export function DeviceIdentity({ handle, offered }: { handle: string; offered: boolean }) {
   const answer = useAnswer(`identity:${handle}`, (signal) =>
     call<Identity>(`/devices/${encodeURIComponent(handle)}/identity`, { signal: signal ?? null }),
   );
@@ -132,7 +133,12 @@ export function DeviceIdentity({ handle }: { handle: string }) {
       <Loaded answer={answer}>
         {({ kind, attestations, again }) => {
           if (kind === null)
-            return <p className="quiet">No certificate yet, or one from before identities were noted.</p>;
+            return (
+              <>
+                <p className="quiet">No certificate yet, or one from before identities were noted.</p>
+                {offered && role === 'administrator' ? <ExpectSerial handle={handle} /> : null}
+              </>
+            );
           const [tone, name, meaning] = KINDS[kind];
           const current = attestations.find((one) => one.current);
           return (

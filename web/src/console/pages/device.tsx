@@ -229,60 +229,62 @@ export function DevicePage({ handle }: { handle: string }) {
           const pending = data.commands.filter((command) => command.doneAt === null);
           const finished = data.commands.filter((command) => command.doneAt !== null);
           return (
-            <div className="halves">
-              <div>
-                <Claims device={handle} />
-                {data.device.twoHoldersAt === null ? null : (
-                  <TwoHolders device={handle} at={data.device.twoHoldersAt} onDone={answer.reload} />
-                )}
-                <DeviceStanding handle={handle} />
-                {mayChange ? (
-                  <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
-                ) : null}
-                <Facts data={data} onDone={answer.reload} />
-                <DeviceDeclared handle={handle} />
-                <DeviceCertificates handle={handle} />
-                <DeviceIdentity handle={handle} />
-                <DeviceHistory handle={handle} />
-              </div>
-              <div className="stack">
-                <section className="section">
-                  <h2>Pending</h2>
-                  {pending.length + wanted.length === 0 ? (
-                    <Empty title="Nothing waits for this device" />
-                  ) : (
-                    <>
-                      {[...wanted, ...pending].some(({ verb }) => FOR_LOST.includes(verb)) ? (
-                        <Recovered device={handle} onDone={answer.reload} />
-                      ) : null}
+            <>
+              <Claims device={handle} />
+              {data.device.twoHoldersAt === null ? null : (
+                <TwoHolders device={handle} at={data.device.twoHoldersAt} onDone={answer.reload} />
+              )}
+              <div className="halves">
+                <div>
+                  <DeviceStanding handle={handle} />
+                  {mayChange ? (
+                    <DeviceActions device={data.device} channels={data.channels} onDone={answer.reload} />
+                  ) : null}
+                  <Facts data={data} onDone={answer.reload} />
+                  <DeviceDeclared handle={handle} />
+                  <DeviceCertificates handle={handle} />
+                  <DeviceIdentity handle={handle} offered={data.device.state === 'offered'} />
+                  <DeviceHistory handle={handle} />
+                </div>
+                <div className="stack">
+                  <section className="section">
+                    <h2>Pending</h2>
+                    {pending.length + wanted.length === 0 ? (
+                      <Empty title="Nothing waits for this device" />
+                    ) : (
+                      <>
+                        {[...wanted, ...pending].some(({ verb }) => FOR_LOST.includes(verb)) ? (
+                          <Recovered device={handle} onDone={answer.reload} />
+                        ) : null}
+                        <ul>
+                          {wanted.map((intent) => (
+                            <Wanted key={intent.id} intent={intent} />
+                          ))}
+                          {pending.map((command) => (
+                            <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
+                          ))}
+                        </ul>
+                      </>
+                    )}
+                  </section>
+                  {finished.length === 0 ? null : (
+                    <section className="section">
+                      <h2>Done</h2>
                       <ul>
-                        {wanted.map((intent) => (
-                          <Wanted key={intent.id} intent={intent} />
-                        ))}
-                        {pending.map((command) => (
+                        {finished.slice(0, 20).map((command) => (
                           <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
                         ))}
                       </ul>
-                    </>
+                    </section>
                   )}
-                </section>
-                {finished.length === 0 ? null : (
+                  <DeviceWays handle={handle} />
                   <section className="section">
-                    <h2>Done</h2>
-                    <ul>
-                      {finished.slice(0, 20).map((command) => (
-                        <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
-                      ))}
-                    </ul>
+                    <h2>Timeline</h2>
+                    <Events events={data.events} />
                   </section>
-                )}
-                <DeviceWays handle={handle} />
-                <section className="section">
-                  <h2>Timeline</h2>
-                  <Events events={data.events} />
-                </section>
+                </div>
               </div>
-            </div>
+            </>
           );
         }}
       </Loaded>

@@ -40,16 +40,6 @@ export interface HoldersDone {
   readonly nobody: readonly string[];
 }
 
-/** Whose devices get tokens that Managed Apple Accounts sign in with. */
-export type ServiceTokens = 'none' | 'organisation' | 'all';
-
-export interface IdentityPolicyAnswer {
-  readonly identity: IdentityKind;
-  readonly roots: readonly { readonly name: string }[];
-  readonly reattestDays: number;
-  readonly serviceTokens: ServiceTokens;
-}
-
 type Get = AbortSignal | undefined;
 
 export const enrolmentApi = {
@@ -60,10 +50,9 @@ export const enrolmentApi = {
   make: (body: { holders: readonly (string | null)[]; ownership: Ownership; identity: string; days: number }) =>
     send<{ items: readonly MadeLink[] }>('POST', '/enrolments', body),
   policy: (signal?: Get) =>
-    call<IdentityPolicyAnswer>('/identity-policy', {
+    call<{ identity: IdentityKind; roots: readonly { name: string }[] }>('/identity-policy', {
       signal: signal ?? null,
     }),
-  changePolicy: (path: string, body: object) => send<void>('POST', `/identity-policy/${path}`, body),
   revoke: (id: string) => send<void>('POST', `/enrolments/${encodeURIComponent(id)}/revoke`, {}),
   nameHolders: (csv: string) => send<HoldersDone>('POST', '/ade/holders', { csv }),
   giveHolder: (device: string, holder: string | null) =>

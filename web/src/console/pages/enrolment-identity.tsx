@@ -1,77 +1,149 @@
+import { useState } from 'react';
+import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import { Loaded, Refused } from '../parts.tsx';
-import { useSession } from '../session.tsx';
-import { enrolmentApi, type ServiceTokens } from './enrolment-api.ts';
+import { useMayChange } from '../session.tsx';
 
-const DAYS = [0, 7, 14, 30, 90, 365] as const;
-const WHOSE: readonly (readonly [ServiceTokens, string])[] = [
-  ['none', 'No device'],
-  ['organisation', 'The organisation’s devices'],
-  ['all', 'Every managed device'],
-];
-const KINDS = { scep: 'SCEP', acme: 'ACME', 'acme-attested': 'ACME with attestation' } as const;
+interface Policy {
+  readonly identity: 'scep' | 'acme' | 'acme-attested';
+  readonly roots: readonly { readonly name: string; readonly sha256: string; readonly notAfter: string }[];
+  readonly reattestDays: number;
+  readonly serviceTokens: Allowance;
+}
 
-/** What devices must prove, how often they prove it again, and what we prove of them to Apple. */
-export function IdentityPolicy() {
-  const answer = useAnswer('identity-policy', (signal) => enrolmentApi.policy(signal));
-  const mayChange = useSession().role === 'administrator';
-  const change = useAct(async (path: string, body: object) => {
-    await enrolmentApi.changePolicy(path, body);
+type Allowance = 'none' | 'organisation' | 'all';
+const WHOSE: Readonly<Record<Allowance, string>> = {
+  none: 'no device',
+  organisation: 'the organisation’s devices',
+  all: 'every managed device',
+};
+
+const LEAST: Readonly<Record<Policy['identity'], string>> = {
+  scep: 'a key made in software (SCEP)',
+  acme: 'a key in hardware, vouched for by nobody (ACME)',
+  'acme-attested': 'a key that the maker’s servers vouch for (ACME with attestation)',
+};
+const OFTEN = [0, 7, 14, 30, 90, 180, 365] as const;
+const words = (days: number): string => (days === 0 ? 'never' : `every ${days} days`);
+
+/** What an enrolment asks for at least, whose word counts, and how often devices are asked again. */
+export function Attestation() {
+  const answer = useAnswer('identity-policy', (signal) => call<Policy>('/identity-policy', { signal: signal ?? null }));
+  const mayChange = useMayChange();
+  const set = useAct(async (what: 'reattestation' | 'service-tokens', body: object) => {
+    await send<void>('POST', `/identity-policy/${what}`, body);
     answer.reload();
   });
   return (
     <section className="section">
-      <h2>Identity</h2>
+      <h2>Attestation</h2>
       <Loaded answer={answer}>
         {({ identity, roots, reattestDays, serviceTokens }) => (
-          <>
-            <dl className="facts">
-              <dt>Least that a device brings</dt>
-              <dd>{KINDS[identity]}</dd>
-              <dt>Attestation roots</dt>
-              <dd>
-                {roots.length === 0 ? 'none: no attestation is believed' : roots.map((one) => one.name).join(', ')}
-              </dd>
-            </dl>
-            <div className="toolbar">
-              <label>
-                Ask devices for a new attestation{' '}
+          <dl className="facts">
+            <dt>At least</dt>
+            <dd>{LEAST[identity]}</dd>
+            <dt>Roots</dt>
+            <dd>
+              {roots.length === 0
+                ? 'none: nothing can be attested. The operator names them on the server.'
+                : roots.map(({ name, sha256 }) => (
+                    <p key={sha256}>
+                      {name} <span className="mono small">{sha256.slice(0, 16)}…</span>
+                    </p>
+                  ))}
+            </dd>
+            <dt>Asked again</dt>
+            <dd>
+              {mayChange ? (
                 <select
+                  aria-label="How often devices are asked for a new attestation"
+                  className="short"
                   value={reattestDays}
-                  disabled={!mayChange || change.busy || roots.length === 0}
-                  onChange={(event) => void change.run('reattestation', { days: Number(event.target.value) })}
+                  disabled={set.busy}
+                  onChange={(event) => void set.run('reattestation', { days: Number(event.target.value) })}
                 >
-                  {[...new Set([...DAYS, reattestDays])].map((days) => (
-                    <option key={days} value={days}>
-                      {days === 0 ? 'never' : `every ${days} days`}
-                    </option>
-                  ))}
+                  {[...new Set([...OFTEN, reattestDays])]
+                    .sort((a, b) => a - b)
+                    .map((days) => (
+                      <option key={days} value={days}>
+                        {words(days)}
+                      </option>
+                    ))}
                 </select>
-              </label>
-              <label>
-                Tokens for Managed Apple Accounts{' '}
+              ) : (
+                words(reattestDays)
+              )}
+            </dd>
+            <dt>Account tokens</dt>
+            <dd>
+              {mayChange ? (
                 <select
+                  aria-label="Whose devices get tokens for Managed Apple Accounts"
+                  className="short"
                   value={serviceTokens}
-                  disabled={!mayChange || change.busy}
-                  onChange={(event) => void change.run('service-tokens', { allow: event.target.value })}
+                  disabled={set.busy}
+                  onChange={(event) => void set.run('service-tokens', { allow: event.target.value })}
                 >
-                  {WHOSE.map(([allow, words]) => (
+                  {Object.entries(WHOSE).map(([allow, whose]) => (
                     <option key={allow} value={allow}>
-                      {words}
+                      {whose}
                     </option>
                   ))}
                 </select>
-              </label>
-            </div>
-            <p className="small quiet">
-              Apple makes a device a fresh attestation once in seven days at most. A token shows Apple’s identity
-              service, when an account signs in, that the device is managed here; it needs the server key of device
-              assignment.
-            </p>
-            <Refused problem={change.problem} />
-          </>
+              ) : (
+                WHOSE[serviceTokens]
+              )}
+              <p className="small quiet">
+                They show Apple, when a Managed Apple Account signs in, that a device is managed here; they need the
+                server key of device assignment.
+              </p>
+            </dd>
+          </dl>
         )}
       </Loaded>
+      <Refused problem={set.problem} />
     </section>
+  );
+}
+
+/** Names the one device that an unopened link is for. */
+export function ExpectSerial({ handle }: { handle: string }) {
+  const [serial, setSerial] = useState('');
+  const [named, setNamed] = useState<string>();
+  const name = useAct(async () => {
+    await send<void>('POST', `/devices/${encodeURIComponent(handle)}/expected-serial`, { serial });
+    setNamed(serial);
+    setSerial('');
+  });
+  return (
+    <form
+      className="stack tight"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void name.run();
+      }}
+    >
+      <div className="field">
+        <label htmlFor="expected-serial">
+          Its serial number <span className="hint">An attestation of another device is then refused</span>
+        </label>
+        <div className="row">
+          <input
+            id="expected-serial"
+            className="mono short"
+            required
+            pattern="[A-Z0-9]{8,20}"
+            title="8 to 20 capital letters and digits"
+            value={serial}
+            onChange={(event) => setSerial(event.target.value.toUpperCase())}
+          />
+          <button type="submit" disabled={name.busy}>
+            Expect it
+          </button>
+        </div>
+      </div>
+      <p role="status">{named === undefined ? null : `The link is for ${named} and no other device.`}</p>
+      <Refused problem={name.problem} />
+    </form>
   );
 }

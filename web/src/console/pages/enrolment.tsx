@@ -4,11 +4,12 @@ import { useAct, useAnswer } from '../data.ts';
 import { Choice, Pager } from '../list.tsx';
 import { Chip, DeviceLink, Empty, Frame, Loaded, PersonLink, Refused, type Tone } from '../parts.tsx';
 import { go, useSearch } from '../router.ts';
+import { useMayChange } from '../session.tsx';
 import { Claims } from './claims.tsx';
 import { ByAccount } from './enrolment-account.tsx';
 import { DeviceAssignment } from './enrolment-ade.tsx';
 import { type EnrolmentLink, enrolmentApi, LINK_STATES, type LinkState } from './enrolment-api.ts';
-import { IdentityPolicy } from './enrolment-identity.tsx';
+import { Attestation } from './enrolment-identity.tsx';
 import { MakeLinks } from './enrolment-make.tsx';
 
 const TONE: Readonly<Record<LinkState, Tone>> = {
@@ -20,6 +21,7 @@ const TONE: Readonly<Record<LinkState, Tone>> = {
 };
 
 function Row({ link, onRevoke, busy }: { link: EnrolmentLink; onRevoke: () => void; busy: boolean }) {
+  const mayChange = useMayChange();
   const open = link.state === 'offered' || link.state === 'opened';
   return (
     <tr>
@@ -41,7 +43,7 @@ function Row({ link, onRevoke, busy }: { link: EnrolmentLink; onRevoke: () => vo
         <When at={link.usedAt ?? link.revokedAt ?? link.expiresAt} />
       </td>
       <td className="number">
-        {open ? (
+        {open && mayChange ? (
           <button type="button" disabled={busy} onClick={onRevoke} aria-label={`Revoke the link for ${link.device}`}>
             Revoke
           </button>
@@ -115,7 +117,8 @@ function Links() {
 export function Enrolment() {
   const [search] = useSearch();
   const people = search.get('for') ?? '';
-  const [making, setMaking] = useState(people !== '');
+  const mayChange = useMayChange();
+  const [making, setMaking] = useState(people !== '' && mayChange);
   const close = () => {
     setMaking(false);
     if (people !== '') go('/enrolment', { replace: true });
@@ -124,16 +127,18 @@ export function Enrolment() {
     <Frame
       title="Enrolment"
       aside={
-        <button type="button" className="primary" onClick={() => setMaking(true)}>
-          Make enrolment links
-        </button>
+        mayChange ? (
+          <button type="button" className="primary" onClick={() => setMaking(true)}>
+            Make enrolment links
+          </button>
+        ) : undefined
       }
     >
       <Claims />
       <Links />
+      <Attestation />
       <DeviceAssignment />
       <ByAccount />
-      <IdentityPolicy />
       {making ? <MakeLinks people={people} onClose={close} /> : null}
     </Frame>
   );

@@ -1,11 +1,12 @@
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
-import { Chip, DeviceLink, Dialog, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
+import { Chip, DeviceLink, Empty, Frame, Loaded, Refused, type Tone } from '../parts.tsx';
 import { useSearch } from '../router.ts';
 import { useMayChange } from '../session.tsx';
 import { type Finding, fleetApi, type Rule, VERDICTS, type Verdict } from './fleet-api.ts';
-import { asDraft, asFilter, emptyDraft, FilterBuilder, FilterText, useFields } from './fleet-filter.tsx';
+import { asDraft, asFilter, emptyDraft, FilterText, useFields } from './fleet-filter.tsx';
+import { FilterForm } from './fleet-form.tsx';
 import { Drift, InventoryPlans, Silence } from './fleet-watch.tsx';
 
 export const VERDICT: Readonly<Record<Verdict, readonly [Tone, string]>> = {
@@ -33,68 +34,44 @@ function RuleDialog({ rule, onClose, onDone }: { rule?: Rule; onClose: () => voi
     onDone();
     onClose();
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    void save.run();
-  };
+  const before = (
+    <div className="row">
+      <div className="field">
+        <label htmlFor="rule-group">For</label>
+        <select id="rule-group" value={group} onChange={(event) => setGroup(event.target.value)}>
+          <option value="">every enrolled device</option>
+          {groups.map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.name}
+            </option>
+          ))}
+        </select>
+      </div>
+      <div className="field">
+        <label htmlFor="rule-grace">Grace, days</label>
+        <input
+          id="rule-grace"
+          type="number"
+          min={0}
+          max={365}
+          step="any"
+          required
+          value={grace}
+          onChange={(event) => setGrace(event.target.value)}
+        />
+      </div>
+    </div>
+  );
   return (
-    <Dialog title={rule === undefined ? 'New rule' : `Change ${rule.name}`} onClose={onClose}>
-      <form className="stack wide" onSubmit={submit}>
-        <div className="field">
-          <label htmlFor="rule-name">Name</label>
-          <input
-            id="rule-name"
-            required
-            maxLength={80}
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
-        </div>
-        <div className="row">
-          <div className="field">
-            <label htmlFor="rule-group">For</label>
-            <select id="rule-group" value={group} onChange={(event) => setGroup(event.target.value)}>
-              <option value="">every enrolled device</option>
-              {groups.map((one) => (
-                <option key={one.id} value={one.id}>
-                  {one.name}
-                </option>
-              ))}
-            </select>
-          </div>
-          <div className="field">
-            <label htmlFor="rule-grace">Grace, days</label>
-            <input
-              id="rule-grace"
-              type="number"
-              min={0}
-              max={365}
-              step="any"
-              required
-              value={grace}
-              onChange={(event) => setGrace(event.target.value)}
-            />
-          </div>
-        </div>
-        {draft === undefined ? (
-          <p className="note">{FilterText({ filter: condition, fields })}</p>
-        ) : (
-          <FilterBuilder draft={draft} fields={fields} onChange={setDraft} />
-        )}
-        <p className="small quiet">
-          A device complies only with what it has reported. What is not known counts as unknown, never as compliant.
-        </p>
-        <Refused problem={save.problem} />
-        <div className="row">
-          <button type="submit" className="primary" disabled={save.busy}>
-            Save rule
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <FilterForm
+      title={rule === undefined ? 'New rule' : `Change ${rule.name}`}
+      {...{ name, draft, fields, save, before, onClose, onName: setName, onDraft: setDraft, button: 'Save rule' }}
+      filter={condition}
+    >
+      <p className="small quiet">
+        A device complies only with what it has reported. What is not known counts as unknown, never as compliant.
+      </p>
+    </FilterForm>
   );
 }
 

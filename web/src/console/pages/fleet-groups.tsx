@@ -1,10 +1,11 @@
-import { type FormEvent, useState } from 'react';
+import { useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer } from '../data.ts';
 import { Chip, Dialog, Empty, Frame, Loaded, Refused } from '../parts.tsx';
 import { useMayChange } from '../session.tsx';
 import { type Filter, fleetApi, type Group } from './fleet-api.ts';
-import { asDraft, asFilter, emptyDraft, FilterBuilder, FilterPreview, FilterText, useFields } from './fleet-filter.tsx';
+import { asDraft, asFilter, emptyDraft, FilterPreview, FilterText, useFields } from './fleet-filter.tsx';
+import { FilterForm } from './fleet-form.tsx';
 
 /** Makes or changes a group. A filter that rows cannot say keeps its conditions; only the name changes then. */
 export function GroupDialog({
@@ -28,40 +29,13 @@ export function GroupDialog({
     onDone();
     onClose();
   });
-  const submit = (event: FormEvent) => {
-    event.preventDefault();
-    void save.run();
-  };
   return (
-    <Dialog title={group === undefined ? 'New group' : `Change ${group.name}`} onClose={onClose}>
-      <form className="stack wide" onSubmit={submit}>
-        <div className="field">
-          <label htmlFor="group-name">Name</label>
-          <input
-            id="group-name"
-            required
-            maxLength={80}
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
-        </div>
-        {draft === undefined ? (
-          <p className="note">{FilterText({ filter, fields })}</p>
-        ) : (
-          <FilterBuilder draft={draft} fields={fields} onChange={setDraft} />
-        )}
-        {fields.length === 0 ? null : <FilterPreview filter={filter} />}
-        <Refused problem={save.problem} />
-        <div className="row">
-          <button type="submit" className="primary" disabled={save.busy}>
-            Save group
-          </button>
-          <button type="button" onClick={onClose}>
-            Cancel
-          </button>
-        </div>
-      </form>
-    </Dialog>
+    <FilterForm
+      title={group === undefined ? 'New group' : `Change ${group.name}`}
+      {...{ name, draft, filter, fields, save, onClose, onName: setName, onDraft: setDraft, button: 'Save group' }}
+    >
+      {fields.length === 0 ? null : <FilterPreview filter={filter} />}
+    </FilterForm>
   );
 }
 

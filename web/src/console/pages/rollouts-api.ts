@@ -86,6 +86,7 @@ export interface Subject {
   readonly name: string;
   readonly versions: readonly { readonly id: string; readonly number: number; readonly label: string | null }[];
   readonly groups: readonly string[];
+  readonly twoPeople: boolean;
 }
 
 export interface ProfileDetail {

@@ -96,6 +96,9 @@ function Choose({ subjects, onClose }: { subjects: readonly Subject[]; onClose: 
           errors stop it. {WAYS[subject.kind]}
         </p>
       )}
+      {subject?.twoPeople === true ? (
+        <p className="note warn">Each ring waits until two people have signed exactly what its devices will get.</p>
+      ) : null}
       <div className="field">
         <label htmlFor="rollout-why">
           Why? <span className="hint">It goes into the log; no names, no numbers</span>

@@ -163,14 +163,17 @@ function Windows() {
 
 export function Rollouts() {
   const answer = useAnswer('rollouts', rolloutsApi.rollouts);
+  const mayChange = useMayChange();
   const [starting, setStarting] = useState(false);
   return (
     <Frame
       title="Rollouts"
       aside={
-        <button type="button" className="primary" onClick={() => setStarting(true)}>
-          Start a rollout
-        </button>
+        mayChange ? (
+          <button type="button" className="primary" onClick={() => setStarting(true)}>
+            Start a rollout
+          </button>
+        ) : undefined
       }
     >
       <p className="quiet">
