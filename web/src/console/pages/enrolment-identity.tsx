@@ -8,15 +8,9 @@ interface Policy {
   readonly identity: 'scep' | 'acme' | 'acme-attested';
   readonly roots: readonly { readonly name: string; readonly sha256: string; readonly notAfter: string }[];
   readonly reattestDays: number;
-  readonly serviceTokens: Allowance;
+  /** Whose devices let Managed Apple Accounts sign in on managed devices only. */
+  readonly serviceTokens: 'none' | 'organisation' | 'all';
 }
-
-type Allowance = 'none' | 'organisation' | 'all';
-const WHOSE: Readonly<Record<Allowance, string>> = {
-  none: 'no device',
-  organisation: 'the organisation’s devices',
-  all: 'every managed device',
-};
 
 const LEAST: Readonly<Record<Policy['identity'], string>> = {
   scep: 'a key made in software (SCEP)',
@@ -24,19 +18,28 @@ const LEAST: Readonly<Record<Policy['identity'], string>> = {
   'acme-attested': 'a key that the maker’s servers vouch for (ACME with attestation)',
 };
 const OFTEN = [0, 7, 14, 30, 90, 180, 365] as const;
+const TOKENS: Readonly<Record<Policy['serviceTokens'], string>> = {
+  none: 'no device',
+  organisation: 'the organisation’s devices',
+  all: 'every managed device',
+};
 const words = (days: number): string => (days === 0 ? 'never' : `every ${days} days`);
 
 /** What an enrolment asks for at least, whose word counts, and how often devices are asked again. */
 export function Attestation() {
   const answer = useAnswer('identity-policy', (signal) => call<Policy>('/identity-policy', { signal: signal ?? null }));
   const mayChange = useMayChange();
-  const set = useAct(async (what: 'reattestation' | 'service-tokens', body: object) => {
-    await send<void>('POST', `/identity-policy/${what}`, body);
+  const set = useAct(async (days: number) => {
+    await send<void>('POST', '/identity-policy/reattestation', { days });
+    answer.reload();
+  });
+  const allow = useAct(async (whose: string) => {
+    await send<void>('POST', '/identity-policy/service-tokens', { allow: whose });
     answer.reload();
   });
   return (
     <section className="section">
-      <h2>Attestation</h2>
+      <h2>Attestation and sign-in</h2>
       <Loaded answer={answer}>
         {({ identity, roots, reattestDays, serviceTokens }) => (
           <dl className="facts">
@@ -60,7 +63,7 @@ export function Attestation() {
                   className="short"
                   value={reattestDays}
                   disabled={set.busy}
-                  onChange={(event) => void set.run('reattestation', { days: Number(event.target.value) })}
+                  onChange={(event) => void set.run(Number(event.target.value))}
                 >
                   {[...new Set([...OFTEN, reattestDays])]
                     .sort((a, b) => a - b)
@@ -74,34 +77,31 @@ export function Attestation() {
                 words(reattestDays)
               )}
             </dd>
-            <dt>Account tokens</dt>
+            <dt>Sign-in tokens</dt>
             <dd>
               {mayChange ? (
                 <select
                   aria-label="Whose devices get tokens for Managed Apple Accounts"
                   className="short"
                   value={serviceTokens}
-                  disabled={set.busy}
-                  onChange={(event) => void set.run('service-tokens', { allow: event.target.value })}
+                  disabled={allow.busy}
+                  onChange={(event) => void allow.run(event.target.value)}
                 >
-                  {Object.entries(WHOSE).map(([allow, whose]) => (
-                    <option key={allow} value={allow}>
-                      {whose}
+                  {Object.entries(TOKENS).map(([whose, label]) => (
+                    <option key={whose} value={whose}>
+                      {label}
                     </option>
                   ))}
                 </select>
               ) : (
-                WHOSE[serviceTokens]
+                TOKENS[serviceTokens]
               )}
-              <p className="small quiet">
-                They show Apple, when a Managed Apple Account signs in, that a device is managed here; they need the
-                server key of device assignment.
-              </p>
+              <p className="small quiet">With one, a Managed Apple Account signs in on managed devices only.</p>
             </dd>
           </dl>
         )}
       </Loaded>
-      <Refused problem={set.problem} />
+      <Refused problem={set.problem ?? allow.problem} />
     </section>
   );
 }
