@@ -13,9 +13,18 @@ const dir = mkdtempSync(join(tmpdir(), 'btz-plane-'));
 after(() => rmSync(dir, { recursive: true, force: true }));
 
 test('settings of the device plane: what is not understood is refused', () => {
-  const good = { userAuthenticate: true, bootstrapToken: false, legacy: 'refuse' };
+  const downloads = { downloadsAtOnce: 8, downloadMibPerSecond: 100 };
+  const good = { userAuthenticate: true, bootstrapToken: false, legacy: 'refuse', ...downloads };
   assert.deepEqual(checkDevicePlane(good), good);
-  for (const wrong of [{ userauthenticate: true }, { legacy: 'accept' }, { bootstrapToken: 'yes' }, [], null, 'x'])
+  for (const wrong of [
+    { userauthenticate: true },
+    { legacy: 'accept' },
+    { bootstrapToken: 'yes' },
+    { downloadsAtOnce: 0 },
+    [],
+    null,
+    'x',
+  ])
     assert.throws(() => checkDevicePlane(wrong), { code: 'config' }, JSON.stringify(wrong));
 });
 

@@ -1,7 +1,8 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './blocks.ts';
-import { type Help, helpOf } from './help.ts';
+import { allHelp, type Help, helpOf } from './help.ts';
 import { wordsOf } from './words.ts';
 
 const scripts = (
@@ -32,7 +33,10 @@ function faultOfNpm(args: readonly string[], whole: boolean): string | undefined
   const given = (verb === 'run' ? rest.slice(1) : rest).filter((word) => word !== '--');
   const [first = ''] = script.split(' ');
   if (first === 'bin/bartizan') return faultOfBartizan([...wordsOf(script).args, ...given], whole);
-  const source = name === 'bench' && given[0] !== undefined ? `bench/${given[0]}.ts` : /\S+\.ts\b/.exec(script)?.[0];
+  const source =
+    name === 'bench' && given[0] !== undefined && !blank(given[0])
+      ? `bench/${given[0]}.ts`
+      : /\S+\.ts\b/.exec(script)?.[0];
   if (source === undefined) return undefined;
   return given.map((word) => optionIn(source, word)).find((fault) => fault !== undefined);
 }
@@ -40,15 +44,33 @@ function faultOfNpm(args: readonly string[], whole: boolean): string | undefined
 /** These programs have no `--help`; their options stand in their source. */
 function optionIn(source: string, word: string): string | undefined {
   if (!word.startsWith('--')) return undefined;
-  const name = word.replace(/^--(no-)?/, '');
   let text: string;
   try {
     text = readFileSync(join(ROOT, source), 'utf8');
   } catch {
     return `there is no ${source}`;
   }
-  const known = name === 'json' || new RegExp(`(^|\\s)'?${name}'?: \\{ type: `, 'm').test(text);
-  return known ? undefined : `${source} has no option ${word}`;
+  const name = word.replace(/^--(no-)?/, '').replace(/=.*/, '');
+  return name === 'json' || optionsIn(text).includes(`--${name}`) ? undefined : `${source} has no option ${word}`;
+}
+
+/** Options as `parseArgs` is told of them, or as they are looked for. */
+const optionsIn = (text: string): readonly string[] => [
+  ...[...text.matchAll(/(?:^|\s)'?([a-z-]+)'?: \{ type: /gm)].flatMap(([, name]) => [`--${name}`, `--no-${name}`]),
+  ...[...text.matchAll(/'(--[a-z-]+)=?'/g)].map(([, option]) => option!),
+];
+
+/** Every option that some program of ours takes. */
+export function allOptions(): ReadonlySet<string> {
+  const files = execFileSync('git', ['ls-files', 'bench/*.ts', 'test/*.ts', 'src/run/*.ts'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  const told = files
+    .trim()
+    .split('\n')
+    .flatMap((file) => optionsIn(readFileSync(join(ROOT, file), 'utf8')));
+  return new Set([...told, ...allHelp().flatMap((help) => [...help.options.keys()])]);
 }
 
 function faultOfBartizan(args: readonly string[], whole: boolean): string | undefined {

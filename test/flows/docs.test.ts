@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { buildPages } from '../../src/run/pages.ts';
-import { type Block, commandsIn, type Page, pages, readPage } from '../docs/blocks.ts';
-import { faultOf } from '../docs/check.ts';
-import { allHelp } from '../docs/help.ts';
+import { type Block, commandsIn, type Page, pages, ROOT, readPage } from '../docs/blocks.ts';
+import { allOptions, faultOf } from '../docs/check.ts';
 import { deadLink, missingFile, source } from '../docs/names.ts';
 import { Reader } from '../docs/reader.ts';
 import { freePorts, openDir } from './product.ts';
@@ -46,7 +45,7 @@ test('every block with commands is run, checked or says why not; what is checked
 });
 
 test('commands and options that sentences name are there', () => {
-  const options = new Set(allHelp().flatMap((help) => [...help.options.keys()]));
+  const options = allOptions();
   const ours = source('src/');
   const wrong: string[] = [];
   for (const { file, line, text } of all.flatMap((page) => page.spans)) {
@@ -54,10 +53,20 @@ test('commands and options that sentences name are there', () => {
     // what is hashed or signed under a name, and options of the processes among themselves
     if (ours.includes(`'${text}'`)) continue;
     if (/^((bin\/)?bartizan [a-z]|npm (run|test|start|ci)\b)/.test(text)) fault = faultOf(text, false);
-    else if (/^--[a-z]/.test(text) && !options.has(text.split(/[ =]/)[0]!)) fault = 'no command has this option';
+    else if (/^--[a-z]/.test(text)) {
+      const unknown = text.match(/--[a-z-]+/g)!.find((option) => !options.has(option));
+      if (unknown !== undefined) fault = `no program has the option ${unknown}`;
+    }
     if (fault !== undefined) wrong.push(`${file}:${line} ${text}: ${fault}`);
   }
   assert.deepEqual(wrong, []);
+});
+
+test('the quick runs of the benches are such that they would start', () => {
+  const text = readFileSync(join(ROOT, 'bench', 'README.md'), 'utf8');
+  const rows = [...text.matchAll(/^\| `([a-z-]+)` +\|.*\| `(--[^`]+)` +\|$/gm)];
+  assert.ok(rows.length >= 5, `${rows.length} benches`);
+  for (const [, name, options] of rows) assert.equal(faultOf(`npm run bench -- ${name} ${options}`, true), undefined);
 });
 
 test('files that texts name are there, and links lead somewhere', () => {

@@ -32,8 +32,15 @@ export interface FuzzResult {
 
 /** Time that an input of this many bytes may take: 20 ms and 0.4 µs a byte. */
 export const allowedMs = (bytes: number): number => 20 + bytes * 0.0004;
-export const ALLOWED_PEAK_MB = 384;
+const ALLOWED_PEAK_MB = 384;
 export const ALLOWED_HELD_MB = 24;
+
+/** Whether memory stayed within its bounds, for what the target's runtime keeps back. */
+export function withinMemory(target: Target, { inputs, peakMb, heldMb }: FuzzResult): boolean {
+  const back = target.keptBack ?? { peakMb: 0, heldMb: 0 };
+  const thousands = inputs / 1_000;
+  return peakMb <= ALLOWED_PEAK_MB + back.peakMb * thousands && heldMb <= ALLOWED_HELD_MB + back.heldMb * thousands;
+}
 
 const KEPT = 512;
 const KEPT_BYTES = 16 * 1024;

@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ALLOWED_HELD_MB, ALLOWED_PEAK_MB, type FuzzResult, fuzz, shorten } from './drive.ts';
+import { type FuzzResult, fuzz, shorten, withinMemory } from './drive.ts';
 import { TARGETS } from './targets.ts';
 import { watchdog } from './watchdog.ts';
 
@@ -60,7 +60,7 @@ for (const name of names) {
       `  input ${result.failure.index}, ${small.length} bytes kept in ${file}\n  ${result.failure.what}\n`,
     );
   }
-  if (result.peakMb > ALLOWED_PEAK_MB || result.heldMb > ALLOWED_HELD_MB) {
+  if (!withinMemory(target, result)) {
     bad += 1;
     process.stdout.write('  memory grew beyond its bound\n');
   }

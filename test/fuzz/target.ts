@@ -8,6 +8,8 @@ export interface Target {
   readonly maxBytes: number;
   /** Valid inputs, from our own encoders and from foreign ones. */
   readonly seeds: readonly Buffer[];
+  /** Memory in MiB that the runtime itself keeps back for each 1000 inputs while no event loop turns, and why. */
+  readonly keptBack?: { readonly peakMb: number; readonly heldMb: number; readonly why: string };
   /** Fragments that mean something to the parser. */
   readonly words: readonly Buffer[];
   /**

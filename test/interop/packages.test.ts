@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test';
 import { newToken, sha256 } from '#base';
 import {
   advanceRollouts,
+  askRollout,
   assignApp,
   beginPackage,
   executeApproved,
@@ -16,6 +17,7 @@ import {
   putPackagePart,
   type RolloutDoors,
   readPackage,
+  refuseApproved,
   removePackage,
   saveApp,
   sendApps,
@@ -296,6 +298,25 @@ test('an address counts for a time, while its app is being installed, and for no
   const resting = `${await link(idle.package, 1, fingerprint)}/manifest.plist`;
   assert.equal((await get(resting)).status, 404, 'nobody is installing it');
   assert.ok((await plane.counted())['link']! >= 3);
+});
+
+test('where two people do not agree the rollout halts, and asks anew once somebody resumes it', async () => {
+  const next = await ready({ version: '1.2.1', bytes: 9000 });
+  const rollout = await start(next.app, next.versionId);
+  await advanceRollouts(plane.core, doors);
+  const [document] = asked.splice(0);
+  await tx(plane.core, (t) => refuseApproved(t, document!.id, 'not-agreed'));
+  await round();
+  const halted = await rolloutOf(rollout);
+  assert.equal(halted.state, 'halted');
+  assert.match(halted.why!, /refused/);
+  assert.equal(having(next.hash), 0);
+  await tx(plane.console, (t) => askRollout(t, { rollout, act: 'resume', by: ME }));
+  await round();
+  assert.equal(having(next.hash), 2);
+  await tx(plane.console, (t) => askRollout(t, { rollout, act: 'cancel', by: ME }));
+  await round();
+  assert.equal(having(next.hash), 2, 'who has it keeps it, and nobody else gets it');
 });
 
 test('a byte that changes on the way fails on the phone, and halts the rollout', async () => {

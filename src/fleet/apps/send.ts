@@ -40,10 +40,16 @@ const WANTED = `select m.device_id from fleet.app_assignment x join fleet.device
 const REFUSED = `exists (select from fleet.intent i where i.id = o.intent_id and i.state in ('refused', 'expired', 'cancelled')
   and i.created_at < (select max(x.assigned_at) from fleet.app_assignment x where x.app_id = $1 and x.removed_at is null))`;
 
-/** Handles of the enrolled devices that an app is wanted on, sorted. */
+/**
+ * Handles of the enrolled devices that an app is wanted on and can be sent to, sorted: who has no licence of a store app would
+ * hold up a ring for ever.
+ */
 export async function wantedApp(t: Tx, app: string): Promise<string[]> {
   const { rows } = await t.query<{ handle: string }>(
-    `select d.handle from fleet.device d where d.state = 'enrolled' and d.id in (${WANTED}) order by d.handle`,
+    `select d.handle from fleet.device d where d.state = 'enrolled' and d.id in (${WANTED})
+       and (exists (select from fleet.app a where a.id = $1 and a.kind <> 'store')
+         or exists (select from fleet.app_licence l where l.app_id = $1 and l.device_id = d.id and l.state = 'held'))
+     order by d.handle`,
     [app],
   );
   return rows.map(({ handle }) => handle);

@@ -26,9 +26,11 @@ export function TwoHolders({ device, at, onDone }: { device: string; at: string;
         </p>
         <Refused problem={trust.problem} />
         {mayChange ? (
-          <button type="button" disabled={trust.busy} onClick={() => void trust.run()}>
-            Let its commands go on
-          </button>
+          <div className="row">
+            <button type="button" disabled={trust.busy} onClick={() => void trust.run()}>
+              Let its commands go on
+            </button>
+          </div>
         ) : null}
       </div>
     </section>
