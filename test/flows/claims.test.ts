@@ -141,3 +141,21 @@ test('an owned console agrees for at most 20 phones an hour', async () => {
   );
   await assert.rejects(decide(open!.id, true), { code: 'too-many' });
 });
+
+test('and its links end no more than that together, whoever they are made for', async () => {
+  const { device, phone } = await enrolled(MARY);
+  const { link } = await offer(MARY);
+  const again = open({ ...phone.state });
+  await assert.rejects(again.enrol(link), 'the hour’s number was used up above');
+  assert.equal(await stateOf(device), 'enrolled');
+  const anew = await tx(plane.console, (t) => linkAnew(t, { device, by: ADA, ttlMs: 600_000 }));
+  await assert.rejects(open({ ...phone.state }).enrol(`${plane.url}/enrol/${anew.token}`));
+  await plane.asOwner(
+    `update fleet.claim set decided_at = decided_at - interval '61 minutes' where decided_at is not null`,
+    [],
+  );
+  await decide((await claims()).find((one) => one.device === device && one.claimant !== anew.device)!.id, true);
+  await again.enrol(link);
+  assert.equal(await stateOf(device), 'checked_out');
+  await (await enrolled(null)).phone.removeManagement();
+});
