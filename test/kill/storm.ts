@@ -36,6 +36,7 @@ export interface StormResult {
 const ENOUGH_BROKEN = 3;
 const ACT_EVERY_MS = 150;
 const DRAIN_MS = 240_000;
+const ANSWERS_WITHIN_MS = 10_000;
 
 /**
  * Kills processes with SIGKILL at random moments while people and phones work, looks at what must always hold after each
@@ -142,9 +143,13 @@ async function lookAgain(world: World, since: Date): Promise<Broken[]> {
 }
 
 async function rest(world: World, acts: Acts, signal?: AbortSignal): Promise<void> {
+  let hurriedAt = 0;
   const quiet = async () => {
     if (signal?.aborted) return true;
-    await hurry(world, true);
+    // A phone must have the time to answer before its renewal is begun anew.
+    const again = Date.now() - hurriedAt > ANSWERS_WITHIN_MS;
+    if (again) hurriedAt = Date.now();
+    await hurry(world, again);
     const { rows } = await world.pool.query<{ n: number }>(
       `select ((select count(*) from fleet.intent where state in ('ready', 'held')) + (select count(*) from fleet.command where done_at is null)
          + (select count(*) from fleet.renewal where state in ('due', 'sent', 'issued') and next_at < 'infinity')
