@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { equalBytes, type Json } from '#base';
 import { leafHash, Tree } from '#proof';
 import { GuardError } from '#seal';
+import { Bell } from './bell.ts';
 import { encodeLeaf, type Leaf, makeEntry, type OwnEntry, type Statement } from './entries.ts';
 import { Journal, type Place } from './journal.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
@@ -52,7 +53,7 @@ export class EvidenceLog {
   #dead = false;
   #timer: NodeJS.Timeout | undefined;
   #publishing: Promise<void> = Promise.resolve();
-  #watchers = new Set<() => void>();
+  readonly #bell = new Bell();
 
   private constructor(options: LogOptions) {
     this.#options = options;
@@ -230,7 +231,7 @@ export class EvidenceLog {
     if (this.usable) await this.publish();
     clearTimeout(this.#timer);
     await this.#journal.close();
-    this.#wake();
+    this.#bell.ring();
   }
 
   #append(record: JournalRecord): Promise<void> {
@@ -240,7 +241,7 @@ export class EvidenceLog {
     const size = this.tree.size;
     return written.then(() => {
       if (size > this.#committed) this.#committed = size;
-      this.#wake();
+      this.#bell.ring();
       this.#schedule();
     });
   }
@@ -275,25 +276,13 @@ export class EvidenceLog {
   #fail(cause: unknown): void {
     if (this.#dead) return;
     this.#dead = true;
-    this.#wake();
+    this.#bell.ring();
     this.#options.onUnusable(cause);
-  }
-
-  #wake(): void {
-    const watchers = this.#watchers;
-    this.#watchers = new Set();
-    for (const wake of watchers) wake();
   }
 
   #change(ms?: number): Promise<void> {
     if (!this.usable) return Promise.reject(new GuardError('unavailable', 'The log cannot be written.'));
-    return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(resolve, ms);
-      this.#watchers.add(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+    return this.#bell.next(ms);
   }
 
   #publisherOptions(): PublisherOptions {

@@ -224,6 +224,12 @@ export async function narrow(person: Person, page: Page, place: Place): Promise<
     const { y } = (await page.getByRole('heading', { level: 1 }).boundingBox())!;
     assert.ok(y < 120, `${path} begins with its content and not with the navigation (${y} px)`);
   }
+  await page.goto(`${place.console}/devices`);
+  await page.locator('tbody a').first().click();
+  await page.getByRole('heading', { name: 'Timeline' }).waitFor();
+  for (const summary of await page.locator('summary').all()) await summary.click();
+  await person.shoot(page, 'narrow-device');
+  assert.equal(await page.evaluate('document.documentElement.scrollWidth'), 320, 'a device’s page fits 320 px');
   await page.getByRole('button', { name: 'Menu' }).click();
   await page.getByRole('navigation').getByRole('link', { name: 'Declarations' }).click();
   await page.getByRole('heading', { level: 1, name: 'Declarations' }).waitFor();

@@ -105,6 +105,50 @@ test('an administrator works with many devices, in a real browser', { skip: with
     await page.getByRole('button', { name: 'Ask to unlock' }).waitFor();
   });
 
+  await t.test(
+    'how often devices are asked for an attestation, and who gets sign-in tokens, is set on the page',
+    async () => {
+      await page.goto(`${place.console}/enrolment`);
+      await page.getByLabel('How often devices are asked for a new attestation').selectOption('every 30 days');
+      await page.getByLabel('Whose devices get tokens').selectOption('every managed device');
+      const policy = async () => (await stage.admins[0]!.call('GET', '/api/identity-policy')).body;
+      assert.ok(await until(async () => (await policy())['serviceTokens'] === 'all', 10_000));
+      assert.equal((await policy())['reattestDays'], 30);
+      findings.push(...(await ada.inspect(page, 'enrolment-attestation')));
+    },
+  );
+
+  await t.test('an analyst is offered nothing that the server would refuse, and is refused', async () => {
+    await pool.query("update api.session set role = 'analyst' where admin = $1", [ada.name]);
+    const offers = /^(New|Add|Assign|Roll out|Put|Retire|Install|Erase|Lock|Delete|Change|Renew|Revoke|Remove|Make)/;
+    const device = `/devices/${handleOf(phones[5]!)}`;
+    const seen: Record<string, string[]> = {};
+    for (const path of [
+      '/groups',
+      '/compliance',
+      '/declarations',
+      '/updates',
+      '/profiles',
+      '/apps',
+      '/rollouts',
+      device,
+    ]) {
+      await page.goto(place.console + path);
+      await page.getByText('analyst', { exact: true }).waitFor();
+      await page.getByText('Loading', { exact: true }).first().waitFor({ state: 'detached' });
+      const buttons = await page.locator('main button:visible').allTextContents();
+      seen[path] = buttons.filter((text) => offers.test(text.trim()));
+    }
+    assert.deepEqual(seen, Object.fromEntries(Object.keys(seen).map((path) => [path, []])));
+    const refused = await page.evaluate(async () => {
+      const headers = { 'x-bartizan': '1', 'content-type': 'application/json' };
+      return (
+        await fetch('/api/locks/0192f7a0-0000-7000-8000-000000000001/unlock', { method: 'POST', headers, body: '{}' })
+      ).status;
+    });
+    assert.equal(refused, 403);
+  });
+
   await t.test('whoever signs out is out', async () => {
     await page.getByRole('button', { name: 'Sign out' }).click();
     await page.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();

@@ -7,12 +7,16 @@ import { until } from '../../src/run/stage.ts';
 import { living } from './product.ts';
 
 const KILLS = 15;
+/** Every fourth time it is edge. */
+const victimOf = (round: number) => (round % 4 === 3 ? 'edge' : 'core');
 const PHONES = 12;
 
-test(`kill -9 of core, ${KILLS} times while certificates are renewed: each device ends with exactly one that counts, the one it holds`, async (t) => {
+test(`kill -9 of core and edge, ${KILLS} times while certificates are renewed by SCEP and ACME: each device ends with exactly one that counts, the one it holds`, async (t) => {
   const { product, stage } = await living(t, { people: 12, phones: PHONES, admins: 2, pollMs: 700 });
   const pool = openPool(product.admin, { max: 2 });
   t.after(() => pool.end());
+  // Every other device has to bring an ACME identity from its next certificate on.
+  await pool.query(`update fleet.enrolment set identity = 'acme' where used_at is not null and device_id % 2 = 0`);
   stage.fleet.start();
   const due = () =>
     pool.query(`update fleet.device set certificate_not_after = now() + interval '50 days'
@@ -26,14 +30,16 @@ test(`kill -9 of core, ${KILLS} times while certificates are renewed: each devic
     await due();
     await hurry();
     await sleep(randomInt(300, 2_500));
-    process.kill(product.pids()['core']!, 'SIGKILL');
-    await until(() => product.pids()['core'] === undefined, 5_000, 5);
+    const victim = victimOf(round);
+    process.kill(product.pids()[victim]!, 'SIGKILL');
+    await until(() => product.pids()[victim] === undefined, 5_000, 5);
     // At once, instead of after the supervisor's growing pause.
-    await product.process('core').stop();
-    product.process('core').start();
-    await until(() => product.pids()['core'] !== undefined, 5_000, 5);
+    await product.process(victim).stop();
+    product.process(victim).start();
+    await until(() => product.pids()[victim] !== undefined, 5_000, 5);
   }
-  assert.ok(await until(() => product.pids()['core'] !== undefined, 40_000), 'core came back');
+  for (const name of ['core', 'edge'] as const)
+    assert.ok(await until(() => product.pids()[name] !== undefined, 40_000), `${name} came back`);
   const open = async () => {
     await hurry();
     const { rows } = await pool.query<{ n: number }>(
@@ -43,8 +49,16 @@ test(`kill -9 of core, ${KILLS} times while certificates are renewed: each devic
     return rows[0]!.n;
   };
   assert.ok(await until(async () => (await open()) === 0, 120_000, 1_000), `${await open()} are still open`);
-  const { rows } = await pool.query<{ udid: string; good: number; pinned: Buffer; renewed: number; state: string }>(
-    `select d.udid, d.state, d.certificate_sha256 as pinned,
+  const { rows } = await pool.query<{
+    udid: string;
+    good: number;
+    pinned: Buffer;
+    renewed: number;
+    state: string;
+    acme: boolean;
+    kind: string;
+  }>(
+    `select d.udid, d.state, d.certificate_sha256 as pinned, d.id % 2 = 0 as acme, coalesce(d.identity, 'scep') as kind,
        (select count(*)::int from fleet.certificate c where c.device_id = d.id and c.revoked_at is null) as good,
        (select count(*)::int from fleet.certificate c where c.device_id = d.id) - 1 as renewed
      from fleet.device d where d.udid is not null`,
@@ -62,9 +76,15 @@ test(`kill -9 of core, ${KILLS} times while certificates are renewed: each devic
     assert.equal(row.state, 'enrolled');
     assert.equal(row.good, 1, 'exactly one certificate counts');
     assert.equal(row.pinned.toString('hex'), held.get(row.udid), 'and it is the one that the phone holds');
+    if (row.renewed > 0) assert.equal(row.kind, row.acme ? 'acme' : 'scep', 'asked for as it had to be');
   }
   const renewed = rows.reduce((sum, row) => sum + row.renewed, 0);
   t.diagnostic(`${renewed} certificates issued anew`);
+  for (const acme of [true, false])
+    assert.ok(
+      rows.some((row) => row.acme === acme && row.renewed > 0),
+      'both ways were gone',
+    );
   assert.ok(renewed >= PHONES / 2, `only ${renewed} were renewed`);
   for (const phone of stage.fleet.phones) await phone.poll();
 });

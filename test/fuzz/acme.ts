@@ -2,7 +2,10 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { parseAttestationObject } from '../../src/wire/acme/attestation.ts';
 import { readJwk } from '../../src/wire/acme/jwk.ts';
 import { parseJws, signedBy } from '../../src/wire/acme/jws.ts';
+import { readKeyChange } from '../../src/wire/acme/key-change.ts';
+import { readRevocation } from '../../src/wire/acme/objects.ts';
 import { type Cbor, readCbor } from '../../src/wire/cbor/read.ts';
+import { WireError } from '../../src/wire/error.ts';
 import { Broken, type Target } from './target.ts';
 import { JSON_WORDS, texts } from './words.ts';
 
@@ -97,3 +100,58 @@ export function jwsTarget(): Target {
     },
   };
 }
+
+const KEY_CHANGE = 'https://edge.example/acme/key-change';
+const ACCOUNT = 'https://edge.example/acme/account/1';
+
+/** The payloads of keyChange (a message inside a message, RFC 8555 section 7.3.5) and revokeCert (section 7.6), as JSON. */
+export function accountPayloadTarget(): Target {
+  const b64 = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const [old, next] = [0, 1].map(() => generateKeyPairSync('ec', { namedCurve: 'P-256' })) as [
+    ReturnType<typeof generateKeyPairSync>,
+    ReturnType<typeof generateKeyPairSync>,
+  ];
+  const oldKey = readJwk(old.publicKey.export({ format: 'jwk' }));
+  const inner = (payload: object) => {
+    const signed = `${b64({ alg: 'ES256', jwk: next.publicKey.export({ format: 'jwk' }), url: KEY_CHANGE })}.${b64(payload)}`;
+    const signature = sign('sha256', Buffer.from(signed), { key: next.privateKey, dsaEncoding: 'ieee-p1363' });
+    const [head, body] = signed.split('.');
+    return Buffer.from(JSON.stringify({ protected: head, payload: body, signature: signature.toString('base64url') }));
+  };
+  return {
+    ...{ name: 'acme-account-payload', form: 'json', maxBytes: 64 * 1024 },
+    words: [...JSON_WORDS, ...texts('"protected":"', '"payload":""', '"certificate":"', '"reason":1', '"oldKey":{')],
+    seeds: [
+      inner({ account: ACCOUNT, oldKey: oldKey.jwk }),
+      inner({ account: 'another', oldKey: oldKey.jwk }),
+      inner({ account: ACCOUNT }),
+      Buffer.from(JSON.stringify({ certificate: Buffer.alloc(700, 0x30).toString('base64url'), reason: 1 })),
+    ],
+    parse: (input) => {
+      const payload = parseJws(request(input)).payload;
+      const failures: string[] = [];
+      const attempt = (what: string, read: () => unknown) => {
+        try {
+          read();
+        } catch (error) {
+          if (!(error instanceof WireError)) throw error;
+          failures.push(`${what} ${error.message}`);
+        }
+      };
+      attempt('key-change', () => readKeyChange(payload, { url: KEY_CHANGE, account: ACCOUNT, old: oldKey }));
+      attempt('revoke', () => readRevocation(payload));
+      return failures.join();
+    },
+  };
+}
+
+/** A message around a payload, as it comes to edge; its signature is checked elsewhere. */
+const request = (payload: Buffer): Buffer => {
+  const head = Buffer.from(JSON.stringify({ alg: 'ES256', kid: ACCOUNT, nonce: 'AAAA', url: KEY_CHANGE }));
+  return Buffer.from(
+    JSON.stringify({
+      ...{ protected: head.toString('base64url'), payload: payload.toString('base64url') },
+      signature: Buffer.alloc(64).toString('base64url'),
+    }),
+  );
+};

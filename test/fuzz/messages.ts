@@ -21,6 +21,10 @@ const INFORMATION = {
   ...{ UDID, CommandUUID: COMMAND, Status: 'Acknowledged' },
   QueryResponses: { ModelName: 'iPhone', OSVersion: '18.1', BatteryLevel: 0.5, IsSupervised: false, DeviceName: 'Zoë' },
 };
+const ATTESTED = {
+  ...{ UDID, CommandUUID: COMMAND, Status: 'Acknowledged' },
+  QueryResponses: { DevicePropertiesAttestation: [Buffer.alloc(700, 0x30), Buffer.alloc(500, 0x30)] },
+};
 const FAILED = {
   ...{ UDID, CommandUUID: COMMAND, Status: 'Error' },
   ErrorChain: [{ ErrorCode: 12021, ErrorDomain: 'MCMDMErrorDomain', LocalizedDescription: 'Zoë' }],
@@ -66,7 +70,15 @@ const KEYS = [
     'ErrorDomain',
     'NotNow',
   ],
-  ...['QueryResponses', 'SecurityInfo', 'ProfileList', 'InstalledApplicationList', 'CertificateList', 'PayloadContent'],
+  ...[
+    'DevicePropertiesAttestation',
+    'QueryResponses',
+    'SecurityInfo',
+    'ProfileList',
+    'InstalledApplicationList',
+    'CertificateList',
+    'PayloadContent',
+  ],
   ...[
     'ManagementStatus',
     'IsSupervised',
@@ -163,6 +175,7 @@ export function resultTarget(): Target {
   const all = [
     { UDID, Status: 'Idle' },
     INFORMATION,
+    ATTESTED,
     FAILED,
     PROFILES,
     { UDID, CommandUUID: COMMAND, Status: 'NotNow' },

@@ -1,4 +1,4 @@
-import { attestationTarget, cborTarget, jwsTarget } from './acme.ts';
+import { accountPayloadTarget, attestationTarget, cborTarget, jwsTarget } from './acme.ts';
 import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
 import { ddmTarget } from './ddm.ts';
@@ -33,4 +33,5 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   cbor: cborTarget,
   'attestation-object': attestationTarget,
   jws: jwsTarget,
+  'acme-account-payload': accountPayloadTarget,
 };

@@ -80,8 +80,11 @@ async function withEvents(world: World, broken: Broken): Promise<Broken> {
 
 /** An answer that was taken with 200 is in its row, and nothing was handed out after its end. */
 async function phonesAgree(world: World, since: number): Promise<Broken[]> {
+  // Copies: what phones do while the rows are read is not what the rows are held against.
   const seen = [...world.witnesses].flatMap(([, { did }]) =>
-    [...did].filter(([, { receivedAt, answeredAt }]) => receivedAt > since || (answeredAt ?? 0) > since),
+    [...did]
+      .filter(([, { receivedAt, answeredAt }]) => receivedAt > since || (answeredAt ?? 0) > since)
+      .map(([uuid, one]) => [uuid, { ...one }] as const),
   );
   const { rows } = await world.pool.query<{
     uuid: string;

@@ -151,9 +151,11 @@ export function DeviceIdentity({ handle, offered }: { handle: string; offered: b
               {current === undefined ? null : <Facts attested={current} />}
               <Again again={again} latest={attestations.find((one) => one.id === again?.attestation)} />
               {mayAsk && again?.state !== 'asked' ? (
-                <button type="button" disabled={ask.busy} onClick={() => ask.run()}>
-                  Ask for an attestation now
-                </button>
+                <div className="toolbar">
+                  <button type="button" disabled={ask.busy} onClick={() => ask.run()}>
+                    Ask for an attestation now
+                  </button>
+                </div>
               ) : null}
               <Refused problem={ask.problem} />
             </>

@@ -8,6 +8,8 @@ interface Policy {
   readonly identity: 'scep' | 'acme' | 'acme-attested';
   readonly roots: readonly { readonly name: string; readonly sha256: string; readonly notAfter: string }[];
   readonly reattestDays: number;
+  /** Whose devices let Managed Apple Accounts sign in on managed devices only. */
+  readonly serviceTokens: 'none' | 'organisation' | 'all';
 }
 
 const LEAST: Readonly<Record<Policy['identity'], string>> = {
@@ -16,6 +18,11 @@ const LEAST: Readonly<Record<Policy['identity'], string>> = {
   'acme-attested': 'a key that the maker’s servers vouch for (ACME with attestation)',
 };
 const OFTEN = [0, 7, 14, 30, 90, 180, 365] as const;
+const TOKENS: Readonly<Record<Policy['serviceTokens'], string>> = {
+  none: 'no device',
+  organisation: 'the organisation’s devices',
+  all: 'every managed device',
+};
 const words = (days: number): string => (days === 0 ? 'never' : `every ${days} days`);
 
 /** What an enrolment asks for at least, whose word counts, and how often devices are asked again. */
@@ -26,11 +33,15 @@ export function Attestation() {
     await send<void>('POST', '/identity-policy/reattestation', { days });
     answer.reload();
   });
+  const allow = useAct(async (whose: string) => {
+    await send<void>('POST', '/identity-policy/service-tokens', { allow: whose });
+    answer.reload();
+  });
   return (
     <section className="section">
-      <h2>Attestation</h2>
+      <h2>Attestation and sign-in</h2>
       <Loaded answer={answer}>
-        {({ identity, roots, reattestDays }) => (
+        {({ identity, roots, reattestDays, serviceTokens }) => (
           <dl className="facts">
             <dt>At least</dt>
             <dd>{LEAST[identity]}</dd>
@@ -66,10 +77,31 @@ export function Attestation() {
                 words(reattestDays)
               )}
             </dd>
+            <dt>Sign-in tokens</dt>
+            <dd>
+              {mayChange ? (
+                <select
+                  aria-label="Whose devices get tokens for Managed Apple Accounts"
+                  className="short"
+                  value={serviceTokens}
+                  disabled={allow.busy}
+                  onChange={(event) => void allow.run(event.target.value)}
+                >
+                  {Object.entries(TOKENS).map(([whose, label]) => (
+                    <option key={whose} value={whose}>
+                      {label}
+                    </option>
+                  ))}
+                </select>
+              ) : (
+                TOKENS[serviceTokens]
+              )}
+              <p className="small quiet">With one, a Managed Apple Account signs in on managed devices only.</p>
+            </dd>
           </dl>
         )}
       </Loaded>
-      <Refused problem={set.problem} />
+      <Refused problem={set.problem ?? allow.problem} />
     </section>
   );
 }
