@@ -1,3 +1,4 @@
+import { parseArgs } from 'node:util';
 import { followFacts, judgeSilence, listDevices, saveGroup, saveRule } from '#fleet';
 import { openPool, type Pool, startTestServer, testDatabase, tx } from '#store';
 import { benchHandle } from './devices.ts';
@@ -52,9 +53,13 @@ async function fill(owner: Pool, devices: number): Promise<void> {
   await owner.query('vacuum analyze');
 }
 
-/** Lists, groups, compliance and silence over a fleet of `--devices=N` (default 100 000), in this process, as core and console. */
+/** Lists, groups, compliance and silence over a fleet of `--devices N` (default 100 000), in this process, as core and console. */
 export async function fleetBench(args: readonly string[], say: (line: string) => void): Promise<object> {
-  const devices = Number(args.find((arg) => arg.startsWith('--devices='))?.slice(10) ?? 100_000);
+  const { values } = parseArgs({
+    args: args.filter((arg) => arg !== '--json'),
+    options: { devices: { type: 'string', default: '100000' } },
+  });
+  const devices = Number(values.devices);
   const server = await startTestServer();
   process.env['BARTIZAN_TEST_PG'] = server.shared;
   const database = await testDatabase();
@@ -128,7 +133,7 @@ export async function fleetBench(args: readonly string[], say: (line: string) =>
       // 5 groups, 3 rules and drift, for 1 000 devices whose system version changed at once
       thousand_changed_devices: touched,
       silence_whole: silence,
-      command: `npm run bench -- fleet --devices=${devices} --json`,
+      command: `npm run bench -- fleet --devices ${devices} --json`,
       machine: machine(),
     };
   } finally {
