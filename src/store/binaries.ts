@@ -8,7 +8,7 @@ import { StoreError } from './error.ts';
 export interface Binaries {
   readonly dir: string;
   readonly major: number;
-  /** `distribution`: patched by the operating system. `package`: npm-shipped, for evaluation only, a posture finding. */
+  /** `distribution`: patched by the operating system. `package`: npm-shipped, for evaluation only. Said at the start. */
   readonly origin: 'distribution' | 'package';
   readonly env: Readonly<Record<string, string>>;
 }

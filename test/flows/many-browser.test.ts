@@ -30,6 +30,7 @@ test('an administrator works with many devices, in a real browser', { skip: with
     await page.getByRole('button', { name: 'Take away' }).waitFor();
     await page.goto(`${place.console}/profiles`);
     await store(10, 'What differs from version 1');
+    await page.getByRole('heading', { level: 1, name: 'org.example.codes 10' }).waitFor();
     await page.getByRole('button', { name: 'Changes to 1' }).click();
     const keys = page.locator('tr', { hasText: 'minLength' });
     await keys.getByText('10', { exact: true }).waitFor();

@@ -214,8 +214,8 @@ test('a package goes to a few, soaks, and then to all, each byte checked; assign
   const rollout = await start(given.app, version!.id);
   await advanceRollouts(plane.core, doors);
   assert.deepEqual(
-    asked.map(({ verb, commands }) => [verb, commands.length]),
-    [['InstallApplication', 2]],
+    asked.map(({ verb, purpose, commands }) => [verb, purpose, commands.length]),
+    [['InstallApplication', `rollout of version 1 of ${APP}`, 2]],
     'two people must agree to the ring',
   );
   assert.equal((await rolloutOf(rollout)).facts.ok, 0);

@@ -54,7 +54,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
-      ...{ 'fleet.profile': 'IS', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
+      ...{ 'fleet.profile': 'ISu', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
       ...{ 'fleet.maintenance_window': 'ISu' },
       ...{ 'fleet.app': 'Siu', 'fleet.app_assignment': 'Siu', 'fleet.app_licence': 'S', 'fleet.app_on': 'S' },

@@ -75,7 +75,7 @@ function findings(doors: ApiDoors, guards: { sealer: boolean; ledger: boolean })
   if (doors.level === 'L0') {
     found.push({
       title: 'All processes share one user: whoever breaks one has all of them.',
-      fix: 'Start Bartizan as root; it gives every process its own user and keeps no root itself.',
+      fix: 'Start Bartizan as root: it gives every process a user of its own, and only the supervisor stays root.',
     });
   }
   if (!guards.ledger) {

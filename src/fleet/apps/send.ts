@@ -30,6 +30,7 @@ export interface AppToSend {
   readonly package_id: string | null;
   /** Null where it is sent because it is assigned, by no rollout. */
   readonly version_id: string | null;
+  readonly number: number | null;
 }
 
 /** Devices that have an app assigned. */
@@ -88,7 +89,7 @@ async function settle(t: Tx, id: string, doors: AppDoors): Promise<number> {
   if (rollout === undefined) {
     const { rows } = await t.query<AppToSend>(
       `select id, identifier, kind, manifest_url, configuration, null::uuid as package_id,
-         null::uuid as version_id from fleet.app
+         null::uuid as version_id, null::integer as number from fleet.app
        where id = $1 and kind <> 'package'`,
       [id],
     );
@@ -102,7 +103,7 @@ async function settle(t: Tx, id: string, doors: AppDoors): Promise<number> {
 /** A version of an app as it is sent; undefined if it is not of this app, or its package is not signed. */
 export async function appVersion(t: Tx, app: string, version: string): Promise<AppToSend | undefined> {
   const { rows } = await t.query<AppToSend>(
-    `select a.id, a.identifier, a.kind, a.manifest_url, v.configuration, v.package_id, v.id as version_id
+    `select a.id, a.identifier, a.kind, a.manifest_url, v.configuration, v.package_id, v.id as version_id, v.number
      from fleet.app_version v
      join fleet.app a on a.id = v.app_id left join fleet.package k on k.id = v.package_id
      where a.id = $1 and v.id = $2 and (a.kind = 'package') = (v.package_id is not null)
@@ -154,7 +155,8 @@ export async function install(
     app.package_id === null
       ? app.manifest_url
       : await linkPackage(t, { package: app.package_id, origin: given.origin });
-  const purpose = given.rollout === undefined ? 'an app that is assigned' : 'rollout of a version of an app';
+  const purpose =
+    given.rollout === undefined ? 'an app that is assigned' : `rollout of version ${app.number} of ${app.identifier}`;
   return state(t, {
     ...{ ...given, app, verb: 'InstallApplication', args: argsOf(app, url), mark, handles, purpose },
     version: app.version_id,

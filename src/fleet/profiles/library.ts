@@ -198,6 +198,7 @@ export async function storeProfile(
     [version, profile, read.body, hash, read.uuid.slice(0, 64), read.signer ?? null, input.by],
   );
   const { number } = rows[0]!;
+  await t.query('update fleet.profile set name = $2 where id = $1 and name <> $2', [profile, read.name]);
   const detail = { profile, version, number, sha256: hash.toString('hex'), dangers: dangers.length };
   await emit(t, { kind: 'profile.stored', actor: input.by, detail });
   return { profile, version, number, dangers };

@@ -61,7 +61,7 @@ function Plan({ releases, onDone }: { releases: Updates['releases']; onDone: () 
         </div>
         <div className="field">
           <label htmlFor="plan-deadline">
-            Deadline <span className="hint">on each device’s own clock</span>
+            Deadline <span className="hint">by each device’s clock</span>
           </label>
           <input
             id="plan-deadline"
