@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { buildPages } from '../../src/run/pages.ts';
-import { type Block, commandsIn, type Page, pages, ROOT, readPage } from '../docs/blocks.ts';
+import { type Block, commandsIn, type Page, pages, readPage } from '../docs/blocks.ts';
 import { allOptions, faultOf } from '../docs/check.ts';
 import { deadLink, missingFile, source } from '../docs/names.ts';
 import { Reader } from '../docs/reader.ts';
@@ -60,13 +60,6 @@ test('commands and options that sentences name are there', () => {
     if (fault !== undefined) wrong.push(`${file}:${line} ${text}: ${fault}`);
   }
   assert.deepEqual(wrong, []);
-});
-
-test('the quick runs of the benches are such that they would start', () => {
-  const text = readFileSync(join(ROOT, 'bench', 'README.md'), 'utf8');
-  const rows = [...text.matchAll(/^\| `([a-z-]+)` +\|.*\| `(--[^`]+)` +\|$/gm)];
-  assert.ok(rows.length >= 5, `${rows.length} benches`);
-  for (const [, name, options] of rows) assert.equal(faultOf(`npm run bench -- ${name} ${options}`, true), undefined);
 });
 
 test('files that texts name are there, and links lead somewhere', () => {
