@@ -141,6 +141,35 @@ test('what is held reaches no phone; released it does, in its old place', async 
   );
 });
 
+test('a delivery that the database forgot, and that was held meanwhile, is done by the device’s answer and not sent again', async () => {
+  const [device, phone] = [devices[1]!, phones[1]!];
+  const before = did(phone, 'CertificateList');
+  const intent = await plane.state({ verb: 'CertificateList', devices: [device] });
+  await plane.dispatch();
+  const row = async () =>
+    (
+      await plane.owner<{ state: string; held_by: string | null; delivered: boolean }>(
+        'select state, held_by, delivered_at is not null as delivered from fleet.command where intent_id = $1',
+        [intent.id],
+      )
+    )[0]!;
+  phone.behaviour.slowMs = 400;
+  const talk = phone.poll();
+  while (!(await row()).delivered) await new Promise((resolve) => setTimeout(resolve, 10));
+  // As after the death of PostgreSQL in the moment of the delivery.
+  await plane.owner(
+    `update fleet.command set state = 'queued', delivered_at = null, deliveries = 0 where intent_id = $1 returning 1`,
+    [intent.id],
+  );
+  await tx(plane.console, (t) => holdIntent(t, { intent: intent.id, by: OTHER, why: 'looks odd to me' }));
+  await talk;
+  phone.behaviour.slowMs = 0;
+  assert.deepEqual(await row(), { state: 'acknowledged', held_by: null, delivered: false });
+  await tx(plane.console, (t) => releaseIntent(t, { intent: intent.id, by: ME }));
+  await phone.poll();
+  assert.equal(did(phone, 'CertificateList'), before + 1, 'once');
+});
+
 test('while the lane is locked only reading goes out; afterwards the rest follows', async () => {
   const [device, phone] = [devices[1]!, phones[1]!];
   await plane.order('InstallProfile', [device], { profile: profile('org.example.lane', 'x') });
