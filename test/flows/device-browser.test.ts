@@ -140,6 +140,8 @@ test('an administrator works with one device, in a real browser', { skip: withou
     await go(lost);
     const lock = await ask(page, 'Lock and lost', 'Lock the screen');
     await send(lock, 'Lock the screen');
+    const queued = () => pool.query("select from fleet.command where request_type = 'DeviceLock'");
+    assert.ok(await until(async () => (await queued()).rowCount === 1, 10_000), 'it waits for the phone');
     await page.getByRole('button', { name: 'The device was recovered' }).click();
     await page.getByRole('button', { name: 'Take it back' }).click();
     await page.getByText('1 taken back.').waitFor();
