@@ -176,8 +176,9 @@ async function mayLockAlone(t: Tx, input: IntentInput, count: number): Promise<b
   // Counted under a lock, so that parallel requests cannot each see room.
   await t.query("select pg_advisory_xact_lock(hashtext('lock'))");
   const { rows } = await t.query<{ used: number; all: number }>(
-    `select coalesce(sum(jsonb_array_length(targets)) filter (where requester = $1), 0)::int as used,
-       coalesce(sum(jsonb_array_length(targets)), 0)::int as all from fleet.intent
+    // A row that somebody planted with other targets counts for nothing here: core refuses it.
+    `select coalesce(sum(n) filter (where requester = $1), 0)::int as used, coalesce(sum(n), 0)::int as all
+     from fleet.intent, lateral (select case when jsonb_typeof(targets) = 'array' then jsonb_array_length(targets) else 0 end as n) x
      where verb = any($2) and approval_id is null and created_at > now() - interval '1 hour'
        and state in ('ready', 'dispatched')`,
     [input.requester, LOCKING],

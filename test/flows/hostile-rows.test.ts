@@ -71,6 +71,16 @@ test('a lock that names an approval of its own invention is not sent', async () 
   assert.equal(await intentState(id), 'refused: approval-missing');
 });
 
+test('a planted lock whose targets are no list stops no true lock', async () => {
+  const bad = await plant('DeviceLock', { targets: { device: devices[0] } });
+  const good = await plane.state({ verb: 'DeviceLock', devices: [devices[2]!] });
+  assert.equal(await intentState(good.id), 'ready');
+  // Taken back, so that it does not count below.
+  await plane.console.query('select fleet.cancel_intent($1, $2)', [good.id, ME]);
+  await plane.dispatch();
+  assert.match(await intentState(bad), /^refused/);
+});
+
 test('invented requesters do not lock a fleet five at a time', async () => {
   const five = () => Array.from({ length: 5 }, () => ({ device: devices[0], uuid: uuidv7() }));
   const ids: string[] = [];
