@@ -54,5 +54,6 @@ test('a session ends by its own request', async () => {
   const leaving = await desk.person('teal-wren-2210', 'administrator');
   assert.equal((await leaving.call('GET', '/api/session')).status, 200);
   assert.equal((await leaving.call('DELETE', '/api/session')).status, 204);
-  assert.equal((await leaving.call('GET', '/api/session')).status, 401);
+  assert.equal((await leaving.call('GET', '/api/session')).status, 204, 'nobody is signed in');
+  assert.equal((await leaving.call('GET', '/api/devices')).status, 401);
 });

@@ -1,9 +1,9 @@
-import { deleteCookie, setCookie } from 'hono/cookie';
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
 import * as z from 'zod';
 import { type Caps, parseAssertion, parseSignIn } from '#seal';
 import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
-import { endSession, newChallenge, type Session, signIn } from '../session.ts';
+import { endSession, newChallenge, type Session, sessionOf, signIn } from '../session.ts';
 
 export const COOKIE = 'bartizan_session';
 
@@ -16,9 +16,12 @@ export const sessionRoutes = [
   route({
     method: 'GET',
     path: '/session',
-    summary: 'Who is signed in.',
-    for: 'all',
-    handle: ({ doors, session }) => describe(doors, session),
+    summary: 'Who is signed in; no content if nobody is.',
+    for: 'anyone',
+    handle: async ({ doors, context }) => {
+      const session = await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '');
+      return session && describe(doors, session);
+    },
   }),
   route({
     method: 'POST',

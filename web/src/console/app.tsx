@@ -233,11 +233,7 @@ export function App() {
   useEffect(() => {
     whenExpired(() => setExpired(true));
     (finishSignIn() ?? api.session())
-      .then(setSession, (error: unknown) => {
-        const told = asProblem(error);
-        // 401 from /session is the ordinary "nobody is signed in"
-        if (told.status !== 401 || told.code === 'sign-in') setProblem(told);
-      })
+      .then(setSession, (error: unknown) => setProblem(asProblem(error)))
       .finally(() => setAsked(true));
   }, []);
   // biome-ignore lint/a11y/noStaticElementInteractions: catches clicks that bubble from real links

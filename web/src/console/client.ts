@@ -55,7 +55,7 @@ type Filter = Readonly<Record<string, string | number | null | undefined>>;
 
 /** The console's API, one function per question or act. Reads take a signal, so that a page that is left stops asking. */
 export const api = {
-  session: (signal?: Get) => call<Session>('/session', { signal: signal ?? null }),
+  session: (signal?: Get) => call<Session | undefined>('/session', { signal: signal ?? null }),
   challenge: () => send<{ document: object; glass: string }>('POST', '/session/challenge'),
   signIn: (signed: unknown) => send<Session>('POST', '/session', signed),
   signOut: () => send<void>('DELETE', '/session'),
