@@ -7,8 +7,19 @@ import { useMayChange } from '../session.tsx';
 /** What somebody asks for when a device is lost. */
 export const FOR_LOST = ['DeviceLock', 'EnableLostMode', 'DeviceLocation', 'PlayLostModeSound', 'EraseDevice'];
 
-/** A lost device is back: what was to lock, track or erase it and was not fetched is taken back. */
-export function Recovered({ device, onDone }: { device: string; onDone: () => void }) {
+/**
+ * A lost device is back: what was to lock, track or erase it and was not fetched is taken back. `offered` while there is any;
+ * what came of it is told when nothing waits any more.
+ */
+export function Recovered({
+  device,
+  offered,
+  onDone,
+}: {
+  readonly device: string;
+  readonly offered: boolean;
+  readonly onDone: () => void;
+}) {
   const mayChange = useMayChange();
   const [asking, setAsking] = useState(false);
   const [cancelled, setCancelled] = useState<number>();
@@ -21,9 +32,11 @@ export function Recovered({ device, onDone }: { device: string; onDone: () => vo
   if (!mayChange) return null;
   return (
     <>
-      <button type="button" onClick={() => setAsking(true)}>
-        The device was recovered
-      </button>{' '}
+      {offered ? (
+        <button type="button" onClick={() => setAsking(true)}>
+          The device was recovered
+        </button>
+      ) : null}{' '}
       {cancelled === undefined ? null : (
         <span role="status" className="small">
           {cancelled === 0 ? 'Nothing was left to take back.' : `${cancelled} taken back.`}

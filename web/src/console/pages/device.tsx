@@ -249,22 +249,22 @@ export function DevicePage({ handle }: { handle: string }) {
                 <div className="stack">
                   <section className="section">
                     <h2>Pending</h2>
+                    <Recovered
+                      device={handle}
+                      offered={[...wanted, ...pending].some(({ verb }) => FOR_LOST.includes(verb))}
+                      onDone={answer.reload}
+                    />
                     {pending.length + wanted.length === 0 ? (
                       <Empty title="Nothing waits for this device" />
                     ) : (
-                      <>
-                        {[...wanted, ...pending].some(({ verb }) => FOR_LOST.includes(verb)) ? (
-                          <Recovered device={handle} onDone={answer.reload} />
-                        ) : null}
-                        <ul>
-                          {wanted.map((intent) => (
-                            <Wanted key={intent.id} intent={intent} />
-                          ))}
-                          {pending.map((command) => (
-                            <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
-                          ))}
-                        </ul>
-                      </>
+                      <ul>
+                        {wanted.map((intent) => (
+                          <Wanted key={intent.id} intent={intent} />
+                        ))}
+                        {pending.map((command) => (
+                          <Way key={command.uuid} command={command} intent={intents.get(command.intent ?? '')} />
+                        ))}
+                      </ul>
                     )}
                   </section>
                   {finished.length === 0 ? null : (
