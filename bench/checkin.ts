@@ -106,7 +106,7 @@ export async function checkin(args: readonly string[], say: (line: string) => vo
     const long = options.long ? await bench.longHistory(sides) : null;
     const caughtUp = round(await logCaughtUp(we.pool, 120_000));
     const before = { edge: residentMib(pids()), core: residentMib([product.pids()['core']!]) };
-    const fan = options.fanOut > 0 ? await bench.fanOut() : null;
+    const fan = options.fanOut > 0 ? await bench.fanOut(sides) : null;
     return {
       ...{ idle, round_trip: roundTrip, round_trip_single: single, enqueue_s: enqueue, long_history: long },
       fan_out_100k_s: fan?.done_s ?? null,
@@ -308,7 +308,7 @@ class Bench {
   }
 
   /** A command to every device until the last has acknowledged it; all identities P-256, each its own key. */
-  async fanOut(): Promise<{ done_s: number }> {
+  async fanOut(sides: Sides): Promise<{ done_s: number }> {
     const { fanOut } = this.#options;
     this.#say(`${fanOut} devices with P-256 identities make ready for one command`);
     const devices = makeDevices(this.#we.ca, 0, fanOut, 'ec');
@@ -319,6 +319,9 @@ class Bench {
     const answers = devices.map((device) =>
       signedRequest(device, 'Acknowledged', fanOutUuid(queued.id, device.handle)),
     );
+    this.#say(`queued in ${round(queued.seconds)} s; all check in`);
+    const used = () => [sides.ours(), sides.postgres(), sides.rest(), [process.pid]].map(cpuSeconds);
+    const before = used();
     const result = await runLoad({
       ...{ port: this.#port, connections: FAN_OUT_CONNECTIONS },
       conversation: (n) =>
@@ -329,6 +332,7 @@ class Bench {
               { request: answers[n]!, expects: 'nothing' },
             ],
     });
+    const [edge, postgres, core, driver] = used().map((seconds, n) => round(seconds - before[n]!));
     const { rows } = await this.#we.pool.query<{ n: number }>(
       `select count(*)::int as n from fleet.command where fan_out_id = $1 and state = 'acknowledged'`,
       [queued.id],
@@ -338,6 +342,7 @@ class Bench {
       ...{ devices: fanOut, acknowledged: rows[0]!.n, queued_s: round(queued.seconds), reached_s: result.seconds },
       done_s: round(queued.seconds + result.seconds),
       ...{ p99_ms: result.p99Ms, wrong: result.wrong, log_caught_up_s: round(lag) },
+      cpu_s: { edge, postgres, core_and_guards: core, driver },
     };
     this.#say(`fan-out ${JSON.stringify(out)}`);
     return out;
