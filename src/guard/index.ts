@@ -1,8 +1,11 @@
+export { Council } from './council.ts';
 export { foundLedger } from './found-ledger.ts';
-export { parseFounders } from './founders.ts';
+export { parseFounders, parseFounding } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
 export { type Door, type DoorTable, serveCaller } from './server.ts';
+export { credentialDigest, locksOut, standing } from './standing.ts';
+export { SteadyTime } from './time.ts';

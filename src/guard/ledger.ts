@@ -19,7 +19,9 @@ import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { EvidenceLog } from './log.ts';
+import type { Recent } from './meters.ts';
 import { type Arrival, Persons } from './persons.ts';
+import { rosterView } from './roster-view.ts';
 import type { Effect } from './state.ts';
 import { dayOf } from './time.ts';
 
@@ -43,6 +45,8 @@ export interface LedgerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
@@ -80,7 +84,7 @@ export class Ledger {
           options.onUnusable();
         },
       },
-      (effects) => ledger.gate.state.apply(effects),
+      (effects) => ledger.gate.replay(effects),
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
@@ -101,13 +105,20 @@ export class Ledger {
     return this.#decisions;
   }
 
-  async found(founders: readonly Founder[]): Promise<void> {
+  async found(founders: readonly Founder[], recovery?: string): Promise<void> {
     const effects = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
+    if (recovery !== undefined) effects.push({ e: 'recovery', key: recovery });
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     await this.#book.record('system.started', null, { founded: true, founders: names }, effects);
   }
 
+  /** Writes down how long this guard has been running; called every few minutes. */
+  async rememberTime(): Promise<void> {
+    await this.#book.log.remember([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
   async close(): Promise<void> {
+    if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
 
@@ -115,14 +126,14 @@ export class Ledger {
    * Opens the outer layers of a grant's rows: verify, charge, write, and only then open. The answer holds what is still
    * sealed to the sealer, and the signed receipt.
    */
-  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     const { state } = this.gate;
     const detail = { grant: grant.id, field: grant.field, asked: grant.subjects.length };
     let effects: readonly Effect[];
     try {
       const subjects = new Set(grant.subjects);
       const fits = rows.every((row) => row.field === grant.field && subjects.delete(row.subject));
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
       if (!fits) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
@@ -133,7 +144,7 @@ export class Ledger {
     const entry = this.#book.write(
       'directory.revealed',
       grant.admin,
-      { ...detail, purpose: grant.purpose, subjects },
+      { ...detail, ...this.#cosigners(others), purpose: grant.purpose, subjects },
       effects,
       subject,
     );
@@ -154,6 +165,12 @@ export class Ledger {
     return { inner, receipt };
   }
 
+  /** Who signed the grant besides its reader. */
+  #cosigners(others: readonly Assertion[]): { signers?: string[] } {
+    const names = others.map((one) => this.gate.state.keys.get(one.credential)?.admin ?? '');
+    return names.length === 0 ? {} : { signers: [...new Set(names)].sort() };
+  }
+
   /** The first decoy freezes whoever asked, the second locks the directory. The caller learns only that it was refused. */
   async #decoy(grant: Grant, effects: readonly Effect[]): Promise<never> {
     const { admin, field, id } = grant;
@@ -169,14 +186,14 @@ export class Ledger {
   }
 
   /** Counters, locks and document ids of today, from which the sealer rebuilds its own memory after a restart. */
-  spent(): { time: number; effects: readonly Effect[] } {
+  spent(): { time: number; effects: readonly Effect[]; recent: readonly Recent[] } {
     const { state, time } = this.gate;
     const now = time.now();
     state.prune(now);
-    const charges = state.meters.counters(now).map((one): Effect => ({ e: 'charge', ...one, at: now }));
+    const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks] };
+    return { time: now, effects: [...charges, ...used, ...locks], recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -213,7 +230,7 @@ export class Ledger {
   }
 
   roster() {
-    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps };
+    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps, ...rosterView(this.gate) };
   }
 
   status() {
@@ -227,7 +244,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
-      spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
     };
   }
 }

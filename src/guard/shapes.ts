@@ -1,5 +1,5 @@
 import { HANDLE } from '#base';
-import { ADMIN, FIELDS, LOCK_SCOPES, parseAssertion, SealError, type Shape, shape } from '#seal';
+import { FIELDS, LOCK_SCOPES, lockTargetFits, parseAssertion, type Shape, shape } from '#seal';
 
 const { object, list, text, oneOf, optional } = shape;
 
@@ -16,11 +16,5 @@ const lock = object({
   alert: optional(text(64)),
 });
 
-/** A lock names its admin if it locks one, and nobody otherwise. */
-export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => {
-  const read = lock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** A lock names what it locks, and nothing if it locks all. */
+export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => lockTargetFits(lock(value, where));

@@ -1,4 +1,5 @@
 import { HANDLE } from '#base';
+import { ADMIN, admin, lockTargetFits, uuid } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
 import {
@@ -19,14 +20,16 @@ import {
   type Unlock,
   VERB,
 } from './messages.ts';
+import {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
-export const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
-
-export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
-export const admin: Shape<string> = text(63, { pattern: ADMIN });
+export { ADMIN, admin, uuid };
 export const handle: Shape<string> = text(40, { pattern: HANDLE });
 export const field = oneOf(...FIELDS);
 const purpose = text(200, { min: 5 });
@@ -125,14 +128,8 @@ const unlock = object({
   notAfter: time,
 });
 
-/** Reads an unlock document: a target for scope `admin` only. Throws SealError `shape`. */
-export const parseUnlock: Shape<Unlock> = (value, where) => {
-  const read = unlock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** Reads an unlock document; its target fits its scope. Throws SealError `shape`. */
+export const parseUnlock: Shape<Unlock> = (value, where) => lockTargetFits(unlock(value, where));
 
 /** Reads an invitation. Throws SealError `shape`. */
 export const parseInvite: Shape<Invite> = object({
@@ -199,6 +196,11 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   invite: parseInvite,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  roster: parseRosterChange,
+  lock: parseLockNow,
+  'cancel-raise': parseCancelRaise,
+  'break-glass': parseBreakGlass,
+  refound: parseRefound,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
@@ -213,8 +215,14 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op !== 'command' && read.op !== 'declare' && read.op !== 'unlock' && read.op !== 'invite') {
-    throw new SealError('shape', 'This document does not need two people.');
+  switch (read.op) {
+    case 'command':
+    case 'declare':
+    case 'unlock':
+    case 'invite':
+    case 'roster':
+      return read;
+    default:
+      throw new SealError('shape', 'This document does not need two people.');
   }
-  return read;
 }

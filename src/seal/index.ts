@@ -16,6 +16,7 @@ export {
   parseSignIn,
   parseUnlock,
 } from './documents.ts';
+export { isLockTarget, lockTargetFits } from './documents-shapes.ts';
 export { GuardError, SealError } from './errors.ts';
 export {
   type FanOut,
@@ -45,11 +46,21 @@ export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
+export * from './roster.ts';
+export {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
   challengeOf,
+  checkBody,
   type Delivery,
+  signBody,
   signDeclarePermit,
   signDelivery,
   signPermit,

@@ -4,6 +4,7 @@ import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks 
 import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
 import { tx } from '#store';
 import { admin, page, purpose, route, uuid } from '../route.ts';
+import { rosterSummary } from './roster-words.ts';
 
 const STATES = ['open', 'executing', 'executed', 'refused', 'expired', 'cancelled'] as const;
 
@@ -30,6 +31,8 @@ function summary({ document }: Approval): string {
         : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
+    case 'roster':
+      return rosterSummary(document);
     default:
       return document satisfies never;
   }

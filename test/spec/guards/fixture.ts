@@ -97,6 +97,8 @@ export class Guards {
   /** Stands for edge's release key. */
   readonly edge = newBrowser();
   now: number | undefined;
+  /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
+  ran: number | undefined;
   unusable = 0;
   ledger!: Ledger;
   sealer!: Sealer;
@@ -108,12 +110,13 @@ export class Guards {
   }
 
   readonly clock: Clock = () => this.now ?? Date.now();
+  readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}): Promise<Guards> {
+  static async start(caps: Partial<Caps> = {}, recovery?: string): Promise<Guards> {
     const guards = new Guards(caps);
     const founders = guards.founders.map((one) => one.founder);
-    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders);
-    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
+    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, recovery);
+    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey };
     mkdirSync(join(guards.folder, 'run'));
     await guards.startLedger();
@@ -127,7 +130,7 @@ export class Guards {
     const onUnusable = () => {
       this.unusable++;
     };
-    const { caps, clock } = this;
+    const { caps, clock, elapsed } = this;
     return {
       org: ORG,
       state,
@@ -135,6 +138,7 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
@@ -166,7 +170,7 @@ export class Guards {
 
   async startSealer(): Promise<void> {
     const ledger = guardClient(this.#socket('ledger', 'sealer'), { name: 'ledger' });
-    const { caps, clock, keys } = this;
+    const { caps, clock, elapsed, keys } = this;
     const state = join(this.folder, 'sealer');
     this.sealer = new Sealer({
       org: ORG,
@@ -174,6 +178,7 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
@@ -186,6 +191,7 @@ export class Guards {
     }
     this.stopSealer = async () => {
       for (const one of closers) await one.close();
+      await this.sealer.close();
     };
   }
 

@@ -1,0 +1,34 @@
+import { SealError } from './errors.ts';
+import { type LockScope, ROLES } from './messages.ts';
+import { type Shape, text } from './shape.ts';
+
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+/** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
+export const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
+const DIGEST = /^[A-Za-z0-9_-]{43}$/;
+
+export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
+export const admin: Shape<string> = text(63, { pattern: ADMIN });
+
+const TARGET: { readonly [S in LockScope]: (target: string) => boolean } = {
+  directory: (target) => target === '',
+  commands: (target) => target === '',
+  admin: (target) => ADMIN.test(target),
+  role: (target) => (ROLES as readonly string[]).includes(target),
+  credential: (target) => DIGEST.test(target),
+  document: (target) => UUID.test(target),
+};
+
+/** Whether a lock's target is one of its scope: an admin, a role, base64url SHA-256 of a credential id, a document's id. */
+export const isLockTarget = (scope: LockScope, target: string): boolean => TARGET[scope](target);
+
+/** A lock names what it locks, and nothing if it locks all. Throws SealError `shape`. */
+export function lockTargetFits<T extends { readonly scope: LockScope; readonly target: string }>(read: T): T {
+  if (!isLockTarget(read.scope, read.target)) {
+    throw new SealError(
+      'shape',
+      'A lock names the admin, role, passkey or document that it locks; other locks have no target.',
+    );
+  }
+  return read;
+}
