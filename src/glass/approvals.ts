@@ -111,7 +111,7 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
  */
 export async function relay(doors: GlassDoors): Promise<void> {
   const { rows } = await doors.pool.query<{ id: string }>(
-    `select id from respond.approval a where op in ('unlock', 'invite') and state = 'open' and not_after > now()
+    `select id from respond.approval a where op in ('unlock', 'invite', 'roster') and state = 'open' and not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= needs order by created_at limit 20`,
   );
   for (const { id } of rows) {
@@ -127,12 +127,18 @@ export async function relay(doors: GlassDoors): Promise<void> {
 async function relayOne(doors: GlassDoors, id: string): Promise<void> {
   const { rows } = await doors.pool.query<{ document: Approvable; assertions: Assertion[] }>(
     `select a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
-     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite') and a.state = 'open' and a.not_after > now()
+     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite', 'roster') and a.state = 'open' and a.not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs`,
     [id],
   );
   const ready = rows[0];
   if (ready === undefined) return;
+  // The sealer takes changes of the roster in the ledger's order, and follows by itself if it is not told.
+  if (ready.document.op === 'roster') {
+    await doors.ledger.call('roster-change', ready);
+    await doors.sealer.call('roster-change', ready);
+    return;
+  }
   await doors.sealer.call(ready.document.op, ready);
   await doors.ledger.call(ready.document.op, ready);
 }

@@ -107,7 +107,11 @@ export class Gate {
     for (const other of others) signers.add(this.#administrator(grant, other).admin);
     if (signers.size < needs) {
       const who = needs === 2 ? 'another person signs' : 'two other people sign';
-      throw refuse('cap', `The organisation’s limit of this day is reached. Beyond it ${who} too.`, 'orgPerDay');
+      throw refuse(
+        'second-person',
+        `The organisation’s limit of this day is reached. Beyond it ${who} too.`,
+        'orgPerDay',
+      );
     }
     return [
       { e: 'used', id: grant.id, notAfter: grant.notAfter, sha256: hashOf(grant) },

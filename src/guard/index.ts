@@ -7,5 +7,5 @@ export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.t
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
 export { type Door, type DoorTable, serveCaller } from './server.ts';
-export { credentialDigest, locksOut, standing } from './standing.ts';
+export { locksOut, standing } from './standing.ts';
 export { SteadyTime } from './time.ts';

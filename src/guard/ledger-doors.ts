@@ -141,7 +141,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
-    ...rosterDoors<LedgerCaller>(ledger.decisions.roster, 'glass'),
+    ...rosterDoors<LedgerCaller>(() => ledger.decisions.roster, 'glass'),
     decrees: door({
       from: ['sealer'],
       parse: decreesBody,

@@ -2,6 +2,7 @@ import {
   type Assertion,
   type BreakGlass,
   type CancelRaise,
+  credentialDigest,
   type EnrolKey,
   type LockNow,
   QUORUM_CAPS,
@@ -11,8 +12,8 @@ import {
 import type { Book } from './book.ts';
 import { Council } from './council.ts';
 import type { Detail, Kind } from './entries.ts';
+import { hashOf } from './gate.ts';
 import type { Decree } from './roster-state.ts';
-import { credentialDigest } from './standing.ts';
 
 const KIND: { readonly [A in RosterChange['change']['act']]: Kind } = {
   'add-key': 'roster.changed',
@@ -115,6 +116,10 @@ export class RosterActs {
 
   async breakGlass(document: BreakGlass, assertions: readonly Assertion[]): Promise<object> {
     const { id: opening, purpose, drill } = document;
+    if (this.#book.gate.state.used.get(opening)?.sha256 === hashOf(document)) {
+      await this.#book.log.flush();
+      return {};
+    }
     try {
       const { names, effects } = this.#council.breakGlass(document, assertions);
       const kind = drill ? 'breakglass.drilled' : 'breakglass.opened';

@@ -34,33 +34,33 @@ const breakGlass = object({ document: parseBreakGlass, assertions: list(parseAss
 const refound = object({ document: parseRefound, signature: base64url(64) });
 
 /** The messages over the roster, the same at both guards; all come by glass, and carry their own signatures. */
-export function rosterDoors<Caller extends string>(room: RosterRoom, glass: Caller): DoorTable<Caller> {
+export function rosterDoors<Caller extends string>(room: () => RosterRoom, glass: Caller): DoorTable<Caller> {
   const door = doorsFor<Caller>();
   return {
     'roster-change': door({
       from: [glass],
       parse: change,
-      handle: ({ document, assertions }) => room.change(document, assertions),
+      handle: ({ document, assertions }) => room().change(document, assertions),
     }),
     'lock-now': door({
       from: [glass],
       parse: lock,
-      handle: ({ document, assertion }) => room.lock(document, assertion),
+      handle: ({ document, assertion }) => room().lock(document, assertion),
     }),
     'cancel-raise': door({
       from: [glass],
       parse: cancel,
-      handle: ({ document, assertion }) => room.cancelRaise(document, assertion),
+      handle: ({ document, assertion }) => room().cancelRaise(document, assertion),
     }),
     'break-glass': door({
       from: [glass],
       parse: breakGlass,
-      handle: ({ document, assertions }) => room.breakGlass(document, assertions),
+      handle: ({ document, assertions }) => room().breakGlass(document, assertions),
     }),
     refound: door({
       from: [glass],
       parse: refound,
-      handle: ({ document, signature }) => room.refound(document, signature),
+      handle: ({ document, signature }) => room().refound(document, signature),
     }),
   };
 }

@@ -43,7 +43,7 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => sealer.decide(document, assertions),
     }),
-    ...rosterDoors<SealerCaller>(sealer.roster, 'glass'),
+    ...rosterDoors<SealerCaller>(() => sealer.roster, 'glass'),
     lock: door({
       from: ['core'],
       parse: lockRequest,

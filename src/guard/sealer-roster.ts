@@ -3,7 +3,7 @@ import { GuardError } from '#seal';
 import { Council } from './council.ts';
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
 import type { Follower } from './follower.ts';
-import type { Gate } from './gate.ts';
+import { type Gate, hashOf } from './gate.ts';
 import type { RosterRoom } from './roster-doors.ts';
 import { rosterView } from './roster-view.ts';
 import type { Effect } from './state.ts';
@@ -65,6 +65,7 @@ export class SealerRoster implements RosterRoom {
 
   async breakGlass(document: BreakGlass, assertions: readonly Assertion[]): Promise<object> {
     await this.#ways.follower.catchUp();
+    if (this.#gate.state.used.get(document.id)?.sha256 === hashOf(document)) return {};
     const detail = { op: 'break-glass', opening: document.id };
     return this.#cut(detail, () => this.#council.breakGlass(document, assertions));
   }

@@ -1,5 +1,4 @@
-import { sha256, toBase64url } from '#base';
-import type { RosterAct, RosterKey } from '#seal';
+import { credentialDigest, type RosterAct, type RosterKey } from '#seal';
 import type { GuardState } from './state.ts';
 import { HOUR } from './time.ts';
 
@@ -11,9 +10,6 @@ export interface Standing {
   readonly able: ReadonlySet<string>;
   readonly all: ReadonlySet<string>;
 }
-
-/** How a lock names a passkey. */
-export const credentialDigest = (credential: string): string => toBase64url(sha256(credential));
 
 /** A founding key, or one pinned 72 h ago by the clock and by the guard's running time. */
 export function isSeasoned(state: GuardState, key: RosterKey, now: number, lived: number): boolean {

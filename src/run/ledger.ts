@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounders, serveCaller } from '#guard';
+import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, serveCaller } from '#guard';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -19,7 +19,8 @@ const common = {
 };
 
 async function init(): Promise<void> {
-  const keys = await foundLedger(common, parseFounders(await text(process.stdin)));
+  const { founders, recovery } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
@@ -42,6 +43,8 @@ async function run(): Promise<void> {
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  const clock = setInterval(() => void ledger.rememberTime().catch(() => {}), 10 * 60_000);
+  running.onStop(() => clearInterval(clock));
   running.ready();
   const { size, coreSize } = ledger.status();
   logger.info('the ledger is open', { size, coreSize });

@@ -1,3 +1,4 @@
+import { sha256, toBase64url } from '#base';
 import { SealError } from './errors.ts';
 import { type LockScope, ROLES } from './messages.ts';
 import { type Shape, text } from './shape.ts';
@@ -9,6 +10,9 @@ const DIGEST = /^[A-Za-z0-9_-]{43}$/;
 
 export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
 export const admin: Shape<string> = text(63, { pattern: ADMIN });
+
+/** How locks and events name a passkey: base64url SHA-256 of its credential id. */
+export const credentialDigest = (credential: string): string => toBase64url(sha256(credential));
 
 const TARGET: { readonly [S in LockScope]: (target: string) => boolean } = {
   directory: (target) => target === '',

@@ -16,7 +16,7 @@ export {
   parseSignIn,
   parseUnlock,
 } from './documents.ts';
-export { isLockTarget, lockTargetFits } from './documents-shapes.ts';
+export { credentialDigest, isLockTarget, lockTargetFits } from './documents-shapes.ts';
 export { GuardError, SealError } from './errors.ts';
 export {
   type FanOut,

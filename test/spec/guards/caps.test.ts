@@ -153,22 +153,22 @@ test('above the organisation’s day a second person signs the very grant, far a
     return given.call('reveal', { grant, assertion, rows: [], others: rosters.sign(grant, others) });
   };
   await ask(3, []);
-  await assert.rejects(ask(1, []), code('cap'));
-  await assert.rejects(ask(1, [0]), code('cap'), 'oneself is nobody else');
+  await assert.rejects(ask(1, []), code('second-person'));
+  await assert.rejects(ask(1, [0]), code('second-person'), 'oneself is nobody else');
   await ask(1, [1]);
   const stray = guards.grant(newBrowser(), people(1));
   const grant = guards.grant(newBrowser(), people(1));
   const swapped = { grant, assertion: touch(guards.passkey(), grant), rows: [], others: rosters.sign(stray, [1]) };
   await assert.rejects(guards.client('sealer', 'glass').call('reveal', swapped), code('refused'));
   await ask(20, [1]);
-  await assert.rejects(ask(10, [1]), code('cap'), 'more than ten times as much');
+  await assert.rejects(ask(10, [1]), code('second-person'), 'more than ten times as much');
   await ask(10, [1, 2]);
   const [entry] = (await rosters.entries('directory.revealed')).slice(-1);
   assert.deepEqual(entry!.detail['signers'], [ADMINS[1], ADMINS[2]]);
   // The ledger holds to it without the sealer.
   const alone = guards.grant(newBrowser(), people(1));
   const body = { grant: alone, assertion: touch(guards.passkey(), alone), rows: [] };
-  await assert.rejects(guards.client('ledger', 'sealer').call('open', body), code('cap'));
+  await assert.rejects(guards.client('ledger', 'sealer').call('open', body), code('second-person'));
 });
 
 test('400 different grants at once at the cap, the sealer restarted in the midst: never more than the cap', async () => {

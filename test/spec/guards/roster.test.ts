@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { credentialDigest } from '#guard';
+import { credentialDigest } from '#seal';
 import { newPasskey } from '#sim';
 import { ADMINS, Guards, newBrowser, person, touch } from './fixture.ts';
 import { HOUR, newLink, Rosters } from './roster-fixture.ts';

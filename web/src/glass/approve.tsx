@@ -1,16 +1,20 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import { type Approvable, DESTROYING, EVERY_DEVICE } from '../../../src/seal/messages.ts';
+import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
+import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
-const SCOPE = {
+const SCOPE: Readonly<Record<LockScope, string>> = {
   directory: 'the directory of names and numbers',
-  admin: 'one admin',
+  admin: 'the admin',
   commands: 'all destructive commands',
+  role: 'everybody with the role',
+  credential: 'the passkey',
+  document: 'the request',
 };
 
 const counted = (devices: number) => `${devices} ${devices === 1 ? 'device' : 'devices'}`;
@@ -26,7 +30,8 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
-  return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
+  if (document.op === 'roster') return rosterHeading(document.change);
+  return `Unlock ${SCOPE[document.scope]}${document.target === '' ? '' : ` ${document.target}`}`;
 }
 
 function effect(document: Approvable): ReactNode {
@@ -39,6 +44,7 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
   }
+  if (document.op === 'roster') return rosterEffect(document.change);
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
 
@@ -93,6 +99,7 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{document.role}</dd>
         </>
       ) : null}
+      {document.op === 'roster' ? <RosterParticulars document={document} /> : null}
       <dt>Sign before</dt>
       <dd>
         {utc(document.notAfter)} (<When at={document.notAfter} />)
@@ -176,7 +183,7 @@ export function Approve({ id }: { id: string }) {
             Signed.{' '}
             {view.signatures.length < view.needs
               ? 'It still waits for another person. You can close this tab.'
-              : 'Both signatures are there; the guards check them and then it runs. You can close this tab.'}
+              : 'All signatures are there; the guards check them and then it runs. You can close this tab.'}
           </p>
         ) : null}
       </div>
