@@ -3,6 +3,7 @@ export { parseFounders } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
+export { GRADES, KEY_SOURCES, type KeySource, type KeyVersion } from './org-key.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
 export { type Door, type DoorTable, serveCaller } from './server.ts';

@@ -8,6 +8,7 @@ import {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseRotateKey,
   parseSealedRow,
   parseUnlock,
   shape,
@@ -16,7 +17,7 @@ import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
+import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -62,6 +63,8 @@ const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion }
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
 const decoysBody = object({ handles: list(handle, 1_000) });
+
+const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
 
 /** Every message that the ledger understands: the whole of its attack surface. */
 export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
@@ -134,6 +137,22 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
+    'rotate-key': door({
+      from: ['glass'],
+      parse: rotateKeyBody,
+      handle: ({ document, assertions }) => ledger.rekeying.promote(document, assertions),
+    }),
+    rotate: door({
+      from: ['sealer'],
+      parse: rotateBody,
+      handle: ({ number, rows }) => ledger.rekeying.open(number, rows),
+    }),
+    rotated: door({
+      from: ['sealer'],
+      parse: rotatedBody,
+      handle: ({ number, values, found }) => ledger.rekeying.close(number, values, found),
+    }),
+    retire: door({ from: ['sealer'], parse: retireBody, handle: ({ number }) => ledger.rekeying.retire(number) }),
     decoys: door({
       from: ['intake'],
       parse: decoysBody,

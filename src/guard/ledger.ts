@@ -20,6 +20,7 @@ import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { EvidenceLog } from './log.ts';
 import { type Arrival, Persons } from './persons.ts';
+import { Rekeying } from './rekeying.ts';
 import type { Effect } from './state.ts';
 import { dayOf } from './time.ts';
 
@@ -46,6 +47,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -57,6 +60,7 @@ export class Ledger {
   readonly #signing: KeyObject;
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
@@ -84,6 +88,10 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
   }
@@ -99,6 +107,11 @@ export class Ledger {
   /** What people decide with their passkeys. */
   get decisions(): Decisions {
     return this.#decisions;
+  }
+
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
   }
 
   async found(founders: readonly Founder[]): Promise<void> {
@@ -228,6 +241,7 @@ export class Ledger {
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

@@ -74,6 +74,23 @@ export class Persons {
     });
   }
 
+  /** Where the lock files are. */
+  get folder(): string {
+    return this.#folder;
+  }
+
+  /** Puts an inner layer that was sealed anew under its person's lock; undefined if the person or the version is not right. */
+  relock(label: Omit<RowLabel, 'org'>, inner: Uint8Array): Promise<SealedRow | undefined> {
+    const { subject, field, version } = label;
+    return this.#alone(subject, async () => {
+      const person = await this.#load(subject);
+      if (person === undefined || person.versions[field] !== version) return undefined;
+      const row = toBase64url(lockRow(person.lock, inner, this.#label(label)));
+      person.lock.fill(0);
+      return { subject, field, version, row };
+    });
+  }
+
   #label({ subject, field, version }: Omit<RowLabel, 'org'>): RowLabel {
     return { org: this.#org, subject, field, version };
   }

@@ -25,7 +25,8 @@ async function init(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const { publicKeys } = config;
+  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
