@@ -42,7 +42,18 @@ export {
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
-export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
+export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  type Kem,
+  kemOf,
+  kemOfKey,
+  publicOf,
+  rawPublic,
+  x25519Private,
+  x25519Public,
+  x25519Raw,
+  x25519Secret,
+} from './kem.ts';
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
