@@ -94,8 +94,7 @@ export class Rekeying {
       return this.#book.refuse('approval.refused', error, { approval: id, op: 'rotate-key', claimed: requester });
     }
     const { signers, effects } = approved;
-    gate.state.apply(effects);
-    const pairs = await countValues(this.#persons.folder);
+    const pairs = countValues(gate.state.rows);
     const keySha256 = toBase64url(sha256(fromBase64url(document.key)));
     const statement = orgKeyStatement(this.#org, document);
     await this.#book.record(
@@ -158,7 +157,7 @@ export class Rekeying {
     if (rotation.statement?.number !== number) throw new GuardError('refused', 'This is not the key in force.');
     if (!rotation.running) return { retired: true, left: 0, waitMs: 0 };
     const waitMs = Math.max(0, rotation.at + WRITERS - this.#book.gate.time.now());
-    const left = await countValues(this.#persons.folder, (value) => rotation.done.has(value));
+    const left = countValues(this.#book.gate.state.rows, (value) => rotation.done.has(value));
     if (left > 0 || waitMs > 0) return { retired: false, left, waitMs };
     await this.#book.record('key.retired', null, { number: number - 1 }, [{ e: 'retired', number: number - 1 }]);
     return { retired: true, left, waitMs };

@@ -1,6 +1,7 @@
 import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { Meters } from './meters.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
+import { type RowChange, Rows } from './rows.ts';
 
 /**
  * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
@@ -23,6 +24,7 @@ export type Effect =
   | { readonly e: 'unlock'; readonly scope: LockScope; readonly target: string }
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
   | { readonly e: 'hit' }
+  | { readonly e: 'rows'; readonly change: RowChange }
   | RotationEffect;
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
@@ -51,6 +53,7 @@ export class GuardState {
   readonly decoys = new Set<string>();
   readonly meters = new Meters();
   readonly rotation = new Rotation();
+  readonly rows = new Rows();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -112,6 +115,9 @@ export class GuardState {
       case 'resealed':
       case 'retired':
         this.rotation.apply(effect);
+        break;
+      case 'rows':
+        this.rows.apply(effect.change);
         break;
       default:
         effect satisfies never;

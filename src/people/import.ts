@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
-import { type Field, type GuardClient, type PublicKeys, sealField } from '#seal';
+import { type Field, type GuardClient, type Pen, type PublicKeys, sealWrite } from '#seal';
 import { type Pool, tx } from '#store';
 import { parseCsv, type RefusedLine } from './csv.ts';
 import { decoysFor, inventDecoy } from './decoy.ts';
@@ -18,6 +18,8 @@ export interface ImportDoors {
   /** Intake's own socket of the ledger. */
   readonly ledger: GuardClient;
   readonly keys: PublicKeys;
+  /** What intake signs each value with. */
+  readonly pen: Pen;
 }
 
 export interface ImportResult {
@@ -44,7 +46,7 @@ export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<
   shuffle(rows);
   const sealed: SealedPerson[] = [];
   for (const [i, row] of rows.entries()) {
-    sealed.push(sealPerson(doors.keys, row.handle, row.person));
+    sealed.push(sealPerson(doors, row.handle, row.person));
     if (i % 20 === 19) await breathe();
   }
   await tx(doors.pool, async (t) => {
@@ -103,9 +105,10 @@ interface SealedPerson {
   readonly email: Buffer;
 }
 
-function sealPerson(keys: PublicKeys, handle: string, person: NewPerson): SealedPerson {
+function sealPerson({ keys, pen }: ImportDoors, handle: string, person: NewPerson): SealedPerson {
   // A new handle has no earlier version of anything.
-  const seal = (field: Field, value: Sealed<string>) => sealField({ keys, subject: handle, field, version: 1, value });
+  const seal = (field: Field, value: Sealed<string>) =>
+    sealWrite({ keys, pen, subject: handle, field, version: 1, value });
   const name = person.given.use((given) => person.family.use((family) => new Sealed(`${given} ${family}`)));
   return {
     handle,

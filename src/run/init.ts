@@ -8,6 +8,7 @@ import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { makePens, pinsOf } from './writers.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
 export interface Founder {
@@ -140,20 +141,21 @@ export async function found(
   }));
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
-  const hashed = JSON.stringify({
+  const writers = makePens(home);
+  const roster = {
     founders: founders.map(({ admin, role, token }) => ({
       admin,
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
-  });
+  };
   const [core, edge, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
-    initProcess(home, 'ledger', hashed),
-    initProcess(home, 'sealer', hashed),
+    initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
+    initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
+  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, writers } as unknown as PublicKeys;
   for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import { processLogger } from '#base';
 import { intakeServer } from '#people';
-import { guardClient } from '#seal';
+import { guardClient, readPen } from '#seal';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
@@ -21,7 +21,8 @@ async function run(): Promise<void> {
   running.onStop(() => pool.end());
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());
-  const server = intakeServer({ pool, ledger, keys }, logger);
+  const pen = readPen(config.state, 'intake', keys);
+  const server = intakeServer({ pool, ledger, keys, pen }, logger);
   rmSync(path, { force: true });
   server.listen(path);
   await once(server, 'listening');

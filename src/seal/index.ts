@@ -59,6 +59,7 @@ export {
 } from './kem.ts';
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
+export { newPen, penFile, readPen } from './pen.ts';
 export {
   joinNotice,
   type OrgKeyNotice,
@@ -84,3 +85,13 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export {
+  type Pen,
+  penPublic,
+  readWritten,
+  sealWrite,
+  signWrite,
+  verifyWritten,
+  type Written,
+  writtenBytes,
+} from './write.ts';
