@@ -36,6 +36,8 @@ interface ShownData {
 }
 
 const parse = shape.object({ assertion: parseAssertion });
+/** A new key comes from its source first: a token or a key service may take a while. */
+const RELAY = { timeoutMs: 25_000 };
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {
@@ -106,12 +108,12 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
 }
 
 /**
- * Hands unlocks and invitations with enough signatures to both guards. The sealer first: the ledger's entry closes the
+ * Hands unlocks, invitations and changes of the key with enough signatures to both guards. The sealer first: the ledger's entry closes the
  * approval, so whatever stops in between is open still and asked again. Command sets are core's.
  */
 export async function relay(doors: GlassDoors): Promise<void> {
   const { rows } = await doors.pool.query<{ id: string }>(
-    `select id from respond.approval a where op in ('unlock', 'invite') and state = 'open' and not_after > now()
+    `select id from respond.approval a where op in ('unlock', 'invite', 'rotate-key') and state = 'open' and not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= needs order by created_at limit 20`,
   );
   for (const { id } of rows) {
@@ -127,12 +129,12 @@ export async function relay(doors: GlassDoors): Promise<void> {
 async function relayOne(doors: GlassDoors, id: string): Promise<void> {
   const { rows } = await doors.pool.query<{ document: Approvable; assertions: Assertion[] }>(
     `select a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
-     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite') and a.state = 'open' and a.not_after > now()
+     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite', 'rotate-key') and a.state = 'open' and a.not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs`,
     [id],
   );
   const ready = rows[0];
   if (ready === undefined) return;
-  await doors.sealer.call(ready.document.op, ready);
-  await doors.ledger.call(ready.document.op, ready);
+  await doors.sealer.call(ready.document.op, ready, RELAY);
+  await doors.ledger.call(ready.document.op, ready, RELAY);
 }
