@@ -79,10 +79,10 @@ language sql stable security definer set search_path = pg_catalog as $$
 $$;
 
 -- What sealing a person's new values needs: who it is, and the versions that come next.
-create function people.scim_next(a_source text, a_id uuid)
-returns table (handle text, name bigint, number bigint, email bigint)
+create function people.scim_next(a_source text, a_id uuid, a_fields text[])
+returns table (handle text, versions bigint[])
 language sql volatile security definer set search_path = pg_catalog as $$
-  select j.handle, people.next_version(j.handle, 'name'), people.next_version(j.handle, 'number'), people.next_version(j.handle, 'email')
+  select j.handle, array(select people.next_version(j.handle, f) from unnest(a_fields[1:3]) f where f in ('name', 'number', 'email'))
   from people.joined j where j.source = a_source and j.id = a_id and j.gone_at is null
 $$;
 
@@ -111,7 +111,7 @@ exception when unique_violation then
     then 'taken' else 'again' end;
 end $$;
 
--- Changes what was said. Values come sealed for the versions that `scim_next` named: whoever came in between is told `again`.
+-- Changes what was said. Values come sealed for versions that `scim_next` handed out; which one counts is the ledger's to say.
 create function people.scim_change(a_source text, a_id uuid, a_if_version bigint, a_user_tag bytea, a_set_external boolean,
   a_external_tag bytea, a_set_unit boolean, a_unit text, a_state text, a_active boolean, a_fields text[], a_versions bigint[],
   a_values bytea[]) returns text
@@ -131,7 +131,10 @@ begin
     if a_fields[i] is null or a_fields[i] not in ('name', 'number', 'email') then
       raise exception 'not a person''s field' using errcode = '42501';
     end if;
-    if a_versions[i] is distinct from people.next_version(j.handle, a_fields[i]) then return 'again'; end if;
+    if a_versions[i] is null or a_versions[i] > (select v.version from people.version v
+      where v.subject = j.handle and v.field = a_fields[i]) then
+      raise exception 'a version that was not handed out' using errcode = '22023';
+    end if;
     insert into people.arriving (subject, field, version, outer_layer) values (j.handle, a_fields[i], a_versions[i], a_values[i]);
   end loop;
   update people.joined set version = version + 1, changed_at = now(), user_tag = coalesce(a_user_tag, user_tag),
@@ -277,14 +280,14 @@ insert into log.kind (kind, class_uid, activity_id, severity_id, meaning) values
   ('intake.tokens', 3001, 3, 2, 'the tokens with which others push people were changed');
 
 revoke all on function people.set_units(uuid[]), people.scim_find(text, text, bytea), people.scim_get(text, uuid),
-  people.scim_next(text, uuid),
+  people.scim_next(text, uuid, text[]),
   people.scim_create(text, uuid, text, bytea, bytea, text, text, boolean, bytea, bytea, bytea),
   people.scim_change(text, uuid, bigint, bytea, boolean, bytea, boolean, text, text, boolean, text[], bigint[], bytea[]),
   people.scim_delete(text, uuid, bigint), people.scim_group_find(text, text, bytea), people.scim_group_get(text, uuid),
   people.scim_group_put(text, uuid, boolean, bigint, bytea, boolean, bytea, boolean, uuid[], uuid[]),
   people.scim_group_delete(text, uuid, bigint), people.name_group(uuid, text), people.intake_refused(jsonb),
   people.intake_tokens(integer, text[]) from public;
-grant execute on function people.scim_find(text, text, bytea), people.scim_get(text, uuid), people.scim_next(text, uuid),
+grant execute on function people.scim_find(text, text, bytea), people.scim_get(text, uuid), people.scim_next(text, uuid, text[]),
   people.scim_create(text, uuid, text, bytea, bytea, text, text, boolean, bytea, bytea, bytea),
   people.scim_change(text, uuid, bigint, bytea, boolean, bytea, boolean, text, text, boolean, text[], bigint[], bytea[]),
   people.scim_delete(text, uuid, bigint), people.scim_group_find(text, text, bytea), people.scim_group_get(text, uuid),

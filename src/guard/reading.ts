@@ -1,6 +1,9 @@
 import { toBase64url } from '#base';
 import type { EvidenceLog } from './log.ts';
 
+/** What says that somebody read the directory, or tried to. */
+const EXPOSING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.refused', 'directory.decoy']);
+
 /** Entries that one answer about a time span holds at most. */
 const PAGE = 150;
 
@@ -29,7 +32,7 @@ export async function readExposure(
 ) {
   const marks = log.ownMarks(
     (mark) =>
-      mark.kind.startsWith('directory.') &&
+      EXPOSING.has(mark.kind) &&
       mark.time >= span.from &&
       mark.time <= span.to &&
       mark.leaf > (span.after ?? -1) &&

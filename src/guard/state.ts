@@ -1,5 +1,6 @@
 import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { Meters } from './meters.ts';
+import { type RowChange, Rows } from './rows.ts';
 
 /**
  * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
@@ -21,7 +22,8 @@ export type Effect =
   | { readonly e: 'lock'; readonly scope: LockScope; readonly target: string; readonly reason: string }
   | { readonly e: 'unlock'; readonly scope: LockScope; readonly target: string }
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
-  | { readonly e: 'hit' };
+  | { readonly e: 'hit' }
+  | { readonly e: 'rows'; readonly change: RowChange };
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
 export interface Token {
@@ -48,6 +50,7 @@ export class GuardState {
   readonly locks = new Map<string, Lock>();
   readonly decoys = new Set<string>();
   readonly meters = new Meters();
+  readonly rows = new Rows();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -103,6 +106,9 @@ export class GuardState {
         break;
       case 'hit':
         this.hits++;
+        break;
+      case 'rows':
+        this.rows.apply(effect.change);
         break;
       default:
         effect satisfies never;

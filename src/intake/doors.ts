@@ -1,6 +1,6 @@
 import type { Logger } from '#base';
 import type { NumberPolicy } from '#people';
-import type { GuardClient, PublicKeys } from '#seal';
+import type { GuardClient, Pen, PublicKeys } from '#seal';
 import type { Pool } from '#store';
 import type { IntakeSecrets } from './secrets.ts';
 
@@ -11,6 +11,8 @@ export interface IntakeDoors {
   /** Intake's own socket of the ledger: decoys. */
   readonly ledger: GuardClient;
   readonly keys: PublicKeys;
+  /** What intake signs each value with. */
+  readonly pen: Pen;
   readonly secrets: IntakeSecrets;
   readonly numbers: NumberPolicy;
   /** Where providers reach SCIM, without a slash at the end: stands in `meta.location`. */

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
 import { inventDecoy, type NewPerson, tellDecoys } from '#people';
-import { sealField } from '#seal';
+import { sealWrite } from '#seal';
 import type { Attributes, ScimFilter, UserChange } from '#wire';
 import { readScimUser, readScimUserPatch, ScimRefusal } from '#wire';
 import type { IntakeDoors } from './doors.ts';
@@ -102,7 +102,14 @@ async function insert(
   for (let attempt = 1; ; attempt += 1) {
     const subject = handle ?? newPersonHandle();
     const sealed = PERSON_FIELDS.map((field) =>
-      sealField({ keys: doors.keys, subject, field, version: 1, value: judged.values.get(field) ?? new Sealed('') }),
+      sealWrite({
+        keys: doors.keys,
+        pen: doors.pen,
+        subject,
+        field,
+        version: 1,
+        value: judged.values.get(field) ?? new Sealed(''),
+      }),
     );
     const { rows } = await doors.pool.query<{ verdict: string }>(
       'select people.scim_create($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) as verdict',
@@ -170,17 +177,18 @@ async function apply(
 ): Promise<Stored> {
   const judged = judgeChange(doors, change, whole);
   const { externalId, userName, active } = change;
+  const fields = PERSON_FIELDS.filter((field) => judged.values.has(field));
   for (let attempt = 1; ; attempt += 1) {
-    const { rows } = await doors.pool.query<Record<PersonField, string> & { handle: string }>(
-      'select * from people.scim_next($1, $2)',
-      [source, id],
+    const { rows } = await doors.pool.query<{ handle: string; versions: string[] }>(
+      'select * from people.scim_next($1, $2, $3)',
+      [source, id, fields],
     );
     const next = rows[0];
     if (next === undefined) throw gone();
-    const fields = PERSON_FIELDS.filter((field) => judged.values.has(field));
-    const values = fields.map((field) =>
-      sealField({
-        ...{ keys: doors.keys, subject: next.handle, field, version: Number(next[field]) },
+    const versions = next.versions.map(Number);
+    const values = fields.map((field, i) =>
+      sealWrite({
+        ...{ keys: doors.keys, pen: doors.pen, subject: next.handle, field, version: versions[i]! },
         value: judged.values.get(field)!,
       }),
     );
@@ -192,7 +200,7 @@ async function apply(
         externalId !== undefined,
         typeof externalId === 'string' ? tagOf(doors.secrets, source, 'external', externalId) : null,
         ...[judged.unit !== undefined, judged.unit ?? '', judged.state ?? null, active ?? null],
-        ...[fields, fields.map((field) => next[field]), values],
+        ...[fields, versions, values],
       ],
     );
     const { verdict } = answer.rows[0]!;

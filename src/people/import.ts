@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
-import { type Field, type GuardClient, type PublicKeys, sealField } from '#seal';
+import { type Field, type GuardClient, type Pen, type PublicKeys, sealWrite } from '#seal';
 import { type Pool, tx } from '#store';
 import type { RefusedLine } from './csv.ts';
 import { decoysFor, inventDecoy } from './decoy.ts';
@@ -20,6 +20,8 @@ export interface ImportDoors {
   readonly keys: PublicKeys;
   /** What counts as a mobile number here. */
   readonly numbers?: NumberPolicy;
+  /** What intake signs each value with. */
+  readonly pen: Pen;
 }
 
 export interface ImportResult {
@@ -46,7 +48,7 @@ export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<
   shuffle(rows);
   const sealed: SealedPerson[] = [];
   for (const [i, row] of rows.entries()) {
-    sealed.push(sealPerson(doors.keys, row.handle, row.person));
+    sealed.push(sealPerson(doors, row.handle, row.person));
     if (i % 20 === 19) await breathe();
   }
   await tx(doors.pool, async (t) => {
@@ -88,9 +90,10 @@ interface SealedPerson {
   readonly email: Buffer;
 }
 
-function sealPerson(keys: PublicKeys, handle: string, person: NewPerson): SealedPerson {
+function sealPerson({ keys, pen }: ImportDoors, handle: string, person: NewPerson): SealedPerson {
   // A new handle has no earlier version of anything.
-  const seal = (field: Field, value: Sealed<string>) => sealField({ keys, subject: handle, field, version: 1, value });
+  const seal = (field: Field, value: Sealed<string>) =>
+    sealWrite({ keys, pen, subject: handle, field, version: 1, value });
   const name = person.given.use((given) => person.family.use((family) => new Sealed(`${given} ${family}`)));
   return {
     handle,

@@ -16,5 +16,6 @@ export { unknownPeople } from './known.ts';
 export { peopleOf } from './ldif.ts';
 export { countPeople, listPeople, type PersonRow } from './list.ts';
 export type { NewPerson } from './row.ts';
+export { accountRows } from './rows-account.ts';
 export { intakeServer } from './server.ts';
 export { settleArriving } from './settle.ts';

@@ -19,7 +19,8 @@ import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
 import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
-import { startProduct } from './supervisor.ts';
+import { lockHome, startProduct } from './supervisor.ts';
+import { foundWriters } from './writers.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const DRILLS = [
@@ -110,6 +111,21 @@ program
       await product.stop();
     },
   );
+
+program
+  .command('found-writers')
+  .description('give an installation from before values were signed its writers’ keys, once, while it is stopped')
+  .option('--home <dir>', 'instance directory')
+  .action(async (options: { home?: string }) => {
+    const home = openHome(options.home ?? defaultHome());
+    const release = lockHome(home);
+    try {
+      await foundWriters(home);
+    } finally {
+      release();
+    }
+    say('The ledger has pinned the keys of edge, intake and glass. Start Bartizan again.');
+  });
 
 program
   .command('demo')

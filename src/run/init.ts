@@ -9,6 +9,7 @@ import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import { makePens, pinsOf } from './writers.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
 export interface Founder {
@@ -144,21 +145,23 @@ export async function found(
   }));
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
-  const hashed = JSON.stringify({
+  const writers = makePens(home);
+  const roster = {
     founders: founders.map(({ admin, role, token }) => ({
       admin,
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
-  });
+  };
   const [core, edge, intake, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'intake', ''),
-    initProcess(home, 'ledger', hashed),
-    initProcess(home, 'sealer', hashed),
+    initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
+    initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake } as unknown as PublicKeys;
+  const made = { ...ledger, ...sealer, ...core, ...edge, ...intake };
+  const keys = { v: 1, org: options.org, ...made, writers } as unknown as PublicKeys;
   for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
@@ -169,7 +172,8 @@ export async function found(
   return keys;
 }
 
-function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+/** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
+export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(

@@ -4,7 +4,7 @@ import type { Server } from 'node:http';
 import { processLogger } from '#base';
 import { type IntakeDoors, makeIntakeSecrets, readIntakeSecrets, SCIM_PATH, scimServer, Tokens } from '#intake';
 import { DEFAULT_NUMBERS, intakeServer } from '#people';
-import { guardClient } from '#seal';
+import { guardClient, readPen } from '#seal';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
@@ -30,10 +30,11 @@ async function run(): Promise<void> {
   running.onStop(() => pool.end());
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());
+  const pen = readPen(config.state, 'intake', keys);
   const { region, landlines = DEFAULT_NUMBERS.landlines, unknown = DEFAULT_NUMBERS.unknown } = settings;
   const numbers = { ...(region === undefined ? {} : { region }), landlines, unknown };
   const doors: IntakeDoors = {
-    ...{ pool, ledger, keys, numbers, now: Date.now, log: logger },
+    ...{ pool, ledger, keys, pen, numbers, now: Date.now, log: logger },
     secrets: readIntakeSecrets(config.state, keys.intake),
     scimUrl: settings.scimUrl ?? `http://${http.host}:${http.port}${SCIM_PATH}`,
   };
@@ -49,7 +50,7 @@ async function run(): Promise<void> {
       server.closeAllConnections();
     });
   };
-  await onSocket(intakeServer({ pool, ledger, keys, numbers }, logger), path);
+  await onSocket(intakeServer({ pool, ledger, keys, pen, numbers }, logger), path);
 
   const tokens = new Tokens(tokensFile(config.home), Date.now, (records) => {
     const sources = [...new Set(records.map(({ source }) => source))];

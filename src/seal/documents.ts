@@ -18,8 +18,10 @@ import {
   type SignIn,
   type Unlock,
   VERB,
+  WRITERS,
 } from './messages.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
+import type { Written } from './write.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
@@ -175,7 +177,10 @@ export const parseAssertion: Shape<Assertion> = object({
 });
 
 const sealedRow = object({ subject: handle, field, version: integer(1), row: base64url(1, 8192) });
-const arrival = object({ subject: handle, field, version: integer(1), outer: base64url(1, 8192) });
+const arrival = object({
+  ...{ subject: handle, field, version: integer(1) },
+  ...{ outer: base64url(1, 8192), writer: oneOf(...WRITERS), signature: base64url(64) },
+});
 
 /** Reads a settled row: its size is its field's. Throws SealError `shape`. */
 export const parseSealedRow: Shape<SealedRow> = (value, where) => {
@@ -185,7 +190,7 @@ export const parseSealedRow: Shape<SealedRow> = (value, where) => {
 };
 
 /** Reads a value in transit: its size is its field's. Throws SealError `shape`. */
-export const parseArrival: Shape<Omit<SealedRow, 'row'> & { readonly outer: string }> = (value, where) => {
+export const parseArrival: Shape<Omit<SealedRow, 'row'> & Written> = (value, where) => {
   const read = arrival(value, where);
   base64url(outerBytes(read.field))(read.outer, `${where ?? ''}.outer`);
   return read;

@@ -13,6 +13,18 @@ export type Field = (typeof FIELDS)[number];
 /** Secrets of devices: long rows, and never opened to a person's browser, only to edge, which hands them to their device. */
 export const DEVICE_SECRETS: ReadonlySet<Field> = new Set(['unlock-token', 'bootstrap-token']);
 
+export const WRITERS = ['edge', 'intake', 'glass'] as const;
+/** A process that may write values. Each signs with a key of its own, which the ledger pinned when the installation was founded. */
+export type Writer = (typeof WRITERS)[number];
+
+/** What each may write: who owns edge can replace no number, and core and the database can replace nothing. */
+export const WRITES: { readonly [one in Writer]: ReadonlySet<Field> } = {
+  edge: new Set(['device-name', 'location', 'unlock-token', 'bootstrap-token']),
+  intake: new Set(['name', 'number', 'email']),
+  // A file of people that a browser sealed on glass's origin.
+  glass: new Set(['name', 'number', 'email']),
+};
+
 /** One reveal: who reads which field of whom, why, until when, and the key that only the reader's browser holds. */
 export interface Grant {
   readonly v: 1;
@@ -253,4 +265,6 @@ export interface PublicKeys {
   readonly release: string;
   /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
   readonly intake?: string;
+  /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */
+  readonly writers: { readonly [one in Writer]: string };
 }

@@ -43,7 +43,12 @@ export class ScimStage {
     stage.intake = openPool(stage.database.as('intake'), { max: 4 });
     const told = (message: string, cause?: unknown) => void stage.said.push(`${message} ${String(cause)}`);
     stage.doors = {
-      ...{ pool: stage.intake, ledger: stage.guards.client('ledger', 'intake'), keys: stage.guards.keys },
+      ...{
+        pool: stage.intake,
+        ledger: stage.guards.client('ledger', 'intake'),
+        keys: stage.guards.keys,
+        pen: stage.guards.pens.intake,
+      },
       secrets: { tags: randomBytes(32), box: generateKeyPairSync('x25519').privateKey },
       ...{
         numbers: { ...DEFAULT_NUMBERS, region: 'GB' },
