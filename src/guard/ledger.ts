@@ -16,9 +16,11 @@ import {
 } from '#seal';
 import { Book } from './book.ts';
 import { Decisions } from './decisions.ts';
+import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
+import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
@@ -74,6 +76,8 @@ export class Ledger {
   #decisions!: Decisions;
   #rekeying!: Rekeying;
   #settling!: Settling;
+  #leaving!: Leaving;
+  #decoys!: Decoys;
   readonly #org: string;
   readonly #outer: KeyObject;
 
@@ -105,6 +109,7 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
       ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
@@ -112,12 +117,19 @@ export class Ledger {
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
     });
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
   }
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Who has left, and how their locks go. */
+  get leaving(): Leaving {
+    return this.#leaving;
   }
 
   get book(): Book {
@@ -127,6 +139,11 @@ export class Ledger {
   /** What people decide with their passkeys. */
   get decisions(): Decisions {
     return this.#decisions;
+  }
+
+  /** What is known of decoys here and nowhere else. */
+  get decoys(): Decoys {
+    return this.#decoys;
   }
 
   /** Changes of the organisation's key. */
@@ -254,13 +271,6 @@ export class Ledger {
 
   async lock(scope: LockScope, target: string, reason: string, alert: string | undefined): Promise<object> {
     await this.#book.lockOn(scope, target, reason, alert, 'core');
-    return {};
-  }
-
-  async decoys(handles: readonly string[]): Promise<object> {
-    const effects: Effect[] = [{ e: 'decoys', handles }];
-    this.gate.state.apply(effects);
-    await this.#book.log.remember(effects);
     return {};
   }
 

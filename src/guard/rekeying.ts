@@ -119,7 +119,7 @@ export class Rekeying {
     const entry = this.#book.write(
       'key.resealing',
       null,
-      { number, rows: rows.length, sha256: toBase64url(sha256(canonicalJson(names as Json))) },
+      { number, asked: rows.length, sha256: toBase64url(sha256(canonicalJson(names as Json))) },
       [{ e: 'rotate', count: rows.length }],
     );
     await entry.written;

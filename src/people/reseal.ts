@@ -1,5 +1,13 @@
 import { fromBase64url, type Logger, toBase64url } from '#base';
-import { type Field, type GuardClient, joinNotice, type OrgKeyStatement, type PublicKeys, type SealedRow, withOrgKey } from '#seal';
+import {
+  type Field,
+  type GuardClient,
+  joinNotice,
+  type OrgKeyStatement,
+  type PublicKeys,
+  type SealedRow,
+  withOrgKey,
+} from '#seal';
 import { type Pool, tx } from '#store';
 
 /** Rows of one frame: secrets of devices are long, and a token derives one point after another. */
@@ -62,7 +70,10 @@ export class KeyChange {
   async step(): Promise<number> {
     const { sealer, ledger } = this.#guards;
     const status = await sealer.call<SealerStatus>('status', {});
-    const { orgKey } = await ledger.call<{ orgKey: { number: number; running: boolean; notice?: Vouched } }>('status', {});
+    const { orgKey } = await ledger.call<{ orgKey: { number: number; running: boolean; notice?: Vouched } }>(
+      'status',
+      {},
+    );
     await this.#tell(joinNotice(status.notice, orgKey.notice));
     const { current, old, state } = status.keys;
     // Only what both guards agree about is worked on.

@@ -41,7 +41,8 @@ async function run(): Promise<void> {
   running.onStop(() => pool.end());
   const writerKeys = await followKeys({
     ...{ keys, state: config.state, running, log: logger },
-    read: async () => (await pool.query<{ notice: unknown }>('select edge.organisation_notice() as notice')).rows[0]?.notice,
+    read: async () =>
+      (await pool.query<{ notice: unknown }>('select edge.organisation_notice() as notice')).rows[0]?.notice,
   });
   const identity = await registerEdge(pool, config.state);
   const secrets = readEdgeSecrets(config.state, keys.release);

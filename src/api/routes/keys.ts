@@ -41,7 +41,8 @@ export const keyRoutes = [
     for: 'all',
     handle: async ({ doors }) => {
       const keys = await sealerKeys(doors);
-      if (keys === null) return { state: 'unreachable', current: null, old: null, staged: null, next: null, left: null };
+      if (keys === null)
+        return { state: 'unreachable', current: null, old: null, staged: null, next: null, left: null };
       const left =
         keys.old === undefined
           ? null
