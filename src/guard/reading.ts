@@ -1,5 +1,6 @@
 import { toBase64url } from '#base';
 import type { EvidenceLog } from './log.ts';
+import type { GuardState } from './state.ts';
 
 /** What says that somebody read the directory, or tried to. */
 const EXPOSING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.refused', 'directory.decoy']);
@@ -27,7 +28,7 @@ export async function readProof(log: EvidenceLog, leaf: number) {
  */
 export async function readExposure(
   log: EvidenceLog,
-  known: ReadonlySet<string>,
+  { decoys: known, rows }: Pick<GuardState, 'decoys' | 'rows'>,
   span: { from: number; to: number; principal?: string; after?: number },
 ) {
   const marks = log.ownMarks(
@@ -63,7 +64,7 @@ export async function readExposure(
     subjects: people,
     decoys: subjects.size - people.length,
     // how many decoys there are at all, so that counts of people can leave them out; never which
-    decoysKnown: known.size,
+    decoysKnown: [...known].filter((decoy) => !rows.left.has(decoy)).length,
     next: marks.length > PAGE ? page.at(-1)!.leaf : null,
   };
 }

@@ -11,6 +11,7 @@ export {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseSignable,
   parseSignIn,
