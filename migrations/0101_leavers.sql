@@ -54,26 +54,6 @@ begin
   return n;
 end $$;
 
--- Versions: looking at the next one hands nothing out; taking one does, once each.
-create or replace function people.next_version(a_subject text, a_field text) returns bigint
-language sql stable security definer set search_path = pg_catalog as $$
-  select greatest(
-    coalesce((select v.version from people.version v where v.subject = a_subject and v.field = a_field), 0),
-    coalesce((select s.version from people.sealed s where s.subject = a_subject and s.field = a_field), 0),
-    coalesce((select max(a.version) from people.arriving a where a.subject = a_subject and a.field = a_field), 0)) + 1
-$$;
-create function people.take_version(a_subject text, a_field text) returns bigint
-language sql volatile security definer set search_path = pg_catalog as $$
-  insert into people.version as v (subject, field, version) values (a_subject, a_field, people.next_version(a_subject, a_field))
-  on conflict (subject, field) do update set version = greatest(v.version + 1, excluded.version)
-  returning v.version
-$$;
-create or replace function edge.next_version(a_handle text, a_field text) returns bigint
-language sql volatile security definer set search_path = pg_catalog as $$
-  select case when a_field in ('device-name', 'unlock-token', 'bootstrap-token', 'location')
-    then people.take_version(a_handle, a_field) end
-$$;
-
 -- One-time links by which a person sees who looked at their data. Only the link's hash is kept.
 create table people.sheet_link (
   token_sha256 bytea primary key check (octet_length(token_sha256) = 32),
@@ -113,8 +93,7 @@ end $$;
 alter table respond.approval drop constraint approval_op_check;
 alter table respond.approval add constraint approval_op_check check (op ~ '^[a-z]+(-[a-z]+)*$' and length(op) <= 40);
 
-revoke all on function people.erase(text[], uuid), people.next_version(text, text), people.take_version(text, text),
-  people.offer_sheet(text, bytea, text), people.sheet_of(bytea), people.sheet_opened(bytea) from public;
+revoke all on function people.erase(text[], uuid), people.offer_sheet(text, bytea, text), people.sheet_of(bytea), people.sheet_opened(bytea) from public;
 grant execute on function people.erase(text[], uuid) to bartizan_core;
 grant execute on function people.offer_sheet(text, bytea, text) to bartizan_console;
 grant execute on function people.sheet_of(bytea), people.sheet_opened(bytea) to bartizan_glass;

@@ -64,5 +64,7 @@ function judge(gate: Gate, document: Leave, assertions: readonly Assertion[]) {
   const isDevice = (subject: string) => rows.fields(subject).some(([field]) => WRITES.edge.has(field));
   if (document.subjects.some(isDevice)) throw new Refusal('refused', 'This is a device, not a person.', signers[0]);
   const left: Effect = { e: 'rows', change: { what: 'left', subjects: document.subjects, at: now, alone } };
-  return { signers, effects: [...effects, left] };
+  const decoys = document.subjects.filter((subject) => gate.state.decoys.has(subject));
+  const decoy: Effect = { e: 'decoy', change: { what: 'left', handles: decoys, at: now } };
+  return { signers, effects: [...effects, left, ...(decoys.length > 0 ? [decoy] : [])] };
 }

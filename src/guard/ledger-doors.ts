@@ -115,7 +115,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     exposure: door({
       from: ['core', 'console'],
       parse: exposureBody,
-      handle: (span) => readExposure(ledger.log, ledger.gate.state, span),
+      handle: (span) => readExposure(ledger.log, ledger.gate.state.decoyBook, span),
     }),
     proof: door({
       from: ['core', 'console'],
@@ -152,7 +152,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     decoys: door({
       from: ['intake'],
       parse: decoysBody,
-      handle: ({ handles }) => ledger.decoys(handles),
+      handle: ({ handles }) => ledger.decoys.join(handles),
     }),
   };
 }

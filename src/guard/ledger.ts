@@ -16,6 +16,7 @@ import {
 } from '#seal';
 import { Book } from './book.ts';
 import { Decisions } from './decisions.ts';
+import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
@@ -72,6 +73,7 @@ export class Ledger {
   #decisions!: Decisions;
   #settling!: Settling;
   #leaving!: Leaving;
+  #decoys!: Decoys;
   readonly #org: string;
   readonly #outer: KeyObject;
 
@@ -103,6 +105,7 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
     });
@@ -128,6 +131,11 @@ export class Ledger {
   /** What people decide with their passkeys. */
   get decisions(): Decisions {
     return this.#decisions;
+  }
+
+  /** What is known of decoys here and nowhere else. */
+  get decoys(): Decoys {
+    return this.#decoys;
   }
 
   async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
@@ -250,13 +258,6 @@ export class Ledger {
 
   async lock(scope: LockScope, target: string, reason: string, alert: string | undefined): Promise<object> {
     await this.#book.lockOn(scope, target, reason, alert, 'core');
-    return {};
-  }
-
-  async decoys(handles: readonly string[]): Promise<object> {
-    const effects: Effect[] = [{ e: 'decoys', handles }];
-    this.gate.state.apply(effects);
-    await this.#book.log.remember(effects);
     return {};
   }
 

@@ -1,6 +1,6 @@
 import { toBase64url } from '#base';
+import type { DecoyBook } from './decoy-book.ts';
 import type { EvidenceLog } from './log.ts';
-import type { GuardState } from './state.ts';
 
 /** What says that somebody read the directory, or tried to. */
 const EXPOSING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.refused', 'directory.decoy']);
@@ -28,7 +28,7 @@ export async function readProof(log: EvidenceLog, leaf: number) {
  */
 export async function readExposure(
   log: EvidenceLog,
-  { decoys: known, rows }: Pick<GuardState, 'decoys' | 'rows'>,
+  decoys: DecoyBook,
   span: { from: number; to: number; principal?: string; after?: number },
 ) {
   const marks = log.ownMarks(
@@ -57,14 +57,14 @@ export async function readExposure(
   const { note, size } = log.checkpoint;
   // The checkpoint may have moved on between two proofs; all are made anew for the last one.
   for (const entry of entries) entry.proof = log.tree.inclusion(entry.leaf, size).map(toBase64url);
-  const people = [...subjects].filter((subject) => !known.has(subject)).sort();
+  const people = [...subjects].filter((subject) => !decoys.known.has(subject)).sort();
   return {
     entries,
     checkpoint: note,
     subjects: people,
     decoys: subjects.size - people.length,
     // how many decoys there are at all, so that counts of people can leave them out; never which
-    decoysKnown: [...known].filter((decoy) => !rows.left.has(decoy)).length,
+    decoysKnown: decoys.presentCount,
     next: marks.length > PAGE ? page.at(-1)!.leaf : null,
   };
 }

@@ -7,6 +7,7 @@ import { type AccountOptions, setAccount } from './account.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
+import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
@@ -42,7 +43,7 @@ program
   .command('start')
   .description('start the product and keep it running')
   .option('--home <dir>', 'instance directory')
-  .option('--port-base <port>', 'console, glass and edge listen on this port and the next two', number)
+  .option('--port-base <port>', 'console, glass, edge and SCIM listen on this port and the next three', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
@@ -132,7 +133,7 @@ program
   .option('--check', 'run the whole story unattended and judge it', false)
   .option('--reset', 'delete the demonstration’s data first', false)
   .option('--home <dir>', 'instance directory')
-  .option('--port-base <port>', 'first of three ports', number)
+  .option('--port-base <port>', 'first of four ports', number)
   .option('--phones <n>', 'how many phones', number)
   .action(async (options) => {
     process.exitCode = await demo(options);
@@ -164,7 +165,7 @@ for (const [name, args] of [
   drill
     .command(`${name} ${args}`.trim())
     .option('--json', 'last line is one JSON object', false)
-    .option('--port-base <port>', 'first of three ports', number, 8450)
+    .option('--port-base <port>', 'first of four ports', number, 8450)
     .option('--phones <n>', 'how many simulated phones', number, 40)
     .option('--people <n>', 'how many invented people', number, 60)
     .action((...given: unknown[]) => {
@@ -234,6 +235,7 @@ pushCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+peopleCommands(program);
 
 program
   .command('log')

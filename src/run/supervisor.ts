@@ -72,7 +72,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   try {
     prepareHome(home);
     const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
-    for (const offset of [0, 1, 2]) await portIsFree(settings.portBase + offset);
+    for (const offset of [0, 1, 2, 3]) await portIsFree(settings.portBase + offset);
     database = await startServer(home, {
       ...(options.fsync === undefined ? {} : { fsync: options.fsync }),
       ...(options.prefer === undefined ? {} : { prefer: options.prefer }),
@@ -157,7 +157,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -176,6 +176,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       caKey,
       devicePolicy,
       releases,
+      people,
     }).filter(([, value]) => value !== undefined),
   );
 }

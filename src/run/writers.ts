@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { newPen, type PublicKeys, penFile, penPublic, WRITERS, type Writer } from '#seal';
 import { RunError } from './config.ts';
 import { type Home, uidOf } from './home.ts';
+import { initProcess } from './init.ts';
 
 /**
  * Makes the key that each writing process signs values with, in its private folder and owned by it; one that is there
@@ -29,7 +30,8 @@ export const pinsOf = (writers: PublicKeys['writers']) => WRITERS.map((writer) =
 
 /** Throws RunError for an installation from before values were signed. */
 export function mustHaveWriters(keys: PublicKeys): PublicKeys {
-  if ((keys as Partial<PublicKeys>).writers !== undefined) return keys;
+  const { writers, intake }: Partial<PublicKeys> = keys;
+  if (writers !== undefined && intake !== undefined) return keys;
   throw new RunError(
     'not-founded',
     'This installation is from before values were signed by whoever writes them. Run \u2018bartizan found-writers\u2019 once, then start again.',
@@ -51,7 +53,9 @@ export async function foundWriters(home: Home): Promise<PublicKeys['writers']> {
   }
   const writers = makePens(home);
   await pin(home, writers);
-  writeFileSync(`${file}.new`, JSON.stringify({ ...keys, writers }), { mode: 0o644 });
+  // Intake had no keys of its own either.
+  const intake = keys.intake === undefined ? await initProcess(home, 'intake', '') : {};
+  writeFileSync(`${file}.new`, JSON.stringify({ ...keys, ...intake, writers }), { mode: 0o644 });
   renameSync(`${file}.new`, file);
   return writers;
 }

@@ -281,6 +281,8 @@ export interface PublicKeys {
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
+  readonly intake?: string;
   /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */
   readonly writers: { readonly [one in Writer]: string };
 }

@@ -47,7 +47,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   intake: {
     tables: {},
-    functions: ['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+    functions: [
+      ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+      // synchronisations
+      ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
+      ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
+      ...['people.scim_group_delete', 'people.intake_refused', 'people.intake_tokens'],
+    ],
   },
   console: {
     tables: {
@@ -197,6 +203,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'people.rows_account': 'SU',
         'people.sealed': 's',
       },
+      'people.scim_group': 's',
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
       ...{ 'fleet.channel': 'Su', 'fleet.template': 'I' },
@@ -238,7 +245,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
-      ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving'],
+      ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
       'people.erase',
       // declarations
       ...[
