@@ -1,10 +1,6 @@
 -- Room: people. Changes of the organisation's key. The database carries what both guards signed, and ciphertext to be sealed anew;
 -- it decides nothing: writers check the signatures, the guards know their own keys and count their own values.
 
--- One check for all documents that two people sign; which ops there are is the guards' and the code's to say.
-alter table respond.approval drop constraint approval_op_check;
-alter table respond.approval add constraint approval_op_check check (op ~ '^[a-z][a-z-]{1,31}$');
-
 insert into log.kind (kind, class_uid, activity_id, severity_id, meaning) values
   ('key.promoted', 6002, 3, 4, 'two people put a new organisation key in force'),
   ('key.resealing', 6005, 3, 2, 'the ledger opened its layer so that the sealer seals values anew to the new key'),

@@ -8,12 +8,14 @@ import {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseRotateKey,
   parseSealedRow,
   parseUnlock,
   shape,
 } from '#seal';
 import { type Detail, REFUSAL_KINDS } from './entries.ts';
+import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { type DoorTable, doorsFor } from './server.ts';
@@ -62,6 +64,8 @@ const proofBody = object({ leaf: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
+const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
 const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
@@ -153,6 +157,17 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       handle: ({ number, values, found }) => ledger.rekeying.close(number, values, found),
     }),
     retire: door({ from: ['sealer'], parse: retireBody, handle: ({ number }) => ledger.rekeying.retire(number) }),
+    leave: door({
+      from: ['glass'],
+      parse: leaveBody,
+      handle: ({ document, assertions }) => ledger.leaving.leave(document, assertions),
+    }),
+    history: door({
+      from: ['console', 'glass'],
+      parse: historyBody,
+      handle: ({ subject, after }, caller) =>
+        readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
+    }),
     decoys: door({
       from: ['intake'],
       parse: decoysBody,

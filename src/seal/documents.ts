@@ -11,7 +11,9 @@ import {
   FIELDS,
   type Grant,
   type Invite,
+  type Leave,
   LOCK_SCOPES,
+  MOST_LEAVING,
   ROLES,
   type SealedRow,
   type Signable,
@@ -143,6 +145,23 @@ export const parseInvite: Shape<Invite> = object({
   notAfter: time,
 });
 
+const leave = object({
+  v: v1,
+  op: oneOf('leave'),
+  id: uuid,
+  subjects: list(handle, MOST_LEAVING, 1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads who has left: each once, sorted. Throws SealError `shape`. */
+export const parseLeave: Shape<Leave> = (value, where) => {
+  const read = leave(value, where);
+  sortedUnique(read.subjects);
+  return read;
+};
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -197,6 +216,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   unlock: parseUnlock,
   invite: parseInvite,
   'rotate-key': parseRotateKey,
+  leave: parseLeave,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };

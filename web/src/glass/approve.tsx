@@ -27,6 +27,10 @@ function heading(document: Approvable): string {
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
   if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
+  if (document.op === 'leave') {
+    const { length } = document.subjects;
+    return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
+  }
   return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
 }
 
@@ -42,6 +46,9 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'rotate-key') {
     return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
+  }
+  if (document.op === 'leave') {
+    return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
@@ -89,6 +96,18 @@ function Particulars({ document }: { document: Approvable }) {
           </dd>
           <dt>Devices keep it until</dt>
           <dd>{utc(document.until)}</dd>
+        </>
+      ) : null}
+      {document.op === 'leave' ? (
+        <>
+          <dt>People ({document.subjects.length})</dt>
+          <dd>
+            <ul className="handles mono">
+              {document.subjects.map((handle) => (
+                <li key={handle}>{handle}</li>
+              ))}
+            </ul>
+          </dd>
         </>
       ) : null}
       {document.op === 'invite' ? (
