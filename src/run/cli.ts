@@ -7,6 +7,7 @@ import { type AccountOptions, setAccount } from './account.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
+import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
@@ -18,7 +19,8 @@ import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
 import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
-import { startProduct } from './supervisor.ts';
+import { lockHome, startProduct } from './supervisor.ts';
+import { foundWriters } from './writers.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
@@ -38,7 +40,7 @@ program
   .command('start')
   .description('start the product and keep it running')
   .option('--home <dir>', 'instance directory')
-  .option('--port-base <port>', 'console, glass and edge listen on this port and the next two', number)
+  .option('--port-base <port>', 'console, glass, edge and SCIM listen on this port and the next three', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
@@ -108,12 +110,27 @@ program
   );
 
 program
+  .command('found-writers')
+  .description('give an installation from before values were signed its writers’ keys, once, while it is stopped')
+  .option('--home <dir>', 'instance directory')
+  .action(async (options: { home?: string }) => {
+    const home = openHome(options.home ?? defaultHome());
+    const release = lockHome(home);
+    try {
+      await foundWriters(home);
+    } finally {
+      release();
+    }
+    say('The ledger has pinned the keys of edge, intake and glass. Start Bartizan again.');
+  });
+
+program
   .command('demo')
   .description('the product with an invented directory and 200 simulated phones')
   .option('--check', 'run the whole story unattended and judge it', false)
   .option('--reset', 'delete the demonstration’s data first', false)
   .option('--home <dir>', 'instance directory')
-  .option('--port-base <port>', 'first of three ports', number)
+  .option('--port-base <port>', 'first of four ports', number)
   .option('--phones <n>', 'how many phones', number)
   .action(async (options) => {
     process.exitCode = await demo(options);
@@ -182,6 +199,7 @@ pushCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+peopleCommands(program);
 
 program
   .command('log')

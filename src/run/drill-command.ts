@@ -40,7 +40,7 @@ export function addDrills(program: Command, say: (line: string) => void): void {
     drill
       .command(`${name} ${args}`.trim())
       .option('--json', 'last line is one JSON object', false)
-      .option('--port-base <port>', 'first of the ports that it takes', number, 8450)
+      .option('--port-base <port>', 'first of four ports', number, 8450)
       .option('--phones <n>', 'how many simulated phones', number, 40)
       .option('--people <n>', 'how many invented people', number, 60)
       .action((...given: unknown[]) => {

@@ -8,6 +8,8 @@ import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import type { PeopleSettings } from './people-settings.ts';
+import { makePens, pinsOf } from './writers.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
 export interface Founder {
@@ -37,6 +39,8 @@ export interface InstanceOptions {
   readonly caKey?: CaKey;
   /** Days of device certificates, and before their end to renew. */
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
+  /** How people are taken in. */
+  readonly people?: PeopleSettings;
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
@@ -49,7 +53,7 @@ export const ORIGINS = (portBase: number) => ({
   edge: `http://127.0.0.1:${portBase + 2}`,
 });
 
-const PORT: Partial<Record<ProcessName, number>> = { console: 0, glass: 1, edge: 2 };
+const PORT: Partial<Record<ProcessName, number>> = { console: 0, glass: 1, edge: 2, intake: 3 };
 
 export const isFounded = (home: Home): boolean => existsSync(join(home.dir, 'supervisor', 'founded'));
 
@@ -106,6 +110,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...((name === 'intake' || name === 'glass') && options.people !== undefined ? { people: options.people } : {}),
       ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
     const file = home.config(name);
@@ -140,21 +145,24 @@ export async function found(
   }));
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
-  const hashed = JSON.stringify({
+  const writers = makePens(home);
+  const roster = {
     founders: founders.map(({ admin, role, token }) => ({
       admin,
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
-  });
-  const [core, edge, ledger, sealer] = await Promise.all([
+  };
+  const [core, edge, intake, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
-    initProcess(home, 'ledger', hashed),
-    initProcess(home, 'sealer', hashed),
+    initProcess(home, 'intake', ''),
+    initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
+    initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
+  const made = { ...ledger, ...sealer, ...core, ...edge, ...intake };
+  const keys = { v: 1, org: options.org, ...made, writers } as unknown as PublicKeys;
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
@@ -164,7 +172,8 @@ export async function found(
   return keys;
 }
 
-function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+/** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
+export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(

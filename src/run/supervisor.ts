@@ -9,6 +9,7 @@ import { RunError } from './config.ts';
 import { type Server, startServer } from './database.ts';
 import { type Home, isRoot, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
+import { mustHaveWriters } from './writers.ts';
 
 export interface ProductOptions extends Partial<InstanceOptions> {
   readonly home: string;
@@ -71,7 +72,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
   try {
     prepareHome(home);
     const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
-    for (const offset of [0, 1, 2]) await portIsFree(settings.portBase + offset);
+    for (const offset of [0, 1, 2, 3]) await portIsFree(settings.portBase + offset);
     database = await startServer(home, {
       ...(options.fsync === undefined ? {} : { fsync: options.fsync }),
       ...(options.prefer === undefined ? {} : { prefer: options.prefer }),
@@ -79,7 +80,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const { admin } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
-    const keys = isFounded(home) ? readKeys(home) : await found(home, settings, { admin, passwords });
+    const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
     writeConfigs(home, settings, { admin, passwords }, keys);
     for (const name of PROCESSES.filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
@@ -156,7 +157,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -175,6 +176,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       caKey,
       devicePolicy,
       releases,
+      people,
     }).filter(([, value]) => value !== undefined),
   );
 }
@@ -195,7 +197,7 @@ function readKeys(home: Home): PublicKeys {
 }
 
 /** One supervisor per home: a living one is named, a dead one's mark is taken over. */
-function lockHome(home: Home): () => void {
+export function lockHome(home: Home): () => void {
   mkdirSync(home.dir, { recursive: true, mode: 0o755 });
   mkdirSync(join(home.dir, 'supervisor'), { recursive: true, mode: 0o700 });
   const file = join(home.dir, 'supervisor', 'pid');

@@ -11,6 +11,7 @@ export {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -56,6 +57,7 @@ export {
 } from './kem.ts';
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
+export { newPen, penFile, readPen } from './pen.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
@@ -70,3 +72,13 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export {
+  type Pen,
+  penPublic,
+  readWritten,
+  sealWrite,
+  signWrite,
+  verifyWritten,
+  type Written,
+  writtenBytes,
+} from './write.ts';

@@ -6,6 +6,7 @@ import { DRILL_CAPS, type Scene } from './scene.ts';
 import { afterwards } from './verdict.ts';
 
 const TRIES = 1_000;
+const RULES = ['mass-reveal', 'reading-cap-hit', 'decoy-touched'];
 
 /**
  * D08, a stolen admin session with its passkey asks for the whole directory: 1000 numbers as fast as he can. He gets at most the
@@ -29,14 +30,9 @@ export async function drillD08({ product, stage, tell }: Scene): Promise<DrillRe
     }
   }
   steps.atMost('numbers that 1000 requests read', DRILL_CAPS.perDay!, answered);
-  const alerts = await Promise.all(
-    ['mass-reveal', 'reading-cap-hit', 'decoy-touched'].map((rule) => afterwards(product, startedAt, rule)),
-  );
-  const fired = alerts.filter(({ alertMs }) => alertMs !== null).sort((a, b) => a.alertMs! - b.alertMs!);
-  const first = fired[0];
-  steps.atMost('milliseconds until the first alert', 10_000, first?.alertMs ?? null);
-  const contained = Math.min(...fired.map(({ containedMs }) => containedMs ?? Number.POSITIVE_INFINITY));
-  steps.atMost('milliseconds until he was cut off', 10_000, Number.isFinite(contained) ? contained : null);
+  const after = await afterwards(product, startedAt, RULES);
+  steps.atMost('milliseconds until the first alert', 10_000, after.alertMs);
+  steps.atMost('milliseconds until he was cut off', 10_000, after.containedMs);
   steps.add(
     'his passkey opens nothing any more',
     false,
@@ -47,7 +43,7 @@ export async function drillD08({ product, stage, tell }: Scene): Promise<DrillRe
   const honestly = [];
   for (const [i, admin] of stage.admins.slice(0, -1).entries())
     honestly.push((await admin.reveal('name', [unread[i]!], 'a usual call')).answer);
-  const locked = (await afterwards(product, startedAt, 'decoy-touched')).locked.includes('directory');
+  const locked = (await afterwards(product, startedAt, RULES)).locked.includes('directory');
   // Two decoys in one haul close the directory for everybody: that is what they are for.
   const usual =
     honestly.some(({ status }) => status === 200) ||
@@ -66,8 +62,7 @@ export async function drillD08({ product, stage, tell }: Scene): Promise<DrillRe
   steps.add('everybody whom he read is proven', true, proven >= read.size);
   steps.atMost('people who are proven beyond whom he read', answered + 5 - read.size, proven - read.size);
   return {
-    ...{ ok: steps.ok, steps: steps.all, detectedMs: first?.alertMs ?? null },
-    containedMs: Number.isFinite(contained) ? contained : null,
+    ...{ ok: steps.ok, steps: steps.all, detectedMs: after.alertMs, containedMs: after.containedMs },
     evidence: { asked: TRIES, read: read.size, proven, cap: DRILL_CAPS.perDay },
   };
 }
