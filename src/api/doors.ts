@@ -11,7 +11,7 @@ export interface ApiDoors {
   readonly keys: PublicKeys;
   readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly caps: Caps;
-  readonly level: 'L0' | 'L1';
+  readonly level: 'L0' | 'L1' | 'L2';
   readonly demo: boolean;
   /** Directory of the built pages. */
   readonly pages: string;

@@ -3,6 +3,7 @@ export { parseFounders } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
+export { serveRemote } from './remote.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
-export { type Door, type DoorTable, serveCaller } from './server.ts';
+export { type Door, type DoorTable, doorsFor, readRequest, serveCaller } from './server.ts';

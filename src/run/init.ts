@@ -7,7 +7,8 @@ import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
-import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { levelOf, localDoors, meetLedger, remoteLedger } from './two-hosts.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
 export interface Founder {
@@ -64,10 +65,18 @@ export function writeConfigs(
   database: { admin: DatabaseConfig; passwords: Record<ProcessRole, string> },
   publicKeys?: PublicKeys,
 ): void {
-  for (const name of PROCESSES) {
-    const client = (server: ProcessName) =>
-      DOORS.some(([s, c]) => s === server && c === name) ? { [server]: home.socket(server, name) } : {};
-    const listen = Object.fromEntries(DOORS.filter(([s]) => s === name).map(([s, c]) => [c, home.socket(s, c)]));
+  const level = levelOf(home);
+  const elsewhere = ledgerElsewhere(home);
+  for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere)) {
+    const client = (server: ProcessName) => {
+      if (!DOORS.some(([s, c]) => s === server && c === name)) return {};
+      return { [server]: server === 'ledger' && elsewhere ? remoteLedger(home, name) : home.socket(server, name) };
+    };
+    const listen = Object.fromEntries(
+      localDoors(home)
+        .filter(([s]) => s === name)
+        .map(([s, c]) => [c, home.socket(s, c)]),
+    );
     const role = name in database.passwords ? (name as ProcessRole) : undefined;
     const port = PORT[name];
     const { host, port: pgPort, database: pgName } = database.admin;
@@ -75,7 +84,7 @@ export function writeConfigs(
       name,
       home: home.dir,
       org: options.org,
-      level: isRoot() ? 'L1' : 'L0',
+      level,
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
@@ -150,10 +159,11 @@ export async function found(
   const [core, edge, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
-    initProcess(home, 'ledger', hashed),
+    ledgerElsewhere(home) ? {} : initProcess(home, 'ledger', hashed),
     initProcess(home, 'sealer', hashed),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
+  const own = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge };
+  const keys = { ...own, ...(await foundElsewhere(home, options, hashed, own)) } as unknown as PublicKeys;
   for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
@@ -162,6 +172,15 @@ export async function found(
   // Written last: without it the home counts as half made.
   writeFileSync(join(home.dir, 'supervisor', 'founded'), new Date().toISOString(), { mode: 0o600 });
   return keys;
+}
+
+/** The ledger's keys if it is on another host. */
+function foundElsewhere(home: Home, options: InstanceOptions, hashed: string, keys: object) {
+  if (!ledgerElsewhere(home)) return {};
+  const { founders } = JSON.parse(hashed) as { founders: object[] };
+  const caps = { ...DEFAULT_CAPS, ...options.caps };
+  const meeting = { org: options.org, origins: ORIGINS(options.portBase), caps, founders, keys };
+  return meetLedger(home, meeting, (line) => void process.stderr.write(`${line}\n`));
 }
 
 function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
