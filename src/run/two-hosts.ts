@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -121,7 +121,9 @@ export async function meetLedger(
   try {
     for (let waited = 0; ; waited += 500) {
       try {
-        return await client.call<Record<string, string>>('meet', meeting);
+        const keys = await client.call<Record<string, string>>('meet', meeting);
+        for (const end of ['pem', 'key']) rmSync(join(ledgerDoor(home), `${FOUNDING}.${end}`));
+        return keys;
       } catch (error) {
         if (!(error instanceof GuardError) || error.code !== 'unreachable' || waited > PATIENCE_MS) throw error;
         if (waited === 0) say(`waiting for the ledger's host, ${host} port ${port}`);
