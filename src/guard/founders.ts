@@ -1,7 +1,9 @@
-import { ADMIN, ROLES, shape } from '#seal';
-import type { Founder } from './ledger.ts';
+import { ADMIN, ROLES, SealError, shape, WRITERS } from '#seal';
+import type { Founder, WriterKey } from './ledger.ts';
 
-const { object, list, text, oneOf, base64url } = shape;
+const { object, list, text, oneOf, optional, base64url } = shape;
+
+const pins = list(object({ writer: oneOf(...WRITERS), key: base64url(44) }), WRITERS.length, WRITERS.length);
 
 const founding = object({
   founders: list(
@@ -9,9 +11,27 @@ const founding = object({
     20,
     1,
   ),
+  writers: optional(pins),
 });
 
 /** Reads `{"founders": [{admin, role, tokenSha256}]}`, as `--init` of a guard takes it. Throws SealError `shape`. */
 export function parseFounders(json: string): readonly Founder[] {
   return founding(JSON.parse(json)).founders;
+}
+
+const writing = object({ writers: pins });
+
+/** Reads `{"writers": [{writer, key}]}`, each of them once, as the ledger pins them. Throws SealError `shape`. */
+export function parseWriters(value: unknown): readonly WriterKey[] {
+  const { writers } = writing(value);
+  if (new Set(writers.map(({ writer }) => writer)).size !== WRITERS.length) {
+    throw new SealError('shape', 'Each writer has one key.');
+  }
+  return writers;
+}
+
+/** Reads what `--init` of the ledger takes: the founders, and whoever writes values. Throws SealError `shape`. */
+export function parseFounding(json: string): { founders: readonly Founder[]; writers: readonly WriterKey[] } {
+  const { founders, writers } = founding(JSON.parse(json));
+  return { founders, writers: parseWriters({ writers }) };
 }

@@ -1,7 +1,7 @@
 export { foundLedger } from './found-ledger.ts';
-export { parseFounders } from './founders.ts';
+export { parseFounders, parseFounding, parseWriters } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
-export { type Founder, Ledger, type LedgerOptions } from './ledger.ts';
+export { type Founder, Ledger, type LedgerOptions, type WriterKey } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
 export { serveRemote } from './remote.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';

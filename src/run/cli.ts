@@ -8,6 +8,7 @@ import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { hostsCommands } from './cli-hosts.ts';
+import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
@@ -19,7 +20,8 @@ import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
 import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
-import { startProduct } from './supervisor.ts';
+import { lockHome, startProduct } from './supervisor.ts';
+import { foundWriters } from './writers.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const DRILLS = [
@@ -42,7 +44,7 @@ program
   .command('start')
   .description('start the product and keep it running')
   .option('--home <dir>', 'instance directory')
-  .option('--port-base <port>', 'console, glass and edge listen on this port and the next two', number)
+  .option('--port-base <port>', 'console, glass, edge and SCIM listen on this port and the next three', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
@@ -114,12 +116,27 @@ program
   );
 
 program
+  .command('found-writers')
+  .description('give an installation from before values were signed its writers’ keys, once, while it is stopped')
+  .option('--home <dir>', 'instance directory')
+  .action(async (options: { home?: string }) => {
+    const home = openHome(options.home ?? defaultHome());
+    const release = lockHome(home);
+    try {
+      await foundWriters(home);
+    } finally {
+      release();
+    }
+    say('The ledger has pinned the keys of edge, intake and glass. Start Bartizan again.');
+  });
+
+program
   .command('demo')
   .description('the product with an invented directory and 200 simulated phones')
   .option('--check', 'run the whole story unattended and judge it', false)
   .option('--reset', 'delete the demonstration’s data first', false)
   .option('--home <dir>', 'instance directory')
-  .option('--port-base <port>', 'first of three ports', number)
+  .option('--port-base <port>', 'first of four ports', number)
   .option('--phones <n>', 'how many phones', number)
   .action(async (options) => {
     process.exitCode = await demo(options);
@@ -151,7 +168,7 @@ for (const [name, args] of [
   drill
     .command(`${name} ${args}`.trim())
     .option('--json', 'last line is one JSON object', false)
-    .option('--port-base <port>', 'first of three ports', number, 8450)
+    .option('--port-base <port>', 'first of four ports', number, 8450)
     .option('--phones <n>', 'how many simulated phones', number, 40)
     .option('--people <n>', 'how many invented people', number, 60)
     .action((...given: unknown[]) => {
@@ -222,6 +239,7 @@ appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
 hostsCommands(program, say);
+peopleCommands(program);
 
 program
   .command('log')

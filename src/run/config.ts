@@ -3,6 +3,7 @@ import { BartizanError } from '#base';
 import type { IdentityKind } from '#fleet';
 import type { Caps, PublicKeys, RemoteDoor } from '#seal';
 import type { DevicePlaneSettings } from './device-plane.ts';
+import type { PeopleSettings } from './people-settings.ts';
 
 /** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
 export type CaKey =
@@ -71,6 +72,8 @@ export interface ProcessConfig {
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
   readonly devicePolicy?: DevicePlaneSettings;
+  /** How people are taken in. */
+  readonly people?: PeopleSettings;
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
@@ -79,7 +82,7 @@ const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
   ...['identity', 'attestationRoots'],
   ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'releases'],
-  ...['certificates', 'signProfiles', 'caKey', 'remote'],
+  ...['certificates', 'signProfiles', 'caKey', 'people', 'remote'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

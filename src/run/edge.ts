@@ -12,6 +12,7 @@ import {
   readEdgeSecrets,
   registerEdge,
 } from '#edge';
+import { readPen } from '#seal';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { checkDevicePlane } from './device-plane.ts';
@@ -39,6 +40,7 @@ async function run(): Promise<void> {
   running.onStop(() => pool.end());
   const identity = await registerEdge(pool, config.state);
   const secrets = readEdgeSecrets(config.state, keys.release);
+  const pen = readPen(config.state, 'edge', keys);
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
   const account = readAccountSettings(config.state);
@@ -66,7 +68,7 @@ async function run(): Promise<void> {
       refusals,
       allowLegacy: legacy === 'count',
     },
-    ...{ secrets, policy: { ...DEFAULT_POLICY, ...policy } },
+    ...{ secrets, pen, policy: { ...DEFAULT_POLICY, ...policy } },
     ...(account === undefined ? {} : { account }),
     downloads,
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },

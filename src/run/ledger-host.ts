@@ -1,12 +1,13 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Caps, PublicKeys } from '#seal';
 import { Child, UNUSABLE } from './child.ts';
 import { type ProcessConfig, RunError } from './config.ts';
-import { type Home, ledgerElsewhere, openHome, prepareLedgerHome, uidOf } from './home.ts';
+import { type Home, ledgerDoor, ledgerElsewhere, openHome, prepareLedgerHome, uidOf } from './home.ts';
 import { FOUNDING, firstToEnd, type LedgerAddress } from './hosts.ts';
+import { initProcess } from './init.ts';
 import { lockHome } from './supervisor.ts';
 import { addressOf, installLedgerHost, type Meeting, removeCaller } from './two-hosts.ts';
 
@@ -30,11 +31,7 @@ export interface LedgerHost {
 }
 
 /** What is kept of the founding: `<home>/supervisor/founded`. */
-interface Founded {
-  readonly org: string;
-  readonly origins: Meeting['origins'];
-  readonly caps: Caps;
-}
+type Founded = Pick<Meeting, 'org' | 'origins' | 'caps'>;
 
 /**
  * Runs the ledger with its own supervisor, state and log folder. The first start takes the bundle, waits for the first host and
@@ -81,7 +78,7 @@ export async function startLedgerHost(options: LedgerHostOptions): Promise<Ledge
 
 /** Days until the certificate of the ledger ends. */
 export const ledgerCertificateDays = (home: Home, now: number): number =>
-  firstToEnd(join(home.dir, 'config', 'ledger-door'), ['ledger'], now)?.days ?? 0;
+  firstToEnd(ledgerDoor(home), ['ledger'], now)?.days ?? 0;
 
 async function opened(child: Child): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
@@ -99,31 +96,16 @@ async function opened(child: Child): Promise<void> {
   }
 }
 
-/** Waits, as the ledger's own user, for the first host; writes down what it said. */
+/** Waits for the first host, founds the ledger as its own user with what that says, and answers with the ledger's keys. */
 async function meet(home: Home, listen: LedgerAddress, say: (line: string) => void): Promise<void> {
-  const begun = join(home.dir, 'supervisor', 'founding');
   if (existsSync(join(home.state('ledger'), 'journal')))
     throw new RunError(
       'not-founded',
       'An earlier first start did not finish. Start anew with an empty --home on both hosts.',
     );
-  writeFileSync(begun, new Date().toISOString(), { mode: 0o600 });
   say(`waiting for the first host on ${listen.host} port ${listen.port}`);
   const uid = uidOf('ledger');
-  const state = home.state('ledger');
-  const door = join(home.dir, 'config', 'ledger-door');
-  const args = [
-    '--door',
-    door,
-    '--state',
-    state,
-    '--log',
-    join(state, 'log'),
-    '--host',
-    listen.host,
-    '--port',
-    String(listen.port),
-  ];
+  const args = ['--door', ledgerDoor(home), '--host', listen.host, '--port', String(listen.port)];
   const child = spawn(
     home.node,
     ['--disable-warning=ExperimentalWarning', join(home.code, 'src', 'run', 'meeting.ts'), ...args],
@@ -134,21 +116,43 @@ async function meet(home: Home, listen: LedgerAddress, say: (line: string) => vo
       ...(uid === undefined ? {} : { uid, gid: uid }),
     },
   );
-  let out = '';
-  child.stdout.on('data', (part) => {
-    out += part;
-  });
-  const status = await new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);
   });
-  if (status !== 0) throw new RunError('start-failed', 'The ledger was not founded. The lines above say why.');
-  const { org, origins, caps, keys } = JSON.parse(out.trim().split('\n').at(-1)!) as Founded & { keys: PublicKeys };
-  writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
-  // Whoever finds the founding certificate later finds a door that does not know it.
-  removeCaller(home, FOUNDING);
-  rmSync(begun);
-  writeFileSync(join(home.dir, 'supervisor', 'founded'), JSON.stringify({ org, origins, caps }), { mode: 0o600 });
+  try {
+    const { keys, founding, ...founded } = await firstLine<Meeting>(child.stdout, ended);
+    const file = join(home.dir, 'public', 'keys.json');
+    writeFileSync(file, JSON.stringify(keys), { mode: 0o644 });
+    writeConfig(home, listen, founded);
+    const own = await initProcess(home, 'ledger', JSON.stringify(founding));
+    writeFileSync(file, JSON.stringify({ ...keys, ...own }), { mode: 0o644 });
+    child.stdin.write(`${JSON.stringify(own)}\n`);
+    if ((await ended) !== 0)
+      throw new RunError('start-failed', 'The first host did not hear that the ledger is founded.');
+    // Whoever finds the founding certificate later finds a door that does not know it.
+    removeCaller(home, FOUNDING);
+    writeFileSync(join(home.dir, 'supervisor', 'founded'), JSON.stringify(founded), { mode: 0o600 });
+    const { founders = [] } = founding as { founders?: { admin: string }[] };
+    say(`founded for ${founded.org}; founders: ${founders.map(({ admin }) => admin).join(', ')}`);
+  } finally {
+    child.kill('SIGTERM');
+  }
+}
+
+/** The first line that a process says, as JSON. Throws RunError if it ends before. */
+async function firstLine<T>(from: NodeJS.ReadableStream, ended: Promise<number | null>): Promise<T> {
+  let out = '';
+  const line = new Promise<string>((resolve) => {
+    from.on('data', (part: Buffer) => {
+      out += part.toString();
+      if (out.includes('\n')) resolve(out);
+    });
+  });
+  const first = await Promise.race([line, ended]);
+  if (typeof first !== 'string')
+    throw new RunError('start-failed', 'The ledger was not founded. The lines above say why.');
+  return JSON.parse(first) as T;
 }
 
 function writeConfig(home: Home, listen: LedgerAddress, { org, origins, caps }: Founded): void {
@@ -156,11 +160,10 @@ function writeConfig(home: Home, listen: LedgerAddress, { org, origins, caps }: 
   const state = home.state('ledger');
   const config: ProcessConfig = {
     ...{ name: 'ledger', home: home.dir, org, level: 'L2', state, logDir: join(state, 'log'), publicKeys },
-    ...{ sockets: { listen: {} }, remote: { ...listen, folder: join(home.dir, 'config', 'ledger-door') } },
-    ...{ origins, caps, topic: '', demo: false },
+    ...{ sockets: { listen: {} }, remote: { ...listen, folder: ledgerDoor(home) } },
+    ...{ origins, caps: caps as Caps, topic: '', demo: false },
   };
   const file = home.config('ledger');
-  mkdirSync(join(home.dir, 'config'), { recursive: true });
   if (existsSync(file)) chmodSync(file, 0o600);
   writeFileSync(file, JSON.stringify(config), { mode: 0o600 });
   const uid = uidOf('ledger');

@@ -1,11 +1,20 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounders, serveCaller, serveRemote } from '#guard';
+import {
+  foundLedger,
+  LEDGER_CALLERS,
+  Ledger,
+  ledgerDoors,
+  parseFounding,
+  parseWriters,
+  serveCaller,
+  serveRemote,
+} from '#guard';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The ledger: `--init --config FILE` founds it (founders on standard input, public keys as one JSON line on standard
-// output), `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
+// output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
 const common = {
@@ -19,8 +28,17 @@ const common = {
 };
 
 async function init(): Promise<void> {
-  const keys = await foundLedger(common, parseFounders(await text(process.stdin)));
+  const { founders, writers } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, writers);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
+}
+
+/** Pins the writers of a ledger from before they signed (keys on standard input). */
+async function pin(): Promise<void> {
+  const writers = parseWriters(JSON.parse(await text(process.stdin)));
+  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  await ledger.pinWriters(writers);
+  await ledger.close();
 }
 
 async function run(): Promise<void> {
@@ -51,8 +69,9 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-if (process.argv.includes('--init')) {
-  await init().catch((error: unknown) => {
+const once = process.argv.includes('--init') ? init : process.argv.includes('--pin-writers') ? pin : undefined;
+if (once !== undefined) {
+  await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);
     process.exitCode = 1;
   });

@@ -10,6 +10,7 @@ import { type Server, startServer } from './database.ts';
 import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
 import { installFirstHost, levelOf } from './two-hosts.ts';
+import { mustHaveWriters } from './writers.ts';
 
 export interface ProductOptions extends Partial<InstanceOptions> {
   readonly home: string;
@@ -79,7 +80,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     }
     prepareHome(home);
     const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
-    for (const offset of [0, 1, 2]) await portIsFree(settings.portBase + offset);
+    for (const offset of [0, 1, 2, 3]) await portIsFree(settings.portBase + offset);
     database = await startServer(home, {
       ...(options.fsync === undefined ? {} : { fsync: options.fsync }),
       ...(options.prefer === undefined ? {} : { prefer: options.prefer }),
@@ -87,7 +88,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const { admin } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
-    const keys = isFounded(home) ? readKeys(home) : await found(home, settings, { admin, passwords });
+    const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
     writeConfigs(home, settings, { admin, passwords }, keys);
     const ours = PROCESSES.filter((one) => one !== 'ledger' || !ledgerElsewhere(home));
     for (const name of ours.filter((one) => options.processes?.includes(one) ?? true)) {
@@ -165,7 +166,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -184,6 +185,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       caKey,
       devicePolicy,
       releases,
+      people,
     }).filter(([, value]) => value !== undefined),
   );
 }

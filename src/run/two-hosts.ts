@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync, 
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type GuardClient, GuardError, guardClient, type RemoteDoor } from '#seal';
+import { type Caps, DEFAULT_CAPS, type GuardClient, GuardError, guardClient, type RemoteDoor } from '#seal';
 import { type Level, RunError } from './config.ts';
 import { DOORS, type Home, isRoot, ledgerDoor, ledgerElsewhere, type ProcessName, uidOf } from './home.ts';
 import { FOUNDING, firstToEnd, type LedgerAddress, ledgerCallers } from './hosts.ts';
@@ -102,20 +102,30 @@ export interface Meeting {
   readonly org: string;
   readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly caps: object;
-  readonly founders: readonly object[];
+  /** As `--init` of the ledger takes it. */
+  readonly founding: object;
   /** The public keys of this host. */
   readonly keys: object;
+}
+
+/** The keys of a ledger that is on another host, founded now; nothing on one host. */
+export async function foundElsewhere(
+  home: Home,
+  options: { readonly org: string; readonly origins: Meeting['origins']; readonly caps?: Partial<Caps> },
+  keys: object,
+  founding: object,
+): Promise<Record<string, string>> {
+  if (!ledgerElsewhere(home)) return {};
+  const { org, origins } = options;
+  const meeting = { org, origins, caps: { ...DEFAULT_CAPS, ...options.caps }, founding, keys };
+  return meetLedger(home, meeting, (line) => void process.stderr.write(`${line}\n`));
 }
 
 /**
  * Founds the ledger on its host and returns its public keys. Waits until that host is there. The certificate for this is used
  * once and thrown away by both.
  */
-export async function meetLedger(
-  home: Home,
-  meeting: Meeting,
-  say: (line: string) => void,
-): Promise<Record<string, string>> {
+async function meetLedger(home: Home, meeting: Meeting, say: (line: string) => void): Promise<Record<string, string>> {
   const client: GuardClient = guardClient(remoteLedger(home, FOUNDING), { name: 'ledger', timeoutMs: FOUND_MS });
   const { host, port } = addressOf(home);
   try {

@@ -11,15 +11,19 @@ import {
   FIELDS,
   type Grant,
   type Invite,
+  type Leave,
   LOCK_SCOPES,
+  MOST_LEAVING,
   ROLES,
   type SealedRow,
   type Signable,
   type SignIn,
   type Unlock,
   VERB,
+  WRITERS,
 } from './messages.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
+import type { Written } from './write.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 /** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
@@ -147,6 +151,23 @@ export const parseInvite: Shape<Invite> = object({
   notAfter: time,
 });
 
+const leave = object({
+  v: v1,
+  op: oneOf('leave'),
+  id: uuid,
+  subjects: list(handle, MOST_LEAVING, 1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads who has left: each once, sorted. Throws SealError `shape`. */
+export const parseLeave: Shape<Leave> = (value, where) => {
+  const read = leave(value, where);
+  sortedUnique(read.subjects);
+  return read;
+};
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -175,7 +196,10 @@ export const parseAssertion: Shape<Assertion> = object({
 });
 
 const sealedRow = object({ subject: handle, field, version: integer(1), row: base64url(1, 8192) });
-const arrival = object({ subject: handle, field, version: integer(1), outer: base64url(1, 8192) });
+const arrival = object({
+  ...{ subject: handle, field, version: integer(1) },
+  ...{ outer: base64url(1, 8192), writer: oneOf(...WRITERS), signature: base64url(64) },
+});
 
 /** Reads a settled row: its size is its field's. Throws SealError `shape`. */
 export const parseSealedRow: Shape<SealedRow> = (value, where) => {
@@ -185,7 +209,7 @@ export const parseSealedRow: Shape<SealedRow> = (value, where) => {
 };
 
 /** Reads a value in transit: its size is its field's. Throws SealError `shape`. */
-export const parseArrival: Shape<Omit<SealedRow, 'row'> & { readonly outer: string }> = (value, where) => {
+export const parseArrival: Shape<Omit<SealedRow, 'row'> & Written> = (value, where) => {
   const read = arrival(value, where);
   base64url(outerBytes(read.field))(read.outer, `${where ?? ''}.outer`);
   return read;
@@ -197,6 +221,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   declare: parseDeclare,
   unlock: parseUnlock,
   invite: parseInvite,
+  leave: parseLeave,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };
@@ -213,7 +238,13 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op !== 'command' && read.op !== 'declare' && read.op !== 'unlock' && read.op !== 'invite') {
+  if (
+    read.op !== 'command' &&
+    read.op !== 'declare' &&
+    read.op !== 'unlock' &&
+    read.op !== 'invite' &&
+    read.op !== 'leave'
+  ) {
     throw new SealError('shape', 'This document does not need two people.');
   }
   return read;

@@ -12,6 +12,7 @@ export {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -43,9 +44,21 @@ export {
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
-export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
+export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  type Kem,
+  kemOf,
+  kemOfKey,
+  publicOf,
+  rawPublic,
+  x25519Private,
+  x25519Public,
+  x25519Raw,
+  x25519Secret,
+} from './kem.ts';
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
+export { newPen, penFile, readPen } from './pen.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
@@ -60,3 +73,13 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export {
+  type Pen,
+  penPublic,
+  readWritten,
+  sealWrite,
+  signWrite,
+  verifyWritten,
+  type Written,
+  writtenBytes,
+} from './write.ts';

@@ -13,6 +13,18 @@ export type Field = (typeof FIELDS)[number];
 /** Secrets of devices: long rows, and never opened to a person's browser, only to edge, which hands them to their device. */
 export const DEVICE_SECRETS: ReadonlySet<Field> = new Set(['unlock-token', 'bootstrap-token']);
 
+export const WRITERS = ['edge', 'intake', 'glass'] as const;
+/** A process that may write values. Each signs with a key of its own, which the ledger pinned when the installation was founded. */
+export type Writer = (typeof WRITERS)[number];
+
+/** What each may write: who owns edge can replace no number, and core and the database can replace nothing. */
+export const WRITES: { readonly [one in Writer]: ReadonlySet<Field> } = {
+  edge: new Set(['device-name', 'location', 'unlock-token', 'bootstrap-token']),
+  intake: new Set(['name', 'number', 'email']),
+  // A file of people that a browser sealed on glass's origin.
+  glass: new Set(['name', 'number', 'email']),
+};
+
 /** One reveal: who reads which field of whom, why, until when, and the key that only the reader's browser holds. */
 export interface Grant {
   readonly v: 1;
@@ -115,6 +127,24 @@ export interface Invite {
   readonly notAfter: number;
 }
 
+/** Most people in one `Leave`; and how many one administrator alone may have erased within an hour. */
+export const MOST_LEAVING = 100;
+export const LEAVING_PER_HOUR = 5;
+
+/**
+ * These people have left: their locks are destroyed, for ever. One administrator's signature for a few an hour, two for more.
+ */
+export interface Leave {
+  readonly v: 1;
+  readonly op: 'leave';
+  readonly id: string;
+  /** Handles of people, sorted and unique. */
+  readonly subjects: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -136,7 +166,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave;
 export type Signable = Grant | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
@@ -251,4 +281,8 @@ export interface PublicKeys {
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
+  readonly intake?: string;
+  /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */
+  readonly writers: { readonly [one in Writer]: string };
 }

@@ -47,7 +47,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   intake: {
     tables: {},
-    functions: ['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+    functions: [
+      ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+      // synchronisations
+      ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
+      ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
+      ...['people.scim_group_delete', 'people.intake_refused', 'people.intake_tokens'],
+    ],
   },
   console: {
     tables: {
@@ -86,7 +92,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -106,6 +112,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.ask_renewal',
         'fleet.revoke_certificates',
         'fleet.renewal_obstacle',
+        'people.offer_sheet',
       ],
       ...[
         'fleet.cancel_intent',
@@ -130,10 +137,17 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   glass: {
     tables: {
-      ...{ 'fleet.template': 'S', 'people.sealed': 'S', 'respond.approval': 'S', 'respond.signature': 'IS' },
+      ...{ 'fleet.template': 'S', 'people.sealed': 's', 'respond.approval': 'S', 'respond.signature': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
-    functions: ['fleet.put_release', 'log.emit'],
+    functions: [
+      'people.sheet_of',
+      'people.sheet_opened',
+      'fleet.put_release',
+      'log.emit',
+      'people.read_page',
+      'people.read_rows',
+    ],
   },
   core: {
     tables: {
@@ -182,7 +196,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{
+        'people.tombstone': 'S',
+        'people.import': 'S',
+        'people.person': 'S',
+        'people.rows_account': 'SU',
+        'people.sealed': 's',
+      },
+      'people.scim_group': 's',
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
       ...{ 'fleet.channel': 'Su', 'fleet.template': 'I' },
@@ -224,7 +245,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
-      ...['people.put_settled', 'people.set_aside', 'people.take_arriving'],
+      ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
+      'people.erase',
       // declarations
       ...[
         'fleet.change_set',
@@ -370,9 +392,11 @@ for (const role of PROCESS_ROLES) {
   });
 }
 
-test('ciphertext is readable to glass alone, and nobody but core writes commands', async () => {
+test('ciphertext is readable to nobody but through glass’s counted doors, and nobody but core writes commands', async () => {
   for (const role of PROCESS_ROLES) {
-    assert.equal(await attempt(role, 'select row from people.sealed'), role === 'glass' ? 'ok' : DENIED, role);
+    assert.equal(await attempt(role, 'select row from people.sealed'), DENIED, role);
+    for (const door of [`people.read_rows('name', '{a}')`, `people.read_page('name', '', 10)`])
+      assert.equal(await attempt(role, `select * from ${door}`), role === 'glass' ? 'ok' : DENIED, role);
     assert.equal(await attempt(role, 'select outer_layer from people.arriving'), DENIED, role);
     const write = `insert into fleet.command (uuid, device_id, request_type, body, signature)
       values (gen_random_uuid(), 1, 'EraseDevice', 'x', 'x')`;

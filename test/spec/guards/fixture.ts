@@ -30,12 +30,20 @@ import {
   type GuardClient,
   guardClient,
   hpkeOpen,
+  newPen,
+  type Pen,
   type PublicKeys,
+  penPublic,
   type Receipt,
+  readWritten,
   type SealedRow,
   type Signable,
-  sealField,
+  sealWrite,
   type Unlock,
+  WRITERS,
+  WRITES,
+  type Writer,
+  type Written,
   x25519Raw,
 } from '#seal';
 import { type AssertionOptions, assertion, newPasskey, type SoftwarePasskey } from '#sim';
@@ -96,6 +104,8 @@ export class Guards {
   readonly caps: Caps;
   /** Stands for edge's release key. */
   readonly edge = newBrowser();
+  /** What edge, intake and glass sign values with. */
+  readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
   now: number | undefined;
   unusable = 0;
   ledger!: Ledger;
@@ -112,9 +122,11 @@ export class Guards {
   static async start(caps: Partial<Caps> = {}): Promise<Guards> {
     const guards = new Guards(caps);
     const founders = guards.founders.map((one) => one.founder);
-    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders);
+    const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
+    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey };
+    const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
+    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
     mkdirSync(join(guards.folder, 'run'));
     await guards.startLedger();
     await guards.startSealer();
@@ -230,12 +242,18 @@ export class Guards {
   /** Seals values as a writer does and has them settled as core does. */
   async settle(values: Record<string, string>, field: Field = 'number', version = 1): Promise<SealedRow[]> {
     const rows = Object.entries(values).map(([subject, value]) => ({
-      subject,
-      field,
-      version,
-      outer: toBase64url(sealField({ keys: this.keys, subject, field, version, value: new Sealed(value) })),
+      ...{ subject, field, version },
+      ...this.written(subject, value, { field, version }),
     }));
     return (await this.client('ledger', 'core').call<{ rows: SealedRow[] }>('settle', { rows })).rows;
+  }
+
+  /** A value as one of its writers seals and signs it. */
+  written(subject: string, value: string, more: { field?: Field; version?: number; pen?: Pen } = {}): Written {
+    const { field = 'number', version = 1 } = more;
+    const pen = more.pen ?? this.pens[WRITERS.find((writer) => WRITES[writer].has(field))!];
+    const { keys } = this;
+    return readWritten(field, sealWrite({ keys, pen, subject, field, version, value: new Sealed(value) }))!;
   }
 
   grant(browser: Browser, subjects: readonly string[], more: Partial<Grant> = {}): Grant {
