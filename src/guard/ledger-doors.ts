@@ -113,6 +113,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['core'],
       parse: tailBody,
       handle: ({ after, waitMs }) => readTail(ledger.log, after, waitMs),
+      waits: ({ waitMs }) => waitMs,
     }),
     roster: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.roster() }),
     exposure: door({

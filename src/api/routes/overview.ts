@@ -91,6 +91,20 @@ function findings(doors: ApiDoors, guards: Guards) {
       fix: 'Start Bartizan as root: it gives every process a user of its own, and only the supervisor stays root.',
     });
   }
+  const left =
+    doors.ledgerCertificate === undefined ? undefined : (doors.ledgerCertificate() - doors.now()) / 86_400_000;
+  if (left !== undefined && left < 30) {
+    found.push({
+      title: `The certificates for the ledger's host end in ${Math.max(0, Math.floor(left))} days; nothing is read after that.`,
+      fix: 'Run "bartizan hosts renew" where the authority is kept, and install the bundles on both hosts.',
+    });
+  }
+  if (left !== undefined && doors.level === 'L1') {
+    found.push({
+      title: 'The ledger is called over the network, but at an address of this very machine.',
+      fix: 'Run it on a host of its own; until then this is one host, and root here owns both guards.',
+    });
+  }
   if (!guards.ledger) {
     found.push({
       title: 'The ledger does not answer: nobody can read names or numbers.',
