@@ -86,7 +86,7 @@ export async function checkin(args: readonly string[], say: (line: string) => vo
     if (options.peer) {
       say('building and starting NanoMDM');
       const caPem = toPem('CERTIFICATE', we.ca.certificate.der);
-      peer = await startNanomdm({ admin: product.admin, dir, caPem, port: port + 3 });
+      peer = await startNanomdm({ admin: product.admin, dir, caPem, port: port + 4 });
     }
     const bench = new Bench(options, we, peer, port + 2, say);
     await bench.seed();

@@ -79,10 +79,10 @@ export async function ddm(args: readonly string[], say: (line: string) => void):
       say('building and starting kmfddm and NanoMDM; kmfddm learns of the devices one by one');
       const udids = [...devices, ...others].map(({ udid }) => udid);
       kmfddm = await startKmfddmPeer({
-        ...{ dir, port: port + 4, udids, declarations: declared.map(({ body }) => body) },
+        ...{ dir, port: port + 5, udids, declarations: declared.map(({ body }) => body) },
       });
       const caPem = toPem('CERTIFICATE', we.ca.certificate.der);
-      nanomdm = await startNanomdm({ admin: product.admin, dir, caPem, port: port + 3, declarative: `${kmfddm.url}/` });
+      nanomdm = await startNanomdm({ admin: product.admin, dir, caPem, port: port + 4, declarative: `${kmfddm.url}/` });
       await seedNanomdm(
         nanomdm.database,
         devices,

@@ -88,9 +88,9 @@ export async function enrolment(args: readonly string[], say: (line: string) => 
   try {
     if (values.peer) {
       say('building and starting NanoMDM and its SCEP server');
-      const scep = await startScepPeer({ dir, port: portBase + 4 });
+      const scep = await startScepPeer({ dir, port: portBase + 5 });
       const stop = scep.stop;
-      peer = await startNanomdm({ admin: product.admin, dir, caPem: scep.caPem, port: portBase + 3 }).then(
+      peer = await startNanomdm({ admin: product.admin, dir, caPem: scep.caPem, port: portBase + 4 }).then(
         (mdm) => ({ mdm, scep }),
         (error: unknown) => {
           stop();

@@ -116,7 +116,7 @@ export async function openLoop(args: readonly string[], say: (line: string) => v
   try {
     if (values.peer) {
       const caPem = toPem('CERTIFICATE', we.ca.certificate.der);
-      peer = await startNanomdm({ admin: product.admin, dir, caPem, port: portBase + 3 });
+      peer = await startNanomdm({ admin: product.admin, dir, caPem, port: portBase + 4 });
     }
     const active = makeDevices(we.ca, 0, Number(values.active), 'rsa');
     const rest = Array.from({ length: Number(values.devices) - active.length }, (_, n) => active.length + n);

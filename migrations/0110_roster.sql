@@ -1,7 +1,4 @@
--- Room: respond. Changes of the guards' roster need as many people as the roster says; locks name more than admins.
-alter table respond.approval drop constraint approval_op_check;
-alter table respond.approval add constraint approval_op_check
-  check (op in ('command', 'declare', 'unlock', 'invite', 'roster'));
+-- Room: respond. Locks name more than admins.
 alter table respond.lock drop constraint lock_scope_check;
 alter table respond.lock add constraint lock_scope_check
   check (scope in ('directory', 'admin', 'commands', 'role', 'credential', 'document'));

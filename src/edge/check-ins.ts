@@ -1,4 +1,4 @@
-import { sealField } from '#seal';
+import { sealWrite } from '#seal';
 import type { Pool } from '#store';
 import {
   bootstrapTokenAnswer,
@@ -139,7 +139,7 @@ async function first(pool: Pool, sql: string, params: readonly unknown[]): Promi
 
 /** Seals what a message says of a person or its device's secrets; it exists in clear only inside this call. */
 export async function seal(
-  doors: Pick<DeviceDoors, 'pool' | 'keys'>,
+  doors: Pick<DeviceDoors, 'pool' | 'keys' | 'pen'>,
   handle: string,
   personal: Personal,
 ): Promise<void> {
@@ -149,7 +149,7 @@ export async function seal(
       field,
     ]);
     const { version } = rows[0]!;
-    const outer = sealField({ keys: doors.keys, subject: handle, field, version, value });
+    const outer = sealWrite({ keys: doors.keys, pen: doors.pen, subject: handle, field, version, value });
     await doors.pool.query('select edge.put_sealed($1, $2, $3, $4)', [handle, field, version, outer]);
   }
 }

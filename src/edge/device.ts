@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '#base';
-import type { PublicKeys } from '#seal';
+import type { Pen, PublicKeys } from '#seal';
 import type { Pool } from '#store';
 import {
   type Certificate,
@@ -22,6 +22,8 @@ import type { Turns } from './turns.ts';
 export interface DeviceDoors {
   readonly pool: Pool;
   readonly keys: PublicKeys;
+  /** What edge signs the values with that devices tell it. */
+  readonly pen: Pen;
   readonly secrets: EdgeSecrets;
   readonly policy: DevicePolicy;
   readonly ca: Certificate;

@@ -9,7 +9,17 @@ import { Declared } from './declared.ts';
 
 // Status reports of declarative management through the parser and SQL: whatever came before, what is stored is what the
 // equivalent full report leaves (Apple's StatusReport: incremental reports name changes, FullReport replaces everything).
-const KEYS = { v: 1, org: 'o', inner: '', outer: '', ledger: '', log: '', core: '', release: '' } as const;
+const KEYS = {
+  v: 1,
+  org: 'o',
+  inner: '',
+  outer: '',
+  ledger: '',
+  log: '',
+  core: '',
+  release: '',
+  writers: { edge: '', intake: '', glass: '' },
+} as const;
 let database: TestDatabase;
 let owner: Pool;
 let edge: Pool;

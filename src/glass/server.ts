@@ -7,6 +7,7 @@ import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
@@ -41,6 +42,8 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/refound$/, handle: (doors, { body }) => refound(doors, body) },
   { method: 'POST', path: /^\/api\/cosign$/, handle: (doors, { body }) => cosign(doors, body) },
   { method: 'GET', path: new RegExp(`^/api/cosign/(${UUID})$`), handle: (_, { id }) => cosigned(id) },
+  { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
+  { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
@@ -64,7 +67,7 @@ export interface GlassServer {
 }
 
 /**
- * The origin of touches: its pages and a dozen requests, on nothing but Node. It has no session; every act carries its own
+ * The origin of touches: its pages and a few requests, on nothing but Node. It has no session; every act carries its own
  * touch, and the guards judge it.
  */
 export function glassServer(doors: GlassDoors): GlassServer {

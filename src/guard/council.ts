@@ -41,7 +41,7 @@ export class Council {
   ): { signers: readonly string[]; effects: Effect[] } {
     const { state } = this.#gate;
     this.#notTooLate(at);
-    const approved = this.#gate.approve(document, assertions, at);
+    const approved = this.#gate.approve(document, assertions, { at });
     if (document.roster !== state.roster.version) {
       throw new Refusal('outdated', 'The roster was changed since this was asked for. Ask again.');
     }
@@ -145,7 +145,7 @@ export class Council {
     const set = Object.fromEntries(QUORUM_CAPS.map((cap) => [cap, present[cap]])) as unknown as QuorumCaps;
     return {
       admin: key.admin,
-      effects: [this.#used(document), { e: 'caps', set, raises: {} }, ...this.#gate.seen([assertion])],
+      effects: [this.#used(document), { e: 'caps', set, raises: {} }, ...this.#gate.touched([assertion])],
     };
   }
 
@@ -156,7 +156,7 @@ export class Council {
     if (this.#gate.state.locked(scope, target)) return { admin: key.admin, effects: [] };
     return {
       admin: key.admin,
-      effects: [this.#used(document), { e: 'lock', scope, target, reason }, ...this.#gate.seen([assertion])],
+      effects: [this.#used(document), { e: 'lock', scope, target, reason }, ...this.#gate.touched([assertion])],
     };
   }
 

@@ -34,7 +34,7 @@ export class Decisions {
   /** One permit per command of an approved set. The same approved document gets the same permits again, at no charge. */
   async authorise(document: CommandSet, assertions: readonly Assertion[]): Promise<{ permits: Permit[] }> {
     const detail = { approval: document.id, verb: document.verb, asked: document.commands.length };
-    const known = this.#book.gate.seenBefore(document) && document.notAfter > this.#book.gate.time.now();
+    const known = this.#book.gate.seen(document) && document.notAfter > this.#book.gate.time.now();
     if (!known || this.#book.gate.state.locked('commands')) {
       let approved: ReturnType<Gate['command']>;
       try {
@@ -73,7 +73,7 @@ export class Decisions {
     const devices = named === EVERY_DEVICE ? EVERY_DEVICE : membersDigest(named);
     const count = named === EVERY_DEVICE ? {} : { count: named.length };
     const detail = { approval, declarations: declarations.map(({ identifier }) => identifier), devices, ...count };
-    const known = this.#book.gate.seenBefore(document) && notAfter > this.#book.gate.time.now();
+    const known = this.#book.gate.seen(document) && notAfter > this.#book.gate.time.now();
     if (!known || this.#book.gate.state.locked('commands')) {
       let approved: ReturnType<Gate['declare']>;
       try {

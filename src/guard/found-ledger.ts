@@ -3,13 +3,14 @@ import { verifierKey } from '#proof';
 import { makeFolder } from './files.ts';
 import { Gate } from './gate.ts';
 import { makeKey, publicText } from './keys.ts';
-import { type Founder, Ledger, type LedgerOptions, logOrigin } from './ledger.ts';
+import { type Founder, Ledger, type LedgerOptions, logOrigin, type WriterKey } from './ledger.ts';
 import { EvidenceLog } from './log.ts';
 
 /** Makes the ledger's keys and its empty log, with the founders as its first entry. Once only. Returns public keys. */
 export async function foundLedger(
   options: Pick<LedgerOptions, 'org' | 'state' | 'logDir' | 'origin' | 'caps' | 'clock' | 'logger'>,
   founders: readonly Founder[],
+  writers: readonly WriterKey[],
   recovery?: string,
 ): Promise<{ outer: string; ledger: string; log: string }> {
   const { org, state, logDir } = options;
@@ -21,7 +22,7 @@ export async function foundLedger(
   const log = { state, folder: logDir, origin: logOrigin(org), key: logKey, time: gate.time, onUnusable: () => {} };
   await EvidenceLog.found(log);
   const ledger = await Ledger.open({ ...options, onUnusable: () => {} });
-  await ledger.found(founders, recovery);
+  await ledger.found(founders, writers, recovery);
   await ledger.close();
   return { outer: publicText(outer), ledger: publicText(signing), log: verifierKey(logOrigin(org), logKey) };
 }

@@ -1,7 +1,9 @@
-import { ADMIN, ROLES, shape } from '#seal';
-import type { Founder } from './ledger.ts';
+import { ADMIN, ROLES, SealError, shape, WRITERS } from '#seal';
+import type { Founder, WriterKey } from './ledger.ts';
 
 const { object, list, text, oneOf, optional, base64url } = shape;
+
+const pins = list(object({ writer: oneOf(...WRITERS), key: base64url(44) }), WRITERS.length, WRITERS.length);
 
 const founding = object({
   founders: list(
@@ -9,6 +11,7 @@ const founding = object({
     20,
     1,
   ),
+  writers: optional(pins),
   recovery: optional(base64url(32, 200)),
 });
 
@@ -16,9 +19,28 @@ const founding = object({
  * Reads `{"founders": [{admin, role, tokenSha256}], "recovery": …}`, as `--init` of a guard takes it; `recovery` is the Ed25519
  * SPKI of the offline recovery key (base64url), if there is one. Throws SealError `shape`.
  */
-export function parseFounding(json: string): { readonly founders: readonly Founder[]; readonly recovery?: string } {
+export function parseRoster(json: string): { readonly founders: readonly Founder[]; readonly recovery?: string } {
   const { founders, recovery } = founding(JSON.parse(json));
   return { founders, ...(recovery === undefined ? {} : { recovery }) };
 }
 
-export const parseFounders = (json: string): readonly Founder[] => parseFounding(json).founders;
+const writing = object({ writers: pins });
+
+/** Reads `{"writers": [{writer, key}]}`, each of them once, as the ledger pins them. Throws SealError `shape`. */
+export function parseWriters(value: unknown): readonly WriterKey[] {
+  const { writers } = writing(value);
+  if (new Set(writers.map(({ writer }) => writer)).size !== WRITERS.length) {
+    throw new SealError('shape', 'Each writer has one key.');
+  }
+  return writers;
+}
+
+/** Reads what `--init` of the ledger takes: the founders, and whoever writes values. Throws SealError `shape`. */
+export function parseFounding(json: string): {
+  readonly founders: readonly Founder[];
+  readonly writers: readonly WriterKey[];
+  readonly recovery?: string;
+} {
+  const { founders, writers, recovery } = founding(JSON.parse(json));
+  return { founders, writers: parseWriters({ writers }), ...(recovery === undefined ? {} : { recovery }) };
+}

@@ -116,29 +116,29 @@ export class Gate {
     return [
       { e: 'used', id: grant.id, notAfter: grant.notAfter, sha256: hashOf(grant) },
       { e: 'charge', ...charge },
-      ...this.seen([assertion, ...others]),
+      ...this.touched([assertion, ...others]),
     ];
   }
 
   /** True if this very document was accepted before. */
-  seenBefore(document: Approvable): boolean {
+  seen(document: Approvable): boolean {
     return this.state.used.get(document.id)?.sha256 === hashOf(document);
   }
 
   /**
-   * Two people: every signature must be valid and by an administrator who is not locked; at least two different people;
-   * whoever is not the requester must have a founding key or one pinned 72 h ago. What changes the roster takes as many as
-   * the roster says, all with such keys. Throws Refusal.
+   * Two people: every signature must be valid and by an administrator who is not locked; at least two different people, or
+   * as many as `people` says; whoever is not the requester must have a founding key or one pinned 72 h ago. What changes the
+   * roster takes as many as the roster says, all with such keys. `at`: when the other guard took it. Throws Refusal.
    */
   approve(
     document: Approvable,
     assertions: readonly Assertion[],
-    at?: number,
+    options: { readonly people?: number; readonly at?: number | undefined } = {},
   ): { signers: readonly string[]; effects: Effect[] } {
-    const now = at ?? this.time.now();
+    const now = options.at ?? this.time.now();
     this.fresh(document, APPROVAL_LIFE, now);
     const roster = document.op === 'invite' || document.op === 'roster';
-    const takes = roster ? this.state.roster.threshold : 2;
+    const takes = roster ? this.state.roster.threshold : (options.people ?? 2);
     const keys = assertions.map((assertion) => this.signer(document, assertion));
     const stuck = document.op === 'unlock' && this.#isWayBack(keys);
     const signers = new Set<string>();
@@ -160,7 +160,7 @@ export class Gate {
       signers: [...signers].sort(),
       effects: [
         { e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) },
-        ...this.seen(assertions),
+        ...this.touched(assertions),
       ],
     };
   }
@@ -217,7 +217,7 @@ export class Gate {
       document.op === 'unlock'
         ? !this.state.locked(document.scope, document.target)
         : this.state.tokens.has(document.tokenSha256);
-    if (inEffect && this.seenBefore(document)) return { signers: [], effects: [] as Effect[], repeated: true };
+    if (inEffect && this.seen(document)) return { signers: [], effects: [] as Effect[], repeated: true };
     const { signers, effects } = this.approve(document, assertions);
     if (document.op === 'unlock') {
       effects.push({ e: 'unlock', scope: document.scope, target: document.target });
@@ -313,7 +313,7 @@ export class Gate {
   }
 
   /** That these passkeys were touched today, told once a day each. */
-  seen(assertions: readonly Assertion[]): Effect[] {
+  touched(assertions: readonly Assertion[]): Effect[] {
     const at = this.time.now();
     const today = (credential: string) => dayOf(this.state.roster.seen.get(credential) ?? 0) === dayOf(at);
     const fresh = new Set(assertions.map((one) => one.credential).filter((credential) => !today(credential)));

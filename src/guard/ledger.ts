@@ -12,16 +12,22 @@ import {
   type Role,
   type SealedRow,
   signReceipt,
+  type Writer,
 } from '#seal';
 import { Book } from './book.ts';
 import { Decisions } from './decisions.ts';
+import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
+import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import type { Recent } from './meters.ts';
-import { type Arrival, Persons } from './persons.ts';
+import { Persons } from './persons.ts';
+import { Rekeying } from './rekeying.ts';
 import { rosterView } from './roster-view.ts';
+import type { Placed } from './rows.ts';
+import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
 import { dayOf } from './time.ts';
 
@@ -34,6 +40,15 @@ export interface Founder {
   /** base64url SHA-256 of the token in the founder's join link. */
   readonly tokenSha256: string;
 }
+
+/** Whose signature makes a value of the fields that this process may write. */
+export interface WriterKey {
+  readonly writer: Writer;
+  /** Ed25519 SPKI DER, base64url. */
+  readonly key: string;
+}
+
+const pinOf = ({ writer, key }: WriterKey): Effect => ({ e: 'rows', change: { what: 'writer', writer, key } });
 
 export interface LedgerOptions {
   readonly org: string;
@@ -50,6 +65,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -61,12 +78,20 @@ export class Ledger {
   readonly #signing: KeyObject;
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
+  #settling!: Settling;
+  #leaving!: Leaving;
+  #decoys!: Decoys;
+  readonly #org: string;
+  readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
     this.#signing = loadKey(options.state, 'receipts', 'ed25519');
-    const key = loadKey(options.state, 'outer', 'x25519');
-    this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, key });
+    this.#outer = loadKey(options.state, 'outer', 'x25519');
+    this.#org = options.org;
+    const { rows } = this.gate.state;
+    this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
   }
 
   /** Opens a founded ledger; replays its memory from the journal. Throws GuardError if anything is missing or forked. */
@@ -88,12 +113,27 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
+    ledger.#settling = new Settling({
+      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+    });
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
   }
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Who has left, and how their locks go. */
+  get leaving(): Leaving {
+    return this.#leaving;
   }
 
   get book(): Book {
@@ -105,11 +145,47 @@ export class Ledger {
     return this.#decisions;
   }
 
-  async found(founders: readonly Founder[], recovery?: string): Promise<void> {
-    const effects = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
-    if (recovery !== undefined) effects.push({ e: 'recovery', key: recovery });
+  /** What is known of decoys here and nowhere else. */
+  get decoys(): Decoys {
+    return this.#decoys;
+  }
+
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
+  }
+
+  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: string): Promise<void> {
+    const effects: Effect[] = [
+      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
+      ...writers.map(pinOf),
+      ...(recovery === undefined ? [] : [{ e: 'recovery', key: recovery } as const]),
+    ];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
-    await this.#book.record('system.started', null, { founded: true, founders: names }, effects);
+    const pinned = writers.map(({ writer }) => writer);
+    await this.#book.record('system.started', null, { founded: true, founders: names, writers: pinned }, effects);
+  }
+
+  /**
+   * Pins the writers of a ledger that was founded before writers signed, once, with the versions that its lock files hold.
+   * Repeating it with the same keys does nothing. Throws GuardError `founded` if others are pinned.
+   */
+  async pinWriters(writers: readonly WriterKey[]): Promise<void> {
+    const { rows } = this.gate.state;
+    if (rows.writers.size > 0) {
+      if (writers.every(({ writer, key }) => rows.writers.get(writer) === key)) return;
+      throw new GuardError('founded', 'This ledger has pinned its writers already.');
+    }
+    const present: Placed[] = [];
+    for await (const placed of this.#persons.all()) present.push(placed);
+    // A record of the journal has at most 1 MiB.
+    for (let at = 0; at < present.length; at += 5_000) {
+      const part = present.slice(at, at + 5_000);
+      const change: Effect = { e: 'rows', change: { what: 'settled', rows: part } };
+      await this.#book.record('directory.settled', null, { rows: part.length, refused: 0, founding: true }, [change]);
+    }
+    const pinned = writers.map(({ writer }) => writer);
+    await this.#book.record('writers.pinned', null, { writers: pinned }, writers.map(pinOf));
   }
 
   /** Writes down how long this guard has been running; called every few minutes. */
@@ -151,7 +227,7 @@ export class Ledger {
     await entry.written;
     const inner: { subject: string; inner: string }[] = [];
     for (const row of rows) {
-      const opened = await this.#persons.open(row);
+      const opened = await this.#persons.open(row).catch((error) => this.#trouble(row.subject, error));
       if (opened !== undefined) inner.push({ subject: row.subject, inner: toBase64url(opened) });
     }
     const receipt: Receipt = signReceipt(this.#signing, {
@@ -169,6 +245,12 @@ export class Ledger {
   #cosigners(others: readonly Assertion[]): { signers?: string[] } {
     const names = others.map((one) => this.gate.state.keys.get(one.credential)?.admin ?? '');
     return names.length === 0 ? {} : { signers: [...new Set(names)].sort() };
+  }
+
+  /** A lock that was put back opens nothing, and the log says so; the other rows of a grant are not held up. */
+  async #trouble(subject: string, error: unknown): Promise<undefined> {
+    if (!(error instanceof GuardError && error.code === 'rolled-back')) throw error;
+    await this.#book.write('log.trouble', null, { code: error.code }, [], subject).written;
   }
 
   /** The first decoy freezes whoever asked, the second locks the directory. The caller learns only that it was refused. */
@@ -202,30 +284,13 @@ export class Ledger {
     return { leaves: indexes, size: this.#book.log.tree.size };
   }
 
-  /** Rows under their persons' locks. What does not open is named in `refused`, so that it can be put aside. */
-  async settle(arrivals: readonly Arrival[]) {
-    const rows: SealedRow[] = [];
-    const refused: { subject: string; field: string; version: number }[] = [];
-    for (const arrival of arrivals) {
-      try {
-        rows.push(await this.#persons.settle(arrival));
-      } catch (error) {
-        if (!(error instanceof Error && 'code' in error && error.code === 'open-failed')) throw error;
-        refused.push({ subject: arrival.subject, field: arrival.field, version: arrival.version });
-      }
-    }
-    return refused.length === 0 ? { rows } : { rows, refused };
+  /** Rows under their persons' locks. What is not taken is named in `refused`, so that it can be put aside. */
+  settle(arrivals: readonly Arrival[]): Promise<Settled> {
+    return this.#settling.settle(arrivals);
   }
 
   async lock(scope: LockScope, target: string, reason: string, alert: string | undefined): Promise<object> {
     await this.#book.lockOn(scope, target, reason, alert, 'core');
-    return {};
-  }
-
-  async decoys(handles: readonly string[]): Promise<object> {
-    const effects: Effect[] = [{ e: 'decoys', handles }];
-    this.gate.state.apply(effects);
-    await this.#book.log.remember(effects);
     return {};
   }
 
@@ -245,6 +310,7 @@ export class Ledger {
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

@@ -1,68 +1,88 @@
-import type { KeyObject } from 'node:crypto';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fromBase64url, sha256, toBase64url } from '#base';
-import { type Field, GuardError, lockRow, openOuter, type RowLabel, type SealedRow, unlockRow } from '#seal';
-import { makeFolder, syncFolder, writeDurably } from './files.ts';
+import { type Field, GuardError, lockRow, type RowLabel, type SealedRow, unlockRow } from '#seal';
+import { makeFolder, overwrite, syncFolder, writeDurably } from './files.ts';
+import type { Placed, Rows } from './rows.ts';
 
 interface PersonLock {
   readonly lock: Buffer;
   /** The present version of each field: an older row of the same person does not open. */
   readonly versions: { readonly [field in Field]?: number };
+  /** base64url SHA-256 of the value in transit that each version was made of: one version is one value. */
+  readonly outers: { readonly [field in Field]?: string };
 }
 
-/** One sealed value on its way under its person's lock: `outerBytes` of its field, HPKE to the ledger. */
-export interface Arrival {
+/** A value without its transit layer, about to be put under its person's lock. */
+export interface Incoming {
   readonly subject: string;
   readonly field: Field;
   readonly version: number;
+  /** `innerBytes` of the field: still sealed to the sealer. */
+  readonly inner: Uint8Array;
+  /** base64url SHA-256 of the value in transit. */
   readonly outer: string;
 }
 
 /**
  * The persons' locks: one small file each, so that destroying a file destroys the person's data in every copy of the
  * database. Never sees plaintext: what a lock covers is still sealed to the sealer.
+ *
+ * Crash points of `put`. The file is written before the journal: a crash in between leaves a file that is ahead of the
+ * journal, and the value, which still waits in the database, is put again. So a file that is behind the journal was put back.
  */
 export class Persons {
   readonly #folder: string;
   readonly #org: string;
-  readonly #key: KeyObject;
+  readonly #rows: Rows;
   readonly #busy = new Map<string, Promise<unknown>>();
 
-  /** `key` is the ledger's X25519 private key, for values in transit. */
-  constructor(options: { readonly folder: string; readonly org: string; readonly key: KeyObject }) {
+  /** `rows` is what the journal knows of present versions. */
+  constructor(options: { readonly folder: string; readonly org: string; readonly rows: Rows }) {
     this.#folder = options.folder;
     this.#org = options.org;
-    this.#key = options.key;
+    this.#rows = options.rows;
   }
 
   /**
-   * Moves a value from transit under its person's lock, made if new. The lock and the version are on disk before the
-   * row is handed out. Repeating it gives another, equally good row. Throws SealError `open-failed` for a value that is
-   * not sealed to this ledger under these labels.
+   * Puts values of one person under the lock, made if new; lock and versions are on disk before the rows are handed out.
+   * Repeating it gives another, equally good row; a version that holds another value already gives none. Answers in order.
    */
-  settle(arrival: Arrival): Promise<SealedRow> {
-    const { subject, field, version } = arrival;
+  put(subject: string, incoming: readonly Incoming[]): Promise<(SealedRow | undefined)[]> {
     return this.#alone(subject, async () => {
-      const label = this.#label(arrival);
-      const inner = openOuter(this.#key, fromBase64url(arrival.outer), label);
       const present = await this.#load(subject);
-      const person = present ?? { lock: randomBytes(32), versions: {} };
-      if (present === undefined || (person.versions[field] ?? 0) < version) {
-        await this.#store(subject, { lock: person.lock, versions: { ...person.versions, [field]: version } });
-      }
-      const row = toBase64url(lockRow(person.lock, inner, label));
+      this.#mustNotBeBehind(subject, present);
+      const person = present ?? { lock: randomBytes(32), versions: {}, outers: {} };
+      const versions = { ...person.versions };
+      const outers = { ...person.outers };
+      const taken = incoming.filter(({ field, version, outer }) => {
+        const before = versions[field] ?? 0;
+        if (version < before || (version === before && outers[field] !== undefined && outers[field] !== outer))
+          return false;
+        versions[field] = version;
+        outers[field] = outer;
+        return true;
+      });
+      if (taken.length > 0) await this.#store(subject, { lock: person.lock, versions, outers });
+      const rows = incoming.map((one) => {
+        if (!taken.includes(one)) return undefined;
+        const { field, version, inner } = one;
+        const row = toBase64url(lockRow(person.lock, inner, this.#label({ subject, field, version })));
+        return { subject, field, version, row };
+      });
       person.lock.fill(0);
-      return { subject, field, version, row };
+      return rows;
     });
   }
 
-  /** Opens a row's outer layer; undefined if the person, the version or the row is not right. */
+  /** Opens a row's outer layer; undefined if the person, the version or the row is not right. Throws GuardError `rolled-back`. */
   open(row: SealedRow): Promise<Buffer | undefined> {
     return this.#alone(row.subject, async () => {
+      if (this.#rows.left.has(row.subject)) return undefined;
       const person = await this.#load(row.subject);
+      this.#mustNotBeBehind(row.subject, person);
       if (person === undefined || person.versions[row.field] !== row.version) return undefined;
       try {
         return unlockRow(person.lock, fromBase64url(row.row), this.#label(row));
@@ -72,6 +92,55 @@ export class Persons {
         person.lock.fill(0);
       }
     });
+  }
+
+  /** Puts an inner layer that was sealed anew under its person's lock; undefined if the person or the version is not right. */
+  relock(label: Omit<RowLabel, 'org'>, inner: Uint8Array): Promise<SealedRow | undefined> {
+    const { subject, field, version } = label;
+    return this.#alone(subject, async () => {
+      const person = await this.#load(subject);
+      this.#mustNotBeBehind(subject, person);
+      if (person === undefined || person.versions[field] !== version) return undefined;
+      const row = toBase64url(lockRow(person.lock, inner, this.#label(label)));
+      person.lock.fill(0);
+      return { subject, field, version, row };
+    });
+  }
+
+  /**
+   * Destroys a person's lock: overwritten, removed, and the folder synced. What a crash left of an unfinished write goes too.
+   * Repeating it does nothing. On storage that copies on write the old block may live on: see docs/leavers.md.
+   */
+  destroy(subject: string): Promise<void> {
+    return this.#alone(subject, async () => {
+      const path = this.#path(subject);
+      let gone = false;
+      for (const file of [path, `${path}.tmp`]) {
+        if (!existsSync(file)) continue;
+        await overwrite(file);
+        await rm(file);
+        gone = true;
+      }
+      if (gone) await syncFolder(dirname(path));
+    });
+  }
+
+  /** Every version that lock files hold: for the founding of writers on a ledger from before versions were journalled. */
+  async *all(): AsyncGenerator<Placed> {
+    for (const part of await readdir(this.#folder)) {
+      for (const subject of await readdir(join(this.#folder, part))) {
+        if (subject.endsWith('.tmp')) continue;
+        const person = await this.#load(subject);
+        person?.lock.fill(0);
+        for (const [field, version] of Object.entries(person?.versions ?? {})) yield [subject, field as Field, version];
+      }
+    }
+  }
+
+  #mustNotBeBehind(subject: string, person: PersonLock | undefined): void {
+    const behind = this.#rows.fields(subject).some(([field, version]) => (person?.versions[field] ?? 0) < version);
+    if (behind)
+      throw new GuardError('rolled-back', 'A lock is older than the log. It opens nothing; restore the newest.');
   }
 
   #label({ subject, field, version }: Omit<RowLabel, 'org'>): RowLabel {
@@ -85,20 +154,20 @@ export class Persons {
   async #load(subject: string): Promise<PersonLock | undefined> {
     const path = this.#path(subject);
     if (!existsSync(path)) return undefined;
-    const { lock, versions } = JSON.parse(await readFile(path, 'utf8')) as { lock: string; versions: object };
-    const bytes = Buffer.from(fromBase64url(lock));
+    const read = JSON.parse(await readFile(path, 'utf8')) as { lock: string; versions: object; outers?: object };
+    const bytes = Buffer.from(fromBase64url(read.lock));
     if (bytes.length !== 32) throw new GuardError('corrupt', 'A lock file is damaged.');
-    return { lock: bytes, versions };
+    return { lock: bytes, versions: read.versions, outers: read.outers ?? {} };
   }
 
-  async #store(subject: string, person: PersonLock): Promise<void> {
+  async #store(subject: string, { lock, versions, outers }: PersonLock): Promise<void> {
     const path = this.#path(subject);
     const folder = dirname(path);
     if (!existsSync(folder)) {
       makeFolder(folder, 0o700);
       await syncFolder(this.#folder);
     }
-    await writeDurably(path, JSON.stringify({ v: 1, lock: toBase64url(person.lock), versions: person.versions }));
+    await writeDurably(path, JSON.stringify({ v: 2, lock: toBase64url(lock), versions, outers }));
   }
 
   /** One at a time per person: two settles must not make two locks. */

@@ -1,5 +1,9 @@
 import { toBase64url } from '#base';
+import type { DecoyBook } from './decoy-book.ts';
 import type { EvidenceLog } from './log.ts';
+
+/** What says that somebody read the directory, or tried to. */
+const EXPOSING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.refused', 'directory.decoy']);
 
 /** Entries that one answer about a time span holds at most. */
 const PAGE = 150;
@@ -24,12 +28,12 @@ export async function readProof(log: EvidenceLog, leaf: number) {
  */
 export async function readExposure(
   log: EvidenceLog,
-  known: ReadonlySet<string>,
+  decoys: DecoyBook,
   span: { from: number; to: number; principal?: string; after?: number },
 ) {
   const marks = log.ownMarks(
     (mark) =>
-      mark.kind.startsWith('directory.') &&
+      EXPOSING.has(mark.kind) &&
       mark.time >= span.from &&
       mark.time <= span.to &&
       mark.leaf > (span.after ?? -1) &&
@@ -53,14 +57,14 @@ export async function readExposure(
   const { note, size } = log.checkpoint;
   // The checkpoint may have moved on between two proofs; all are made anew for the last one.
   for (const entry of entries) entry.proof = log.tree.inclusion(entry.leaf, size).map(toBase64url);
-  const people = [...subjects].filter((subject) => !known.has(subject)).sort();
+  const people = [...subjects].filter((subject) => !decoys.known.has(subject)).sort();
   return {
     entries,
     checkpoint: note,
     subjects: people,
     decoys: subjects.size - people.length,
     // how many decoys there are at all, so that counts of people can leave them out; never which
-    decoysKnown: known.size,
+    decoysKnown: decoys.presentCount,
     next: marks.length > PAGE ? page.at(-1)!.leaf : null,
   };
 }

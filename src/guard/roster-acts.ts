@@ -43,7 +43,7 @@ export class RosterActs {
   async change(document: RosterChange, assertions: readonly Assertion[]): Promise<{ version: number }> {
     const { gate } = this.#book;
     const { id: approval, change, requester, purpose } = document;
-    if (gate.seenBefore(document)) {
+    if (gate.seen(document)) {
       await this.#book.log.flush();
       return { version: document.roster + 1 };
     }

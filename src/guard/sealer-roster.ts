@@ -12,6 +12,8 @@ interface Ways {
   readonly follower: Follower;
   /** Applies effects at once and resolves when they are on disk. */
   readonly keep: (effects: readonly Effect[]) => Promise<void>;
+  /** Forgets the organisation's key, at once. */
+  readonly wipe: () => void;
   readonly refuse: (kind: (typeof REFUSAL_KINDS)[number], error: unknown, detail: Detail) => Promise<never>;
 }
 
@@ -54,7 +56,11 @@ export class SealerRoster implements RosterRoom {
 
   async lock(document: LockNow, assertion: Assertion): Promise<object> {
     const { scope, target, requester } = document;
-    return this.#cut({ op: 'lock', scope, target, claimed: requester }, () => this.#council.lock(document, assertion));
+    return this.#cut({ op: 'lock', scope, target, claimed: requester }, () => {
+      const judged = this.#council.lock(document, assertion);
+      if (scope === 'directory') this.#ways.wipe();
+      return judged;
+    });
   }
 
   async cancelRaise(document: CancelRaise, assertion: Assertion): Promise<object> {

@@ -1,6 +1,9 @@
 import type { Field, LockScope, Role, RosterKey } from '#seal';
+import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
 import { type RosterEffect, RosterState } from './roster-state.ts';
+import { Rotation, type RotationEffect } from './rotation.ts';
+import { type RowChange, Rows } from './rows.ts';
 
 /**
  * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
@@ -35,8 +38,12 @@ export type Effect =
   | { readonly e: 'destroy'; readonly count: number; readonly at: number }
   | { readonly e: 'lock'; readonly scope: LockScope; readonly target: string; readonly reason: string }
   | { readonly e: 'unlock'; readonly scope: LockScope; readonly target: string }
+  /** As decoys were told before their times were kept. */
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
+  | { readonly e: 'decoy'; readonly change: DecoyChange }
   | { readonly e: 'hit' }
+  | { readonly e: 'rows'; readonly change: RowChange }
+  | RotationEffect
   | RosterEffect;
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
@@ -63,11 +70,13 @@ export class GuardState {
   readonly keys = new Map<string, RosterKey>();
   readonly used = new Map<string, { readonly notAfter: number; readonly sha256: string }>();
   readonly locks = new Map<string, Lock>();
-  readonly decoys = new Set<string>();
+  readonly decoyBook = new DecoyBook();
   readonly meters = new Meters();
   readonly roster = new RosterState();
   /** Since when a key counts for its role, by the clock and by the guard's running time, if that was written down. */
   readonly season = new Map<string, { readonly at: number; readonly lived?: number }>();
+  readonly rotation = new Rotation();
+  readonly rows = new Rows();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -77,6 +86,11 @@ export class GuardState {
         this.roster.lived = Math.max(this.roster.lived, effect.lived);
       this.#apply(effect);
     }
+  }
+
+  /** Handles of all decoys there ever were. */
+  get decoys(): ReadonlySet<string> {
+    return this.decoyBook.known;
   }
 
   locked(scope: LockScope, target = ''): boolean {
@@ -150,10 +164,22 @@ export class GuardState {
         if (effect.scope === 'directory') this.hits = 0;
         break;
       case 'decoys':
-        for (const handle of effect.handles) this.decoys.add(handle);
+        this.decoyBook.apply({ what: 'joined', handles: effect.handles, at: 0 });
+        break;
+      case 'decoy':
+        this.decoyBook.apply(effect.change);
         break;
       case 'hit':
         this.hits++;
+        break;
+      case 'org-key':
+      case 'rotate':
+      case 'resealed':
+      case 'retired':
+        this.rotation.apply(effect);
+        break;
+      case 'rows':
+        this.rows.apply(effect.change);
         break;
       default:
         this.roster.apply(effect);

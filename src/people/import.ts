@@ -1,15 +1,15 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
-import { type Field, type GuardClient, type PublicKeys, sealField } from '#seal';
+import { type Field, type GuardClient, type Pen, type PublicKeys, sealWrite } from '#seal';
 import { type Pool, tx } from '#store';
-import { parseCsv, type RefusedLine } from './csv.ts';
+import type { RefusedLine } from './csv.ts';
 import { decoysFor, inventDecoy } from './decoy.ts';
 import { PeopleError } from './error.ts';
-import { HEADER, type NewPerson, readRow } from './row.ts';
+import { DEFAULT_NUMBERS, judgeFile, type NumberPolicy } from './judge.ts';
+import { type NewPerson, newPerson } from './row.ts';
 
 export const MAX_BYTES = 5 * 1024 * 1024;
-const MAX_ROWS = 50_000;
 const BATCH = 500;
 
 export interface ImportDoors {
@@ -18,6 +18,10 @@ export interface ImportDoors {
   /** Intake's own socket of the ledger. */
   readonly ledger: GuardClient;
   readonly keys: PublicKeys;
+  /** What counts as a mobile number here. */
+  readonly numbers?: NumberPolicy;
+  /** What intake signs each value with. */
+  readonly pen: Pen;
 }
 
 export interface ImportResult {
@@ -35,7 +39,7 @@ export interface ImportResult {
  * Throws PeopleError `too-large`, `not-csv`; GuardError if the ledger cannot be told.
  */
 export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<ImportResult> {
-  const read = readPeople(bytes);
+  const read = readPeople(bytes, doors.numbers ?? DEFAULT_NUMBERS);
   if ('refused' in read) return { accepted: 0, refused: read.refused, handles: [] };
   const decoys = Array.from({ length: decoysFor(read.people.length) }, () => inventDecoy(read.people));
   const handles = await freeHandles(doors.pool, read.people.length + decoys.length);
@@ -44,7 +48,7 @@ export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<
   shuffle(rows);
   const sealed: SealedPerson[] = [];
   for (const [i, row] of rows.entries()) {
-    sealed.push(sealPerson(doors.keys, row.handle, row.person));
+    sealed.push(sealPerson(doors, row.handle, row.person));
     if (i % 20 === 19) await breathe();
   }
   await tx(doors.pool, async (t) => {
@@ -62,7 +66,7 @@ export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<
 }
 
 /** Reads and judges every row; the bytes are zeroed. */
-function readPeople(bytes: Uint8Array): { people: NewPerson[] } | { refused: RefusedLine[] } {
+function readPeople(bytes: Uint8Array, numbers: NumberPolicy): { people: NewPerson[] } | { refused: RefusedLine[] } {
   if (bytes.byteLength > MAX_BYTES)
     throw new PeopleError('too-large', 'A file may have at most 5 MB.', { status: 413 });
   let text: string;
@@ -73,25 +77,8 @@ function readPeople(bytes: Uint8Array): { people: NewPerson[] } | { refused: Ref
   } finally {
     bytes.fill(0);
   }
-  const { records, refused: broken } = parseCsv(text, MAX_ROWS + 1);
-  const [header, ...body] = records;
-  if (header === undefined) return { refused: [broken ?? { line: 1, code: 'empty' }] };
-  if (header.cells.join(',') !== HEADER.join(',')) return { refused: [{ line: 1, code: 'header' }] };
-  const people: NewPerson[] = [];
-  const refused: RefusedLine[] = broken === undefined ? [] : [broken];
-  const addresses = new Set<string>();
-  for (const record of body) {
-    const row = readRow(record);
-    if ('code' in row) refused.push(row);
-    else {
-      const before = addresses.size;
-      row.email.use((address) => addresses.add(address.toLowerCase()));
-      if (addresses.size === before) refused.push({ line: record.line, code: 'email-twice' });
-      people.push(row);
-    }
-  }
-  if (refused.length > 0) return { refused: refused.sort((a, b) => a.line - b.line).slice(0, 1000) };
-  return people.length === 0 ? { refused: [{ line: 1, code: 'empty' }] } : { people };
+  const read = judgeFile(text, numbers, { keys: false });
+  return 'refused' in read ? read : { people: read.people.map(newPerson) };
 }
 
 interface SealedPerson {
@@ -103,9 +90,10 @@ interface SealedPerson {
   readonly email: Buffer;
 }
 
-function sealPerson(keys: PublicKeys, handle: string, person: NewPerson): SealedPerson {
+function sealPerson({ keys, pen }: ImportDoors, handle: string, person: NewPerson): SealedPerson {
   // A new handle has no earlier version of anything.
-  const seal = (field: Field, value: Sealed<string>) => sealField({ keys, subject: handle, field, version: 1, value });
+  const seal = (field: Field, value: Sealed<string>) =>
+    sealWrite({ keys, pen, subject: handle, field, version: 1, value });
   const name = person.given.use((given) => person.family.use((family) => new Sealed(`${given} ${family}`)));
   return {
     handle,
@@ -118,7 +106,7 @@ function sealPerson(keys: PublicKeys, handle: string, person: NewPerson): Sealed
 }
 
 /** Handles that nobody bears. Intake imports one file at a time, so they stay free; else the insert refuses them. */
-async function freeHandles(pool: Pool, count: number): Promise<string[]> {
+export async function freeHandles(pool: Pool, count: number): Promise<string[]> {
   const free = new Set<string>();
   for (let attempt = 0; attempt < 50; attempt += 1) {
     const fresh = new Set<string>();
@@ -134,14 +122,14 @@ async function freeHandles(pool: Pool, count: number): Promise<string[]> {
   throw new PeopleError('too-many', 'No free handles were found. Remove people who have left.', { status: 503 });
 }
 
-async function tellDecoys(ledger: GuardClient, handles: readonly string[]): Promise<void> {
+export async function tellDecoys(ledger: GuardClient, handles: readonly string[]): Promise<void> {
   for (let at = 0; at < handles.length; at += 1000) {
     await ledger.call('decoys', { handles: handles.slice(at, at + 1000) }, { timeoutMs: 15_000 });
   }
 }
 
 /** Fisher and Yates, with a good random source: the order of rows tells nothing. */
-function shuffle<T>(list: T[]): void {
+export function shuffle<T>(list: T[]): void {
   for (let i = list.length - 1; i > 0; i -= 1) {
     const j = randomInt(i + 1);
     [list[i], list[j]] = [list[j]!, list[i]!];

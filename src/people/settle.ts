@@ -1,6 +1,5 @@
-import { fromBase64url, toBase64url } from '#base';
-import { emit } from '#log';
-import type { Field, GuardClient, SealedRow } from '#seal';
+import { fromBase64url } from '#base';
+import { type Field, type GuardClient, readWritten, type SealedRow } from '#seal';
 import { type Pool, tx } from '#store';
 
 const BATCH = 200;
@@ -15,6 +14,12 @@ interface Arrival {
   readonly outer_layer: Buffer;
 }
 
+/** What the ledger did not take, and why; `present` is the version that counts. */
+interface Refused extends Pick<SealedRow, 'subject' | 'field' | 'version'> {
+  readonly code: string;
+  readonly present?: number;
+}
+
 /**
  * Moves what arrived under its person's lock: ciphertext to the ledger, ciphertext back. A crash after the ledger's
  * answer repeats the move, which makes another row of the same version and is ignored. Returns how many rows moved.
@@ -27,20 +32,25 @@ export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<n
     return i === 0 || bytes <= BATCH_BYTES;
   });
   if (rows.length === 0) return 0;
-  const answer = await ledger.call<{ rows: SealedRow[]; refused?: Pick<SealedRow, 'subject' | 'field' | 'version'>[] }>(
-    'settle',
-    {
-      rows: rows.map(({ subject, field, version, outer_layer }) => ({
-        ...{ subject, field, version },
-        outer: toBase64url(outer_layer),
-      })),
-    },
-    { timeoutMs: 30_000 },
-  );
+  const carried = rows.flatMap(({ subject, field, version, outer_layer }) => {
+    const written = readWritten(field, outer_layer);
+    return written === undefined ? [] : [{ subject, field, version, ...written }];
+  });
+  const answer =
+    carried.length === 0
+      ? { rows: [] }
+      : await ledger.call<{ rows: SealedRow[]; refused?: Refused[] }>(
+          'settle',
+          { rows: carried },
+          { timeoutMs: 30_000 },
+        );
   const key = (row: { subject: string; field: string; version: number }) =>
     `${row.subject} ${row.field} ${row.version}`;
+  const carriedKeys = new Set(carried.map(key));
   const settled = new Map(answer.rows.map((row) => [key(row), row]));
-  const refused = new Set((answer.refused ?? []).map(key));
+  const refused = new Map<string, Pick<Refused, 'code' | 'present'>>(
+    (answer.refused ?? []).map((one) => [key(one), one]),
+  );
   await tx(pool, async (t) => {
     for (const arrival of rows) {
       const row = settled.get(key(arrival));
@@ -53,11 +63,12 @@ export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<n
           version,
           Buffer.from(fromBase64url(row.row)),
         ]);
-      } else if (refused.has(key(arrival))) {
-        await t.query('select people.set_aside($1)', [arrival.id]);
+      } else {
+        const why = carriedKeys.has(key(arrival)) ? refused.get(key(arrival)) : { code: 'malformed' };
+        if (why === undefined) continue;
+        await t.query('select people.set_aside($1, $2, $3)', [arrival.id, why.code, why.present ?? null]);
       }
     }
-    await emit(t, { kind: 'directory.settled', actor: 'core', detail: { rows: settled.size, refused: refused.size } });
   });
   return rows.length;
 }

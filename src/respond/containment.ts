@@ -14,6 +14,7 @@ const BY_RULE: Readonly<Record<string, readonly ActionVerb[]>> = {
   'unsigned-command': ['lock-commands'],
   'destructive-approval-refused': ['lock-commands'],
   'roster-change-refused': ['end-sessions'],
+  'directory-copied': ['lock-directory'],
   'log-forked': ['lock-directory', 'lock-commands'],
 };
 

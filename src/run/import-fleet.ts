@@ -10,7 +10,7 @@ import {
   type OldProfile,
   readOldProfile,
 } from '#fleet';
-import type { PublicKeys } from '#seal';
+import { type PublicKeys, readPen } from '#seal';
 import { RunError } from './config.ts';
 import type { Home } from './home.ts';
 import { readArchive } from './import-archive.ts';
@@ -90,7 +90,7 @@ export async function importFleet(
   const keys = JSON.parse(readFileSync(join(home.dir, 'public', 'keys.json'), 'utf8')) as PublicKeys;
   return withDatabase(home, async (pool, config) => ({
     ...(await importNano(pool, rows, {
-      ...{ keys, issuers, by: 'operator', now: Date.now() },
+      ...{ keys, pen: readPen(home.state('edge'), 'edge', keys), issuers, by: 'operator', now: Date.now() },
       ...(old === undefined ? {} : { profile: old }),
     })),
     ours: config.topic,

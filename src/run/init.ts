@@ -7,7 +7,10 @@ import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
-import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import type { PeopleSettings } from './people-settings.ts';
+import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
+import { makePens, pinsOf } from './writers.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
 export interface Founder {
@@ -39,6 +42,8 @@ export interface InstanceOptions {
   readonly caKey?: CaKey;
   /** Days of device certificates, and before their end to renew. */
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
+  /** How people are taken in. */
+  readonly people?: PeopleSettings;
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
@@ -51,7 +56,7 @@ export const ORIGINS = (portBase: number) => ({
   edge: `http://127.0.0.1:${portBase + 2}`,
 });
 
-const PORT: Partial<Record<ProcessName, number>> = { console: 0, glass: 1, edge: 2 };
+const PORT: Partial<Record<ProcessName, number>> = { console: 0, glass: 1, edge: 2, intake: 3 };
 
 export const isFounded = (home: Home): boolean => existsSync(join(home.dir, 'supervisor', 'founded'));
 
@@ -66,10 +71,18 @@ export function writeConfigs(
   database: { admin: DatabaseConfig; passwords: Record<ProcessRole, string> },
   publicKeys?: PublicKeys,
 ): void {
-  for (const name of PROCESSES) {
-    const client = (server: ProcessName) =>
-      DOORS.some(([s, c]) => s === server && c === name) ? { [server]: home.socket(server, name) } : {};
-    const listen = Object.fromEntries(DOORS.filter(([s]) => s === name).map(([s, c]) => [c, home.socket(s, c)]));
+  const level = levelOf(home);
+  const elsewhere = ledgerElsewhere(home);
+  for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere)) {
+    const client = (server: ProcessName) => {
+      if (!DOORS.some(([s, c]) => s === server && c === name)) return {};
+      return { [server]: server === 'ledger' && elsewhere ? remoteLedger(home, name) : home.socket(server, name) };
+    };
+    const listen = Object.fromEntries(
+      localDoors(home)
+        .filter(([s]) => s === name)
+        .map(([s, c]) => [c, home.socket(s, c)]),
+    );
     const role = name in database.passwords ? (name as ProcessRole) : undefined;
     const port = PORT[name];
     const { host, port: pgPort, database: pgName } = database.admin;
@@ -77,7 +90,7 @@ export function writeConfigs(
       name,
       home: home.dir,
       org: options.org,
-      level: isRoot() ? 'L1' : 'L0',
+      level,
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
@@ -108,6 +121,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...((name === 'intake' || name === 'glass') && options.people !== undefined ? { people: options.people } : {}),
       ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
     const file = home.config(name);
@@ -142,22 +156,29 @@ export async function found(
   }));
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
-  const hashed = JSON.stringify({
+  const writers = makePens(home);
+  const roster = {
     founders: founders.map(({ admin, role, token }) => ({
       admin,
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
     ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
-  });
-  const [core, edge, ledger, sealer] = await Promise.all([
+  };
+  const [core, edge, intake, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
-    initProcess(home, 'ledger', hashed),
-    initProcess(home, 'sealer', hashed),
+    initProcess(home, 'intake', ''),
+    ledgerElsewhere(home) ? {} : initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
+    initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const keys = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release'] as const) {
+  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, writers };
+  const far = await foundElsewhere(home, { ...options, origins: ORIGINS(options.portBase) }, made, {
+    ...roster,
+    writers: pinsOf(writers),
+  });
+  const keys = { ...made, ...far } as unknown as PublicKeys;
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
@@ -167,7 +188,8 @@ export async function found(
   return keys;
 }
 
-function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+/** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
+export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(

@@ -1,11 +1,20 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, serveCaller } from '#guard';
+import {
+  foundLedger,
+  LEDGER_CALLERS,
+  Ledger,
+  ledgerDoors,
+  parseFounding,
+  parseWriters,
+  serveCaller,
+  serveRemote,
+} from '#guard';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The ledger: `--init --config FILE` founds it (founders on standard input, public keys as one JSON line on standard
-// output), `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
+// output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
 const common = {
@@ -19,14 +28,23 @@ const common = {
 };
 
 async function init(): Promise<void> {
-  const { founders, recovery } = parseFounding(await text(process.stdin));
-  const keys = await foundLedger(common, founders, recovery);
+  const { founders, writers, recovery } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, writers, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
+}
+
+/** Pins the writers of a ledger from before they signed (keys on standard input). */
+async function pin(): Promise<void> {
+  const writers = parseWriters(JSON.parse(await text(process.stdin)));
+  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  await ledger.pinWriters(writers);
+  await ledger.close();
 }
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const { publicKeys } = config;
+  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
@@ -45,13 +63,18 @@ async function run(): Promise<void> {
   }
   const clock = setInterval(() => void ledger.rememberTime().catch(() => {}), 10 * 60_000);
   running.onStop(() => clearInterval(clock));
+  if (config.remote !== undefined) {
+    const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
+    running.onStop(() => served.close());
+  }
   running.ready();
   const { size, coreSize } = ledger.status();
   logger.info('the ledger is open', { size, coreSize });
 }
 
-if (process.argv.includes('--init')) {
-  await init().catch((error: unknown) => {
+const once = process.argv.includes('--init') ? init : process.argv.includes('--pin-writers') ? pin : undefined;
+if (once !== undefined) {
+  await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);
     process.exitCode = 1;
   });

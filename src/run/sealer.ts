@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundSealer, parseFounding, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
+import { foundSealer, parseRoster, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
 import { guardClient } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
@@ -21,7 +21,7 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessC
 }
 
 async function init(): Promise<void> {
-  const { founders, recovery } = parseFounding(await text(process.stdin));
+  const { founders, recovery } = parseRoster(await text(process.stdin));
   const keys = await foundSealer(config.state, founders, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import type { PublicKeys } from '#seal';
 import { type DatabaseConfig, ensureRoles, migrate } from '#store';
 import { Child, UNUSABLE } from './child.ts';
-import { RunError } from './config.ts';
+import { type Level, RunError } from './config.ts';
 import { type Server, startServer } from './database.ts';
-import { type Home, isRoot, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
+import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
+import { installFirstHost, levelOf } from './two-hosts.ts';
+import { mustHaveWriters } from './writers.ts';
 
 export interface ProductOptions extends Partial<InstanceOptions> {
   readonly home: string;
@@ -17,6 +19,8 @@ export interface ProductOptions extends Partial<InstanceOptions> {
   /** Throw-away database without fsync, for tests only. */
   readonly fsync?: boolean;
   readonly prefer?: 'distribution' | 'package';
+  /** First start only: the bundle of this host for a ledger on another one. */
+  readonly ledgerBundle?: string;
   /** Called when a process stopped for good: its state cannot be used, and starting it again would not help. */
   readonly onFailed?: (name: ProcessName) => void;
 }
@@ -24,7 +28,7 @@ export interface ProductOptions extends Partial<InstanceOptions> {
 /** The running product. */
 export interface Product {
   readonly home: Home;
-  readonly level: 'L0' | 'L1';
+  readonly level: Level;
   readonly urls: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly keys: PublicKeys;
   /** APNs topic that phones are enrolled with. */
@@ -69,9 +73,14 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     release();
   };
   try {
+    if (options.ledgerBundle !== undefined) {
+      if (isFounded(home))
+        throw new RunError('usage', 'This installation is founded. Renewed bundles are installed otherwise.');
+      installFirstHost(home, options.ledgerBundle);
+    }
     prepareHome(home);
     const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
-    for (const offset of [0, 1, 2]) await portIsFree(settings.portBase + offset);
+    for (const offset of [0, 1, 2, 3]) await portIsFree(settings.portBase + offset);
     database = await startServer(home, {
       ...(options.fsync === undefined ? {} : { fsync: options.fsync }),
       ...(options.prefer === undefined ? {} : { prefer: options.prefer }),
@@ -79,9 +88,10 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const { admin } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
-    const keys = isFounded(home) ? readKeys(home) : await found(home, settings, { admin, passwords });
+    const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
     writeConfigs(home, settings, { admin, passwords }, keys);
-    for (const name of PROCESSES.filter((one) => options.processes?.includes(one) ?? true)) {
+    const ours = PROCESSES.filter((one) => one !== 'ledger' || !ledgerElsewhere(home));
+    for (const name of ours.filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
         process.stderr.write(
           `${failed} stopped for good (status ${status}): its state cannot be used. Nothing is read until this is mended.\n`,
@@ -95,7 +105,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const server = database;
     return {
       home,
-      level: isRoot() ? 'L1' : 'L0',
+      level: levelOf(home),
       urls,
       keys,
       topic: settings.topic,
@@ -156,7 +166,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -175,6 +185,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       caKey,
       devicePolicy,
       releases,
+      people,
     }).filter(([, value]) => value !== undefined),
   );
 }
@@ -195,7 +206,7 @@ function readKeys(home: Home): PublicKeys {
 }
 
 /** One supervisor per home: a living one is named, a dead one's mark is taken over. */
-function lockHome(home: Home): () => void {
+export function lockHome(home: Home): () => void {
   mkdirSync(home.dir, { recursive: true, mode: 0o755 });
   mkdirSync(join(home.dir, 'supervisor'), { recursive: true, mode: 0o700 });
   const file = join(home.dir, 'supervisor', 'pid');

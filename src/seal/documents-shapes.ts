@@ -1,15 +1,10 @@
 import { sha256, toBase64url } from '#base';
 import { SealError } from './errors.ts';
+import { ADMIN } from './handles.ts';
 import { type LockScope, ROLES } from './messages.ts';
-import { type Shape, text } from './shape.ts';
 
-export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
-export const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const DIGEST = /^[A-Za-z0-9_-]{43}$/;
-
-export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
-export const admin: Shape<string> = text(63, { pattern: ADMIN });
 
 /** How locks and events name a passkey: base64url SHA-256 of its credential id. */
 export const credentialDigest = (credential: string): string => toBase64url(sha256(credential));

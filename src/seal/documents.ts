@@ -1,7 +1,7 @@
-import { HANDLE } from '#base';
-import { ADMIN, admin, lockTargetFits, uuid } from './documents-shapes.ts';
+import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
+import { admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
@@ -12,13 +12,16 @@ import {
   FIELDS,
   type Grant,
   type Invite,
+  type Leave,
   LOCK_SCOPES,
+  MOST_LEAVING,
   ROLES,
   type SealedRow,
   type Signable,
   type SignIn,
   type Unlock,
   VERB,
+  WRITERS,
 } from './messages.ts';
 import {
   parseBreakGlass,
@@ -27,10 +30,10 @@ import {
   parseRefound,
   parseRosterChange,
 } from './roster-documents.ts';
+import { parseRotateKey } from './rotate-key.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
+import type { Written } from './write.ts';
 
-export { ADMIN, admin, uuid };
-export const handle: Shape<string> = text(40, { pattern: HANDLE });
 export const field = oneOf(...FIELDS);
 const purpose = text(200, { min: 5 });
 const v1 = oneOf(1);
@@ -144,6 +147,23 @@ export const parseInvite: Shape<Invite> = object({
   notAfter: time,
 });
 
+const leave = object({
+  v: v1,
+  op: oneOf('leave'),
+  id: uuid,
+  subjects: list(handle, MOST_LEAVING, 1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads who has left: each once, sorted. Throws SealError `shape`. */
+export const parseLeave: Shape<Leave> = (value, where) => {
+  const read = leave(value, where);
+  sortedUnique(read.subjects);
+  return read;
+};
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -172,7 +192,10 @@ export const parseAssertion: Shape<Assertion> = object({
 });
 
 const sealedRow = object({ subject: handle, field, version: integer(1), row: base64url(1, 8192) });
-const arrival = object({ subject: handle, field, version: integer(1), outer: base64url(1, 8192) });
+const arrival = object({
+  ...{ subject: handle, field, version: integer(1) },
+  ...{ outer: base64url(1, 8192), writer: oneOf(...WRITERS), signature: base64url(64) },
+});
 
 /** Reads a settled row: its size is its field's. Throws SealError `shape`. */
 export const parseSealedRow: Shape<SealedRow> = (value, where) => {
@@ -182,7 +205,7 @@ export const parseSealedRow: Shape<SealedRow> = (value, where) => {
 };
 
 /** Reads a value in transit: its size is its field's. Throws SealError `shape`. */
-export const parseArrival: Shape<Omit<SealedRow, 'row'> & { readonly outer: string }> = (value, where) => {
+export const parseArrival: Shape<Omit<SealedRow, 'row'> & Written> = (value, where) => {
   const read = arrival(value, where);
   base64url(outerBytes(read.field))(read.outer, `${where ?? ''}.outer`);
   return read;
@@ -194,6 +217,8 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   declare: parseDeclare,
   unlock: parseUnlock,
   invite: parseInvite,
+  'rotate-key': parseRotateKey,
+  leave: parseLeave,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
   roster: parseRosterChange,
@@ -220,6 +245,8 @@ export function parseApprovable(value: unknown): Approvable {
     case 'declare':
     case 'unlock':
     case 'invite':
+    case 'leave':
+    case 'rotate-key':
     case 'roster':
       return read;
     default:

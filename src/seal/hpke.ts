@@ -1,50 +1,20 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHmac,
-  createPrivateKey,
-  createPublicKey,
-  diffieHellman,
-  generateKeyPairSync,
-  type KeyObject,
-} from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, diffieHellman, type KeyObject } from 'node:crypto';
 import { SealError } from './errors.ts';
+import { freshKey, type Kem, kemOf, kemOfKey, packPoint, publicOf, rawPublic, unpackPoint } from './kem.ts';
 
-// HPKE, RFC 9180: base mode, single shot, DHKEM(X25519, HKDF-SHA256) 0x0020, HKDF-SHA256 0x0001.
+// HPKE, RFC 9180: base mode, single shot, HKDF-SHA256 0x0001, DHKEM(X25519, HKDF-SHA256) 0x0020 or, for keys in tokens,
+// DHKEM(P-256, HKDF-SHA256) 0x0010: which one it is, the recipient's public key says by its length.
 // AEAD 2 (AES-256-GCM) is what the product uses; AEAD 1 (AES-128-GCM) exists for the RFC's test vectors.
-const KEM_SUITE = Buffer.from('4b454d0020', 'hex');
+const KEM_ID: { readonly [kem in Kem]: number } = { x25519: 0x20, p256: 0x10 };
 const KEY_BYTES = { 1: 16, 2: 32 } as const;
+const CIPHER = { 1: 'aes-128-gcm', 2: 'aes-256-gcm' } as const;
 type Aead = keyof typeof KEY_BYTES;
 
-const SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
 const EMPTY = Buffer.alloc(0);
-
-/** Length of the encapsulated key, bytes. */
+/** Length of the encapsulated key as we write it, bytes: an X25519 key, or the x-coordinate of a P-256 point with an even y. */
 const ENC_BYTES = 32;
 /** Length of the AEAD tag, bytes. */
 const TAG_BYTES = 16;
-
-/** A raw X25519 public key (32 bytes) as a key object. Throws SealError `key`. */
-export function x25519Public(raw: Uint8Array): KeyObject {
-  if (raw.byteLength !== 32) throw new SealError('key', 'An X25519 public key has 32 bytes.');
-  return createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' });
-}
-
-/** A raw X25519 private key (32 bytes) as a key object. Throws SealError `key`. */
-export function x25519Private(raw: Uint8Array): KeyObject {
-  if (raw.byteLength !== 32) throw new SealError('key', 'An X25519 private key has 32 bytes.');
-  const der = Buffer.concat([PKCS8_PREFIX, raw]);
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  der.fill(0);
-  return key;
-}
-
-/** The raw 32 bytes of an X25519 key's public part. */
-export function x25519Raw(key: KeyObject): Buffer {
-  const publicKey = key.type === 'private' ? createPublicKey(key) : key;
-  return publicKey.export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length);
-}
 
 function hmac(key: Uint8Array, ...parts: Uint8Array[]): Buffer {
   const mac = createHmac('sha256', key);
@@ -65,21 +35,24 @@ function labeledExpand(suite: Buffer, prk: Buffer, label: string, info: Uint8Arr
   return hmac(prk, size, VERSION, suite, Buffer.from(label), info, Buffer.from([1])).subarray(0, length);
 }
 
-function schedule(dh: Buffer, enc: Uint8Array, recipient: Uint8Array, info: Uint8Array, aead: Aead) {
-  const eaePrk = labeledExtract(KEM_SUITE, EMPTY, 'eae_prk', dh);
-  const shared = labeledExpand(KEM_SUITE, eaePrk, 'shared_secret', Buffer.concat([enc, recipient]), 32);
-  const suite = Buffer.from([0x48, 0x50, 0x4b, 0x45, 0, 0x20, 0, 1, 0, aead]);
+/** RFC 9180 sections 4.1 and 5.1. Wipes `dh`. */
+function schedule(kem: Kem, dh: Buffer, enc: Uint8Array, recipient: Uint8Array, context: HpkeContext) {
+  const aead = context.aead ?? 2;
+  const kemSuite = Buffer.from([0x4b, 0x45, 0x4d, 0, KEM_ID[kem]]);
+  const eaePrk = labeledExtract(kemSuite, EMPTY, 'eae_prk', dh);
+  const shared = labeledExpand(kemSuite, eaePrk, 'shared_secret', Buffer.concat([enc, recipient]), 32);
+  const suite = Buffer.from([0x48, 0x50, 0x4b, 0x45, 0, KEM_ID[kem], 0, 1, 0, aead]);
   const pskIdHash = labeledExtract(suite, EMPTY, 'psk_id_hash', EMPTY);
-  const infoHash = labeledExtract(suite, EMPTY, 'info_hash', info);
-  const context = Buffer.concat([Buffer.from([0]), pskIdHash, infoHash]);
+  const infoHash = labeledExtract(suite, EMPTY, 'info_hash', Buffer.from(context.info));
+  const hashes = Buffer.concat([Buffer.from([0]), pskIdHash, infoHash]);
   const secret = labeledExtract(suite, shared, 'secret', EMPTY);
-  const key = labeledExpand(suite, secret, 'key', context, KEY_BYTES[aead]);
-  const nonce = labeledExpand(suite, secret, 'base_nonce', context, 12);
+  const key = labeledExpand(suite, secret, 'key', hashes, KEY_BYTES[aead]);
+  const nonce = labeledExpand(suite, secret, 'base_nonce', hashes, 12);
   for (const used of [dh, eaePrk, shared, secret]) used.fill(0);
-  return { key, nonce };
+  return { key, nonce, cipher: CIPHER[aead], aad: context.aad ?? EMPTY };
 }
 
-/** Who the message is for, what it is about (`info`), and which labels it is bound to (`aad`). */
+/** What the message is about (`info`), and which labels it is bound to (`aad`). */
 export interface HpkeContext {
   readonly info: string | Uint8Array;
   readonly aad?: Uint8Array;
@@ -88,41 +61,95 @@ export interface HpkeContext {
 }
 
 /**
- * Seals one message to a raw X25519 public key. Returns enc (32) ‖ ciphertext ‖ tag (16). RFC 9180 section 6.1.
- * `ephemeral` is for test vectors only.
+ * The RFC's own form (section 6.1): the serialised encapsulated key (32 bytes, for P-256 65) apart from ciphertext ‖ tag.
+ * `ephemeral` is for test vectors only. Throws SealError `key` for a recipient that is no usable public key.
  */
-export function hpkeSeal(
+export function hpkeSealParts(
   recipient: Uint8Array,
   plaintext: Uint8Array,
   context: HpkeContext,
-  ephemeral: KeyObject = generateKeyPairSync('x25519').privateKey,
-): Buffer {
-  const aead = context.aead ?? 2;
-  const enc = x25519Raw(ephemeral);
-  const dh = diffieHellman({ privateKey: ephemeral, publicKey: x25519Public(recipient) });
-  const { key, nonce } = schedule(dh, enc, recipient, Buffer.from(context.info), aead);
-  const cipher = createCipheriv(aead === 1 ? 'aes-128-gcm' : 'aes-256-gcm', key, nonce);
-  cipher.setAAD(context.aad ?? EMPTY);
-  const sealed = Buffer.concat([enc, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+  ephemeral?: KeyObject,
+): { readonly enc: Buffer; readonly ct: Buffer } {
+  const kem = kemOf(recipient);
+  const own = ephemeral ?? freshKey(kem);
+  const enc = rawPublic(own);
+  let dh: Buffer;
+  try {
+    dh = diffieHellman({ privateKey: own, publicKey: publicOf(recipient) });
+  } catch (cause) {
+    throw new SealError('key', 'This public key cannot be sealed to.', { cause });
+  }
+  const { key, nonce, cipher: name, aad } = schedule(kem, dh, enc, recipient, context);
+  const cipher = createCipheriv(name, key, nonce);
+  cipher.setAAD(aad);
+  const ct = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   key.fill(0);
-  return sealed;
+  return { enc, ct };
 }
 
-/** Opens enc ‖ ciphertext ‖ tag with the X25519 private key. Throws SealError `open-failed`, never says why. */
-export function hpkeOpen(privateKey: KeyObject, sealed: Uint8Array, context: HpkeContext): Buffer {
-  const aead = context.aead ?? 2;
-  if (sealed.byteLength < ENC_BYTES + TAG_BYTES) throw new SealError('open-failed', 'A sealed value does not open.');
+const shut = () => new SealError('open-failed', 'A sealed value does not open.');
+
+/** Opens the RFC's own form with a private key. Throws SealError `open-failed`, never says why. */
+export function hpkeOpenParts(privateKey: KeyObject, enc: Uint8Array, ct: Uint8Array, context: HpkeContext): Buffer {
+  let dh: Buffer;
+  let recipient: Buffer;
   try {
-    const enc = sealed.subarray(0, ENC_BYTES);
-    const dh = diffieHellman({ privateKey, publicKey: x25519Public(enc) });
-    const { key, nonce } = schedule(dh, enc, x25519Raw(privateKey), Buffer.from(context.info), aead);
-    const decipher = createDecipheriv(aead === 1 ? 'aes-128-gcm' : 'aes-256-gcm', key, nonce);
-    decipher.setAAD(context.aad ?? EMPTY);
-    decipher.setAuthTag(sealed.subarray(-TAG_BYTES));
-    const plaintext = Buffer.concat([decipher.update(sealed.subarray(ENC_BYTES, -TAG_BYTES)), decipher.final()]);
-    key.fill(0);
-    return plaintext;
+    if (kemOf(enc) !== kemOfKey(privateKey)) throw shut();
+    recipient = rawPublic(privateKey);
+    // RFC 9180 section 7.1.4: OpenSSL refuses an all-zero X25519 result, and P-256 points that are not on the curve.
+    dh = diffieHellman({ privateKey, publicKey: publicOf(enc) });
   } catch {
-    throw new SealError('open-failed', 'A sealed value does not open.');
+    throw shut();
   }
+  return openShared(dh, recipient, enc, ct, context);
+}
+
+function openShared(dh: Buffer, recipient: Uint8Array, enc: Uint8Array, ct: Uint8Array, context: HpkeContext): Buffer {
+  if (ct.byteLength < TAG_BYTES) throw shut();
+  const { key, nonce, cipher: name, aad } = schedule(kemOf(recipient), dh, enc, recipient, context);
+  try {
+    const decipher = createDecipheriv(name, key, nonce);
+    decipher.setAAD(aad);
+    decipher.setAuthTag(ct.subarray(-TAG_BYTES));
+    return Buffer.concat([decipher.update(ct.subarray(0, -TAG_BYTES)), decipher.final()]);
+  } catch {
+    throw shut();
+  } finally {
+    key.fill(0);
+  }
+}
+
+/**
+ * Seals one message to a raw public key: X25519 (32 bytes) or P-256 (65). Returns enc (32) ‖ ciphertext ‖ tag (16), of one
+ * size for both: the ephemeral P-256 key is chosen so that its x-coordinate says all.
+ */
+export function hpkeSeal(recipient: Uint8Array, plaintext: Uint8Array, context: HpkeContext): Buffer {
+  const { enc, ct } = hpkeSealParts(recipient, plaintext, context);
+  return Buffer.concat([packPoint(enc), ct]);
+}
+
+/** The encapsulated key of what `hpkeSeal` made, as the RFC serialises it. Throws SealError `open-failed`. */
+export function hpkeEnc(kem: Kem, sealed: Uint8Array): Buffer {
+  if (sealed.byteLength < ENC_BYTES + TAG_BYTES) throw shut();
+  return unpackPoint(kem, sealed.subarray(0, ENC_BYTES)) ?? raise();
+}
+
+const raise = (): never => {
+  throw shut();
+};
+
+/** Opens what `hpkeSeal` made with the recipient's private key. Throws SealError `open-failed`, never says why. */
+export function hpkeOpen(privateKey: KeyObject, sealed: Uint8Array, context: HpkeContext): Buffer {
+  const enc = hpkeEnc(kemOfKey(privateKey), sealed);
+  return hpkeOpenParts(privateKey, enc, sealed.subarray(ENC_BYTES), context);
+}
+
+/**
+ * The same for a private key that is elsewhere: `dh` is the shared secret (32 bytes; for P-256 the x-coordinate, RFC 9180
+ * section 7.1.2) that its holder derived from `hpkeEnc`, `recipient` its public key. Wipes `dh`. Throws SealError `open-failed`.
+ */
+export function hpkeOpenDerived(dh: Buffer, recipient: Uint8Array, sealed: Uint8Array, context: HpkeContext): Buffer {
+  const enc = hpkeEnc(kemOf(recipient), sealed);
+  if (dh.length !== 32 || dh.every((byte) => byte === 0)) throw shut();
+  return openShared(dh, recipient, enc, sealed.subarray(ENC_BYTES), context);
 }

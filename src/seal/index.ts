@@ -1,8 +1,8 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
+export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
-  ADMIN,
   parseApprovable,
   parseArrival,
   parseAssertion,
@@ -11,6 +11,7 @@ export {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -28,8 +29,10 @@ export {
 } from './fan-out.ts';
 export {
   innerBytes,
+  innerPoint,
   lockRow,
   openInner,
+  openInnerDerived,
   openOuter,
   outerBytes,
   paddedBytes,
@@ -38,14 +41,28 @@ export {
   rowAad,
   rowBytes,
   sealField,
+  sealInner,
   unlockRow,
   unpadValue,
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
-export { type HpkeContext, hpkeOpen, hpkeSeal, x25519Private, x25519Public, x25519Raw } from './hpke.ts';
+export { ADMIN } from './handles.ts';
+export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  type Kem,
+  kemOf,
+  kemOfKey,
+  publicOf,
+  rawPublic,
+  x25519Private,
+  x25519Public,
+  x25519Raw,
+  x25519Secret,
+} from './kem.ts';
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
+export { newPen, penFile, readPen } from './pen.ts';
 export * from './roster.ts';
 export {
   parseBreakGlass,
@@ -54,6 +71,15 @@ export {
   parseRefound,
   parseRosterChange,
 } from './roster-documents.ts';
+export {
+  joinNotice,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
+  orgKeyStatement,
+  orgKeyText,
+  parseRotateKey,
+  withOrgKey,
+} from './rotate-key.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
@@ -70,3 +96,13 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export {
+  type Pen,
+  penPublic,
+  readWritten,
+  sealWrite,
+  signWrite,
+  verifyWritten,
+  type Written,
+  writtenBytes,
+} from './write.ts';

@@ -15,6 +15,18 @@ export type Field = (typeof FIELDS)[number];
 /** Secrets of devices: long rows, and never opened to a person's browser, only to edge, which hands them to their device. */
 export const DEVICE_SECRETS: ReadonlySet<Field> = new Set(['unlock-token', 'bootstrap-token']);
 
+export const WRITERS = ['edge', 'intake', 'glass'] as const;
+/** A process that may write values. Each signs with a key of its own, which the ledger pinned when the installation was founded. */
+export type Writer = (typeof WRITERS)[number];
+
+/** What each may write: who owns edge can replace no number, and core and the database can replace nothing. */
+export const WRITES: { readonly [one in Writer]: ReadonlySet<Field> } = {
+  edge: new Set(['device-name', 'location', 'unlock-token', 'bootstrap-token']),
+  intake: new Set(['name', 'number', 'email']),
+  // A file of people that a browser sealed on glass's origin.
+  glass: new Set(['name', 'number', 'email']),
+};
+
 /** One reveal: who reads which field of whom, why, until when, and the key that only the reader's browser holds. */
 export interface Grant {
   readonly v: 1;
@@ -118,6 +130,42 @@ export interface Invite {
   readonly notAfter: number;
 }
 
+/**
+ * Puts a staged organisation key in force; two signatures. New values are sealed to it at once, stored ones are sealed anew by
+ * the guards, and the previous key is destroyed when none is left under it.
+ */
+export interface RotateKey {
+  readonly v: 1;
+  readonly op: 'rotate-key';
+  readonly id: string;
+  /** Version of the new key: one more than the present one. */
+  readonly number: number;
+  /** Raw public keys: the staged one, and the one in force (X25519, or P-256 from a token). */
+  readonly key: string;
+  readonly previous: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** Most people in one `Leave`; and how many one administrator alone may have erased within an hour. */
+export const MOST_LEAVING = 100;
+export const LEAVING_PER_HOUR = 5;
+
+/**
+ * These people have left: their locks are destroyed, for ever. One administrator's signature for a few an hour, two for more.
+ */
+export interface Leave {
+  readonly v: 1;
+  readonly op: 'leave';
+  readonly id: string;
+  /** Handles of people, sorted and unique. */
+  readonly subjects: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -139,7 +187,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | RosterChange;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | RotateKey | RosterChange;
 export type Signable = Grant | Approvable | EnrolKey | SignIn | LockNow | CancelRaise | BreakGlass | Refound;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
@@ -250,16 +298,22 @@ export interface PublicKeys {
   readonly v: 1;
   /** Organisation id; part of all associated data. */
   readonly org: string;
-  /** Raw X25519 of the sealer: the inner layer. */
+  /** Raw X25519 of the sealer: the inner layer. The founding key; later ones come by notices (rotate-key.ts). */
   readonly inner: string;
   /** Raw X25519 of the ledger: the outer layer in transit. */
   readonly outer: string;
   /** Ed25519 SPKI DER of the ledger: receipts and permits. */
   readonly ledger: string;
+  /** Ed25519 SPKI DER of the sealer: with the ledger's it vouches for later organisation keys. Absent in old installations. */
+  readonly sealer?: string;
   /** C2SP note verifier key of the log's checkpoints: `<name>+<hash>+<base64>`. */
   readonly log: string;
   /** Ed25519 SPKI DER of core: ordinary commands. */
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
+  readonly intake?: string;
+  /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */
+  readonly writers: { readonly [one in Writer]: string };
 }

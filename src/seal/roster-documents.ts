@@ -1,5 +1,6 @@
-import { ADMIN, admin, lockTargetFits, uuid } from './documents-shapes.ts';
+import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
+import { ADMIN, admin, uuid } from './handles.ts';
 import { LOCK_SCOPES, ROLES } from './messages.ts';
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterAct, RosterChange } from './roster.ts';
 import { CUSTODIANS, SEALED_KEYS } from './roster.ts';

@@ -11,7 +11,7 @@ export function decoysOf(home: string): ReadonlySet<string> {
   for (const file of readdirSync(dir, { withFileTypes: true })) {
     if (!file.isFile()) continue;
     const text = readFileSync(join(dir, file.name)).toString('latin1');
-    for (const [, list] of text.matchAll(/"e":"decoys","handles":\[([^\]]*)\]/g))
+    for (const [, list] of text.matchAll(/"handles":\[([^\]]*)\],"what":"joined"/g))
       for (const [, handle] of list!.matchAll(/"([a-z0-9-]+)"/g)) handles.add(handle!);
   }
   if (handles.size === 0) throw new Error('The journal of the ledger names no decoys.');

@@ -7,7 +7,7 @@ import { buildPages } from '../../src/run/pages.ts';
 import { playApns, type Stage, type StageOptions, setStage } from '../../src/run/stage.ts';
 import { type Product, type ProductOptions, startProduct } from '../../src/run/supervisor.ts';
 
-/** Three neighbouring free ports on loopback; returns the first. */
+/** Four neighbouring free ports on loopback; returns the first. */
 export async function freePorts(): Promise<number> {
   const free = (port: number) =>
     new Promise<boolean>((resolve) => {
@@ -15,8 +15,8 @@ export async function freePorts(): Promise<number> {
       probe.once('error', () => resolve(false));
       probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
     });
-  for (let base = 20_000 + (process.pid % 4_000) * 5; ; base += 5) {
-    const all = await Promise.all([0, 1, 2].map((offset) => free(base + offset)));
+  for (let base = 20_000 + (process.pid % 3_500) * 8; ; base += 8) {
+    const all = await Promise.all([0, 1, 2, 3, 4, 5].map((offset) => free(base + offset)));
     if (all.every(Boolean)) return base;
   }
 }

@@ -110,7 +110,7 @@ test('what policy decides: users decline with 410, tokens are refused, a bootstr
         [device],
       )
     ).map(({ n }) => n);
-  assert.deepEqual(await sealed(), [6240]);
+  assert.deepEqual(await sealed(), [6305]);
   const got = await say({ MessageType: 'GetBootstrapToken' });
   assert.deepEqual([got.status, got.body.length], [200, 0]);
   assert.equal((await say({ MessageType: 'ReturnToService' })).status, 200);

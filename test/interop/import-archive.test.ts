@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { getDevice, importNano, listDevices } from '#fleet';
+import { newPen } from '#seal';
 import { inventPeople, newPhone, openLine, ownersDeviceName, Phone } from '#sim';
 import { issueCertificate, makeCa, toPem, writePlist } from '#wire';
 import { readNano } from '../../src/run/import-fleet.ts';
@@ -77,7 +78,13 @@ test('phones of an archive of check-ins, and of rows as MySQL writes them, are t
   await assert.rejects(readNano(join(dir, 'nothing')), { code: 'usage' });
 
   const rows = [...(await readNano(archive)), ...(await readNano(join(dir, 'mysql.jsonl')))];
-  const options = { keys: plane.keys, issuers: [ca.certificate], by: 'operator', now: Date.now() };
+  const options = {
+    keys: plane.keys,
+    pen: newPen('edge').pen,
+    issuers: [ca.certificate],
+    by: 'operator',
+    now: Date.now(),
+  };
   const report = await importNano(plane.core, rows, options);
   assert.deepEqual(report.leftOut, {
     'two-devices-in-one': [second!.state.udid],

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { getDevice, importNano, listDevices } from '#fleet';
+import { newPen } from '#seal';
 import { Hunter, inventPeople, newPhone, openLine, ownersDeviceName, Phone } from '#sim';
 import { testDatabase } from '#store';
 import { issueCertificate, makeCa, toPem } from '#wire';
@@ -90,7 +91,13 @@ test('phones of a true NanoMDM are taken over and go on with the certificates th
   });
   await assert.rejects(moved[0]!.poll(), { status: 400 }, 'before the import its certificate is nobody’s');
 
-  const options = { keys: plane.keys, issuers: [ca.certificate], by: 'operator', now: Date.now() };
+  const options = {
+    keys: plane.keys,
+    pen: newPen('edge').pen,
+    issuers: [ca.certificate],
+    by: 'operator',
+    now: Date.now(),
+  };
   const other = await importNano(plane.core, rows, { ...options, issuers: [foreignAuthority().certificate] });
   assert.deepEqual([other.imported, other.leftOut['issuer-unknown']?.length], [0, 3]);
   const report = await importNano(plane.core, rows, options);

@@ -44,7 +44,11 @@ const leaves = (count: number) =>
   }));
 
 test('Go verifies signature, every inclusion and all consistency; any flipped byte is found by both', async (t) => {
-  const keys = await foundLedger(options, [{ admin: 'admin-ada', role: 'administrator', tokenSha256: 'A'.repeat(43) }]);
+  const keys = await foundLedger(
+    options,
+    [{ admin: 'admin-ada', role: 'administrator', tokenSha256: 'A'.repeat(43) }],
+    [],
+  );
   const ledger = await Ledger.open(options);
   const older: string[] = [];
   for (const count of [1, 5, 248, 1, 1, 200, 300]) {

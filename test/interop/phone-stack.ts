@@ -31,7 +31,7 @@ import {
   stateIntent,
   stepDeclarations,
 } from '#fleet';
-import type { PublicKeys } from '#seal';
+import { newPen, type PublicKeys } from '#seal';
 import type { Phone } from '#sim';
 import { openPool, type Pool, testDatabase, tx } from '#store';
 
@@ -93,6 +93,7 @@ function publicKeys(core: KeyObject, ledger: KeyObject, release: string): Public
     log: 'example.org/log+00000000+AA',
     core: toBase64url(raw(createPublicKey(core))),
     release,
+    writers: { edge: '', intake: '', glass: '' },
   };
 }
 
@@ -141,7 +142,7 @@ export async function devicePlane(given: Partial<EdgeDoors> = {}, options: Plane
   let origin = '';
   const edgeDoors: Parameters<typeof edgeServer>[0] = {
     ...{ pool: pools.edge, keys, identity, ca: identity.ca, clock: systemClock, log, refusals, allowLegacy: true },
-    ...{ secrets, policy: DEFAULT_POLICY },
+    ...{ secrets, pen: newPen('edge').pen, policy: DEFAULT_POLICY },
     ...{ organisation: 'Example Agency', topic: 'com.apple.mgmt.External.example' },
     ...given,
     get origin() {

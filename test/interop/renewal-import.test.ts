@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { importNano, readOldProfile, requestRetirement } from '#fleet';
+import { newPen } from '#seal';
 import { type Enrolment, KeyPool, newPhone, openLine, Phone } from '#sim';
 import { tx } from '#store';
 import { issueCertificate, makeCa, toPem, writePlist } from '#wire';
@@ -100,7 +101,13 @@ async function imported(t: TestContext, count: number, way: (url: string) => Par
       plane.core,
       taken.map(({ row }) => row),
       {
-        ...{ keys: plane.keys, issuers: [authority.certificate], by: 'operator', now: Date.now() },
+        ...{
+          keys: plane.keys,
+          pen: newPen('edge').pen,
+          issuers: [authority.certificate],
+          by: 'operator',
+          now: Date.now(),
+        },
         ...(profile === undefined ? {} : { profile: readOldProfile(profile) }),
       },
     );

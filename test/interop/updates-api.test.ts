@@ -141,6 +141,7 @@ test('a software update: feed, dry run by model, plan, how far each device is, e
 
   await post(`/software-updates/${id}/end`, {}, 204);
   await refused(`/software-updates/${id}/end`, {}, 409);
+  assert.equal(await refused(`/software-updates/${uuidv7()}/end`, {}, 404), 'unknown-plan');
   await plane.declare();
   const ended = (await get('/software-updates')) as Record<string, Record<string, unknown>[]>;
   assert.notEqual(ended['plans']![0]!['endedAt'], null);

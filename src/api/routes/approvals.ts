@@ -36,6 +36,10 @@ function summary({ document }: Approval): string {
     }
     case 'unlock':
       return document.scope === 'admin' ? `Unlock ${document.target}` : `Unlock ${UNLOCKED[document.scope]}`;
+    case 'rotate-key':
+      return `Put organisation key ${document.number} in force`;
+    case 'leave':
+      return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
     case 'roster':

@@ -1,5 +1,6 @@
 import type { Json } from '#base';
 import type { Queryable } from '#store';
+import { FleetError } from '../error.ts';
 
 /** How a device stands to a declaration: what we want against what it says. */
 export interface Standing {
@@ -25,7 +26,7 @@ const WHY: Readonly<Record<string, string>> = {
   'left-over': 'The device still reports it, though it is not on its list any more.',
 };
 
-/** Desired against reported of one device, with the status items and their last changes. Undefined if nothing was ever declared. */
+/** Desired against reported of one device, with the status items and their last changes. Undefined if nothing was ever declared. Throws `unknown-device`. */
 export async function standingOf(db: Queryable, handle: string) {
   const { rows } = await db.query<{
     id: number;
@@ -46,7 +47,11 @@ export async function standingOf(db: Queryable, handle: string) {
     [handle],
   );
   const found = rows[0];
-  if (found === undefined) return undefined;
+  if (found === undefined) {
+    const { rowCount } = await db.query('select from fleet.device where handle = $1', [handle]);
+    if (!rowCount) throw new FleetError('unknown-device', 'There is no such device.', { status: 404 });
+    return undefined;
+  }
   const { id, ...device } = found;
   const declarations = await db.query<Omit<Standing, 'why'>>(
     `with wanted as (select i->>'kind' as kind, i->>'identifier' as identifier, i->>'token' as token

@@ -262,7 +262,10 @@ function setId(plan: string, { version, build }: OsRelease): string {
 
 export async function endUpdate(db: Queryable, plan: string, by: string): Promise<void> {
   const { rows } = await db.query<{ done: boolean }>('select fleet.end_update($1, $2) as done', [plan, by]);
-  if (!rows[0]!.done) throw new FleetError('bad-request', 'This plan has ended already.', { status: 409 });
+  if (rows[0]!.done) return;
+  const { rows: known } = await db.query('select from fleet.update_plan where id = $1', [plan]);
+  if (known.length === 0) throw new FleetError('unknown-plan', 'There is no such plan.', { status: 404 });
+  throw new FleetError('bad-request', 'This plan has ended already.', { status: 409 });
 }
 
 /** Plans with how far they are. `overdue`: past the deadline and still behind. */

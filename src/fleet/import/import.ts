@@ -1,6 +1,6 @@
 import { newDeviceHandle } from '#base';
 import { emit } from '#log';
-import { type PublicKeys, sealField } from '#seal';
+import { type Pen, type PublicKeys, sealWrite } from '#seal';
 import { type Pool, type Tx, tx } from '#store';
 import type { Certificate } from '#wire';
 import { type Incoming, type LeftOut, type NanoRow, readNanoRow } from './nanomdm.ts';
@@ -19,6 +19,8 @@ export interface ImportReport {
 
 export interface ImportOptions {
   readonly keys: PublicKeys;
+  /** Edge's: what its devices tell is written in its name. */
+  readonly pen: Pen;
   /** The authorities that issued the devices' certificates. */
   readonly issuers: readonly Certificate[];
   readonly by: string;
@@ -82,7 +84,7 @@ async function take(t: Tx, one: Incoming, options: ImportOptions): Promise<'take
       field,
     ]);
     const { version } = rows[0]!;
-    const outer = sealField({ keys: options.keys, subject: handle, field, version, value });
+    const outer = sealWrite({ keys: options.keys, pen: options.pen, subject: handle, field, version, value });
     await t.query('select fleet.import_sealed($1, $2, $3, $4)', [handle, field, version, outer]);
   }
   await emit(t, {

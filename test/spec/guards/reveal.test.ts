@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { challengeOf, guardClient, verifyReceipt } from '#seal';
+import { challengeOf, guardClient, readWritten, signWrite, verifyReceipt } from '#seal';
 import { newPasskey } from '#sim';
-import { ADMINS, Guards, newBrowser, person, touch } from './fixture.ts';
+import { ADMINS, Guards, newBrowser, ORG, person, touch } from './fixture.ts';
 
 const guards = await Guards.start();
 after(() => guards.close());
@@ -122,17 +122,18 @@ test('a swapped, rolled back, relabelled or foreign row does not open; its neigh
 });
 
 test('a late settle of an older version does not bring it back', async () => {
-  await guards.settle({ [person(901)]: 'second' }, 'number', 2);
-  const [late] = await guards.settle({ [person(901)]: 'first' }, 'number', 1);
-  assert.deepEqual(await guards.reveal([late!]), {});
+  const [second] = await guards.settle({ [person(901)]: 'second' }, 'number', 2);
+  assert.deepEqual(await guards.settle({ [person(901)]: 'first' }, 'number', 1), []);
+  assert.deepEqual(await guards.reveal([second!]), { [person(901)]: 'second' });
 });
 
 test('badly sealed arrivals are put aside without holding up the others', async () => {
-  const outer = Buffer.alloc(224, 7).toString('base64url');
+  const [subject, field, version] = [person(902), 'number', 1] as const;
+  const bytes = signWrite(guards.pens.intake, { org: ORG, subject, field, version }, Buffer.alloc(224, 7));
   const answer = await guards.client('ledger', 'core').call<object>('settle', {
-    rows: [{ subject: person(902), field: 'number', version: 1, outer }],
+    rows: [{ subject, field, version, ...readWritten(field, bytes)! }],
   });
-  assert.deepEqual(answer, { rows: [], refused: [{ subject: person(902), field: 'number', version: 1 }] });
+  assert.deepEqual(answer, { rows: [], refused: [{ subject, field, version, code: 'does-not-open' }] });
 });
 
 test('without a ledger the sealer opens nothing, and works again once it is back', async () => {

@@ -4,12 +4,14 @@ import { Approve } from './approve.tsx';
 import { BreakGlass } from './break-glass.tsx';
 import { Cosign } from './cosign.tsx';
 import { Join } from './join.tsx';
+import { Leavers } from './leave.tsx';
 import { LockNow } from './lock.tsx';
 import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { SealedBanner } from './sealed-banner.tsx';
 import { type Published, published } from './server.ts';
+import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 import { StopRaise } from './stop-raise.tsx';
 
@@ -49,6 +51,10 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   if (asked.has('break-glass')) return <BreakGlass drill={asked.get('break-glass') === 'drill'} />;
   const cosigned = asked.get('cosign');
   if (cosigned !== null) return <Cosign packed={cosigned} />;
+  const leavers = [...new Set((asked.get('leave') ?? '').split(','))].sort();
+  if (leavers.every((subject) => HANDLE.test(subject))) return <Leavers subjects={leavers} />;
+  const sheet = asked.get('sheet');
+  if (sheet !== null) return <OwnSheet token={sheet} config={config} />;
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;
   return (

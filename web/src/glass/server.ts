@@ -4,12 +4,14 @@ import type {
   Caps,
   EnrolKey,
   Grant,
+  Leave,
   PublicKeys,
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
 import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
 import { exchange } from '../shared/problem.ts';
+import type { SheetPage } from '../shared/sheet-page.ts';
 
 /** What glass's own server publishes before anything else: whose keys to trust and which console may send people here. */
 export interface Published {
@@ -77,3 +79,7 @@ export const stopRaise = (document: CancelRaise, assertion: Assertion) =>
   post<{ missing: readonly string[] }>('/api/cancel-raise', { document, assertion });
 export const openSealed = (document: BreakGlass, assertions: readonly Assertion[]) =>
   post<object>('/api/break-glass', { document, assertions });
+export const askLeave = (document: Leave, assertion: Assertion) =>
+  post<{ erased: number }>('/api/leave', { document, assertion });
+export const askSheet = (token: string) =>
+  post<{ handle: string; pages: readonly SheetPage[]; complete: boolean }>('/api/sheet', { token });

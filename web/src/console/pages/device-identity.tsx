@@ -151,7 +151,7 @@ export function DeviceIdentity({ handle, offered }: { handle: string; offered: b
               {current === undefined ? null : <Facts attested={current} />}
               <Again again={again} latest={attestations.find((one) => one.id === again?.attestation)} />
               {mayAsk && again?.state !== 'asked' ? (
-                <div className="toolbar">
+                <div className="row">
                   <button type="button" disabled={ask.busy} onClick={() => ask.run()}>
                     Ask for an attestation now
                   </button>

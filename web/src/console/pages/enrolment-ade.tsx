@@ -4,6 +4,7 @@ import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import type { DeviceState } from '../model.ts';
 import { Chip, DeviceLink, Dialog, Empty, Loaded, or, PersonLink, Refused, StateChip } from '../parts.tsx';
+import { useMayChange } from '../session.tsx';
 import { NameHolders } from './enrolment-holders.tsx';
 
 interface Policy {
@@ -201,6 +202,7 @@ function Devices({ ade, act }: { ade: Ade; act: (what: 'assign' | 'remove', devi
 
 /** Apple's device assignment: the token with its end, the last sync, what is wrong, the devices. */
 export function DeviceAssignment() {
+  const mayChange = useMayChange();
   const answer = useAnswer('ade', (signal) => call<Ade>('/ade', { signal: signal ?? null }));
   const [editing, setEditing] = useState(false);
   const [naming, setNaming] = useState(false);
@@ -246,7 +248,7 @@ export function DeviceAssignment() {
                 </>
               )}
             </dl>
-            <div className="row">
+            <div className="row" hidden={!mayChange}>
               {ade.certificate === null ? (
                 <button
                   type="button"

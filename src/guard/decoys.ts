@@ -1,0 +1,84 @@
+import { randomInt } from 'node:crypto';
+import { type Clock, sha256, toBase64url } from '#base';
+import { GuardError } from '#seal';
+import type { Book } from './book.ts';
+import type { CopyKind, DecoyBook, DecoyChange } from './decoy-book.ts';
+import type { Effect } from './state.ts';
+
+/** A copy without decoys could not be told from another one. */
+const FEWEST = 2;
+/** How often another choice is drawn before it is said that there are too few decoys for so many copies. */
+const DRAWS = 64;
+
+/** What stands for a live address in the ledger's journal. `address`: E.164, or an e-mail address in lower case. */
+export function canaryTag(org: string, address: string): string {
+  return toBase64url(sha256('bartizan canary v1', org, address));
+}
+
+/** The ledger's acts on decoys. None of them writes an entry that others read, but for the alarm of a call. */
+export class Decoys {
+  readonly #book: Book;
+  readonly #org: string;
+  readonly #now: Clock;
+
+  constructor(options: { readonly book: Book; readonly org: string; readonly now: Clock }) {
+    this.#book = options.book;
+    this.#org = options.org;
+    this.#now = options.now;
+  }
+
+  get #known(): DecoyBook {
+    return this.#book.gate.state.decoyBook;
+  }
+
+  /** New decoys, told before they are stored. */
+  async join(handles: readonly string[]): Promise<object> {
+    await this.#remember({ what: 'joined', handles, at: this.#now() });
+    return {};
+  }
+
+  /**
+   * The decoys that go into this copy of the directory, sorted: no other copy of the kind carries the same ones, as far as
+   * there are enough. Written to the journal before it is answered; asked again, it answers the same. An export leaves the
+   * other decoys out; a backup carries all that there are, and differs from others as decoys join and leave.
+   * `id` is at most 64 characters. Throws GuardError `too-few-decoys`.
+   */
+  async setFor(kind: CopyKind, id: string): Promise<readonly string[]> {
+    const before = this.#known.copy(kind, id);
+    if (before !== undefined) return [...before.handles];
+    if (!/^[A-Za-z0-9._:-]{1,64}$/.test(id)) throw new GuardError('shape', 'A copy is named by 1 to 64 characters.');
+    const present = this.#known.present();
+    const handles = kind === 'backup' ? present : this.#draw(present);
+    await this.#remember({ what: 'copy', kind, id, handles, at: this.#now() });
+    return handles;
+  }
+
+  /** Half of the present decoys by chance, of which at least one is rung through to somebody, if any is. */
+  #draw(present: readonly string[]): readonly string[] {
+    for (let draw = 0; draw < DRAWS; draw += 1) {
+      const chosen = present.filter(() => randomInt(2) === 1);
+      const live = present.some((one) => this.#known.isCanary(one));
+      if (chosen.length < FEWEST || (live && !chosen.some((one) => this.#known.isCanary(one)))) continue;
+      if (!this.#known.taken('export', chosen)) return chosen;
+    }
+    throw new GuardError('too-few-decoys', 'There are too few decoys to tell this copy from the others. Add some.');
+  }
+
+  async canary(handle: string, addresses: readonly string[]): Promise<object> {
+    if (!this.#known.known.has(handle)) throw new GuardError('unknown', 'Only a decoy has canary addresses.');
+    const tags = addresses.map((address) => canaryTag(this.#org, address));
+    await this.#remember({ what: 'canary', handle, tags });
+    return {};
+  }
+
+  async leave(handles: readonly string[]): Promise<object> {
+    await this.#remember({ what: 'left', handles, at: this.#now() });
+    return {};
+  }
+
+  async #remember(change: DecoyChange): Promise<void> {
+    const effects: Effect[] = [{ e: 'decoy', change }];
+    this.#book.gate.state.apply(effects);
+    await this.#book.log.remember(effects);
+  }
+}

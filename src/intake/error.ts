@@ -1,0 +1,4 @@
+import { BartizanError } from '#base';
+
+/** Codes: `secrets`, `unauthorized`, `slow-down`, `busy`, `too-large`, `not-scim`, `not-found`, `method`, `again`, `closed`, `bad-request`. */
+export class IntakeError extends BartizanError {}
