@@ -38,8 +38,8 @@ interface ShownData {
 const parse = shape.object({ assertion: parseAssertion });
 
 /** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
-const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave']);
-const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave']);
+const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change']);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {

@@ -4,6 +4,7 @@ import { outerBytes, rowBytes } from './field.ts';
 import {
   type Approvable,
   type Assertion,
+  type Change,
   type CommandSet,
   type Declare,
   type EnrolKey,
@@ -168,6 +169,20 @@ export const parseLeave: Shape<Leave> = (value, where) => {
   return read;
 };
 
+/** Reads what is decided about a change that waits. Throws SealError `shape`. */
+export const parseChange: Shape<Change> = object({
+  v: v1,
+  op: oneOf('change'),
+  id: uuid,
+  act: oneOf('release', 'cancel'),
+  subject: handle,
+  field,
+  version: integer(1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -222,6 +237,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   unlock: parseUnlock,
   invite: parseInvite,
   leave: parseLeave,
+  change: parseChange,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };
@@ -243,7 +259,8 @@ export function parseApprovable(value: unknown): Approvable {
     read.op !== 'declare' &&
     read.op !== 'unlock' &&
     read.op !== 'invite' &&
-    read.op !== 'leave'
+    read.op !== 'leave' &&
+    read.op !== 'change'
   ) {
     throw new SealError('shape', 'This document does not need two people.');
   }
