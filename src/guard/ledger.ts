@@ -23,6 +23,7 @@ import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
+import { Rekeying } from './rekeying.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -60,6 +61,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -71,6 +74,7 @@ export class Ledger {
   readonly #signing: KeyObject;
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
@@ -106,6 +110,10 @@ export class Ledger {
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
     });
@@ -136,6 +144,11 @@ export class Ledger {
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
   }
 
   async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
@@ -277,6 +290,7 @@ export class Ledger {
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

@@ -7,6 +7,7 @@ import { type AccountOptions, setAccount } from './account.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
+import { hostsCommands } from './cli-hosts.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -57,6 +58,7 @@ program
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
   .option('--os-releases-url <url>', 'where the list of system versions is read, such as https://gdmf.apple.com/v2/pmv')
   .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
+  .option('--ledger-bundle <dir>', 'the ledger is on another host: what was prepared for this one (first start only)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
@@ -72,6 +74,7 @@ program
       pushCa?: string;
       osReleasesUrl?: string;
       osReleasesCa?: string;
+      ledgerBundle?: string;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
@@ -199,6 +202,7 @@ pushCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+hostsCommands(program, say);
 peopleCommands(program);
 
 program

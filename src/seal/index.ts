@@ -1,8 +1,8 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
+export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
-  ADMIN,
   parseApprovable,
   parseArrival,
   parseAssertion,
@@ -28,8 +28,10 @@ export {
 } from './fan-out.ts';
 export {
   innerBytes,
+  innerPoint,
   lockRow,
   openInner,
+  openInnerDerived,
   openOuter,
   outerBytes,
   paddedBytes,
@@ -38,11 +40,13 @@ export {
   rowAad,
   rowBytes,
   sealField,
+  sealInner,
   unlockRow,
   unpadValue,
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
+export { ADMIN } from './handles.ts';
 export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
 export {
   type Kem,
@@ -58,11 +62,22 @@ export {
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export {
+  joinNotice,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
+  orgKeyStatement,
+  orgKeyText,
+  parseRotateKey,
+  withOrgKey,
+} from './rotate-key.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
   challengeOf,
+  checkBody,
   type Delivery,
+  signBody,
   signDeclarePermit,
   signDelivery,
   signPermit,
