@@ -22,6 +22,9 @@ const KINDS = {
   'writers.pinned': [6002, 3, 3],
   'lock.on': [7001, 1, 4],
   'lock.off': [7001, 3, 3],
+  'key.promoted': [6002, 3, 4],
+  'key.resealing': [6005, 3, 2],
+  'key.retired': [6002, 4, 3],
   'log.trouble': [6002, 99, 5],
 } as const;
 

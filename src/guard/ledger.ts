@@ -24,6 +24,7 @@ import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
+import { Rekeying } from './rekeying.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -63,6 +64,8 @@ export interface LedgerOptions {
   readonly releaseKey?: string;
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -74,6 +77,7 @@ export class Ledger {
   readonly #signing: KeyObject;
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
@@ -109,6 +113,10 @@ export class Ledger {
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
       holdMs: options.holdMs ?? DAY,
@@ -145,6 +153,11 @@ export class Ledger {
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
   }
 
   async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
@@ -286,6 +299,7 @@ export class Ledger {
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

@@ -96,6 +96,19 @@ export class Persons {
     });
   }
 
+  /** Puts an inner layer that was sealed anew under its person's lock; undefined if the person or the version is not right. */
+  relock(label: Omit<RowLabel, 'org'>, inner: Uint8Array): Promise<SealedRow | undefined> {
+    const { subject, field, version } = label;
+    return this.#alone(subject, async () => {
+      const person = await this.#load(subject);
+      this.#mustNotBeBehind(subject, person);
+      if (person === undefined || person.versions[field] !== version) return undefined;
+      const row = toBase64url(lockRow(person.lock, inner, this.#label(label)));
+      person.lock.fill(0);
+      return { subject, field, version, row };
+    });
+  }
+
   /**
    * Destroys a person's lock: overwritten, removed, and the folder synced. What a crash left of an unfinished write goes too.
    * Repeating it does nothing. On storage that copies on write the old block may live on: see docs/leavers.md.

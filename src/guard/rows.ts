@@ -73,4 +73,10 @@ export class Rows {
   fields(subject: string): readonly (readonly [Field, number])[] {
     return [...(this.#versions.get(subject) ?? [])];
   }
+
+  /** Every present version. */
+  *all(): Generator<Placed> {
+    for (const [subject, fields] of this.#versions)
+      for (const [field, version] of fields) yield [subject, field, version];
+  }
 }

@@ -14,3 +14,4 @@ export { askInvite } from './invite.ts';
 export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
+export { askRotateKey } from './rotate-key.ts';

@@ -54,6 +54,7 @@ async function apply(
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'account.invited':
+    case 'key.promoted':
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'change.released':

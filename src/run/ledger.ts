@@ -1,6 +1,15 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, parseWriters, serveCaller } from '#guard';
+import {
+  foundLedger,
+  LEDGER_CALLERS,
+  Ledger,
+  ledgerDoors,
+  parseFounding,
+  parseWriters,
+  serveCaller,
+  serveRemote,
+} from '#guard';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -34,7 +43,8 @@ async function pin(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const { publicKeys } = config;
+  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
@@ -49,6 +59,10 @@ async function run(): Promise<void> {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
     const served = await serveCaller({ path, caller, doors, logger });
+    running.onStop(() => served.close());
+  }
+  if (config.remote !== undefined) {
+    const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());
   }
   running.ready();

@@ -29,6 +29,7 @@ function heading(document: Approvable): string {
   if (document.op === 'change') {
     return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
   }
+  if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
   if (document.op === 'leave') {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
@@ -48,6 +49,9 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'change') {
     return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
+  }
+  if (document.op === 'rotate-key') {
+    return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
   if (document.op === 'leave') {
     return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
@@ -122,6 +126,14 @@ function Particulars({ document }: { document: Approvable }) {
         <>
           <dt>Role</dt>
           <dd>{document.role}</dd>
+        </>
+      ) : null}
+      {document.op === 'rotate-key' ? (
+        <>
+          <dt>New public key</dt>
+          <dd className="mono">{document.key}</dd>
+          <dt>In place of</dt>
+          <dd className="mono">{document.previous}</dd>
         </>
       ) : null}
       <dt>Sign before</dt>
