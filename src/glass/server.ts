@@ -3,6 +3,7 @@ import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { type PageFile, readPages, securityHeaders } from '#page';
 import { relay, showApproval, shownData, sign } from './approvals.ts';
+import { cancelChange } from './change.ts';
 import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
@@ -42,6 +43,7 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/refound$/, handle: (doors, { body }) => refound(doors, body) },
   { method: 'POST', path: /^\/api\/cosign$/, handle: (doors, { body }) => cosign(doors, body) },
   { method: 'GET', path: new RegExp(`^/api/cosign/(${UUID})$`), handle: (_, { id }) => cosigned(id) },
+  { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },

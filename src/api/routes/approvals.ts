@@ -36,6 +36,8 @@ function summary({ document }: Approval): string {
     }
     case 'unlock':
       return document.scope === 'admin' ? `Unlock ${document.target}` : `Unlock ${UNLOCKED[document.scope]}`;
+    case 'change':
+      return `Let a changed ${document.field === 'email' ? 'e-mail address' : document.field} of ${document.subject} in before its time`;
     case 'rotate-key':
       return `Put organisation key ${document.number} in force`;
     case 'leave':

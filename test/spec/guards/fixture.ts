@@ -112,6 +112,8 @@ export class Guards {
   readonly edge = newBrowser();
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
+  /** How long changes wait at this ledger; none, where a test is about something else. */
+  holdMs = 0;
   now: number | undefined;
   /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
   ran: number | undefined;
@@ -130,8 +132,9 @@ export class Guards {
   readonly clock: Clock = () => this.now ?? Date.now();
   readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}, recovery?: string): Promise<Guards> {
+  static async start(caps: Partial<Caps> = {}, holdMs = 0, recovery?: string): Promise<Guards> {
     const guards = new Guards(caps);
+    guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
@@ -162,6 +165,7 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
     };
   }

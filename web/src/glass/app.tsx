@@ -2,6 +2,7 @@ import { useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field, LOCK_SCOPES, type LockScope } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
 import { BreakGlass } from './break-glass.tsx';
+import { CancelChange } from './change.tsx';
 import { Cosign } from './cosign.tsx';
 import { Join } from './join.tsx';
 import { Leavers } from './leave.tsx';
@@ -51,6 +52,11 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   if (asked.has('break-glass')) return <BreakGlass drill={asked.get('break-glass') === 'drill'} />;
   const cosigned = asked.get('cosign');
   if (cosigned !== null) return <Cosign packed={cosigned} />;
+  const changed = asked.get('cancel-change') as Field | null;
+  const [whose, version] = [asked.get('subject') ?? '', Number(asked.get('version'))];
+  if ((changed === 'number' || changed === 'email') && HANDLE.test(whose) && Number.isSafeInteger(version)) {
+    return <CancelChange subject={whose} field={changed} version={version} />;
+  }
   const leavers = [...new Set((asked.get('leave') ?? '').split(','))].sort();
   if (leavers.every((subject) => HANDLE.test(subject))) return <Leavers subjects={leavers} />;
   const sheet = asked.get('sheet');

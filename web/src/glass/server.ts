@@ -2,6 +2,7 @@ import type {
   Approvable,
   Assertion,
   Caps,
+  Change,
   EnrolKey,
   Grant,
   Leave,
@@ -79,6 +80,8 @@ export const stopRaise = (document: CancelRaise, assertion: Assertion) =>
   post<{ missing: readonly string[] }>('/api/cancel-raise', { document, assertion });
 export const openSealed = (document: BreakGlass, assertions: readonly Assertion[]) =>
   post<object>('/api/break-glass', { document, assertions });
+export const askCancel = (document: Change, assertion: Assertion) =>
+  post<object>('/api/change', { document, assertion });
 export const askLeave = (document: Leave, assertion: Assertion) =>
   post<{ erased: number }>('/api/leave', { document, assertion });
 export const askSheet = (token: string) =>
