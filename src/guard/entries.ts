@@ -18,6 +18,8 @@ const KINDS = {
   'change.held': [6005, 3, 2],
   'change.released': [6005, 3, 3],
   'change.cancelled': [6005, 4, 2],
+  'locks.rotating': [6005, 3, 3],
+  'locks.rotated': [6005, 3, 1],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
   'lock.on': [7001, 1, 4],

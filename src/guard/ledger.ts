@@ -25,6 +25,7 @@ import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
+import { Relocking } from './relocking.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -129,6 +130,11 @@ export class Ledger {
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** New locks for everybody. */
+  get relocking(): Relocking {
+    return new Relocking(this.#book, this.#persons);
   }
 
   /** Changed numbers and addresses that wait. */

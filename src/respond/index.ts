@@ -15,3 +15,4 @@ export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
 export { askRotateKey } from './rotate-key.ts';
+export { askRotateLocks } from './rotate-locks.ts';

@@ -16,6 +16,7 @@ import {
   LOCK_SCOPES,
   MOST_LEAVING,
   ROLES,
+  type RotateLocks,
   type SealedRow,
   type Signable,
   type SignIn,
@@ -177,6 +178,11 @@ export const parseChange: Shape<Change> = object({
   notAfter: time,
 });
 
+/** Reads what starts a change of all locks. Throws SealError `shape`. */
+export const parseRotateLocks: Shape<RotateLocks> = object({
+  ...{ v: v1, op: oneOf('rotate-locks'), id: uuid, requester: admin, purpose, notAfter: time },
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -233,6 +239,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   'rotate-key': parseRotateKey,
   leave: parseLeave,
   change: parseChange,
+  'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };

@@ -13,6 +13,7 @@ export {
   parseGrant,
   parseInvite,
   parseLeave,
+  parseRotateLocks,
   parseSealedRow,
   parseSignable,
   parseSignIn,

@@ -177,6 +177,16 @@ export interface Change {
   readonly notAfter: number;
 }
 
+/** New locks for everybody: two people start it, the ledger puts each row under its person's new lock. */
+export interface RotateLocks {
+  readonly v: 1;
+  readonly op: 'rotate-locks';
+  readonly id: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -198,7 +208,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateLocks | RotateKey;
 export type Signable = Grant | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
