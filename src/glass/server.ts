@@ -6,6 +6,7 @@ import { relay, showApproval, shownData, sign } from './approvals.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { permitImport, relayImport } from './import.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 
@@ -25,10 +26,18 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: /^\/api\/keys$/,
-    handle: ({ keys, origins, caps }) => ({ keys, console: origins.console, caps: { perTouch: caps.perTouch } }),
+    handle: ({ keys, origins, caps, numbers }) => ({
+      ...{ keys, console: origins.console, caps: { perTouch: caps.perTouch }, numbers },
+    }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'POST', path: /^\/api\/import\/permit$/, handle: (doors, { body }) => permitImport(doors, body) },
+  {
+    method: 'POST',
+    path: /^\/api\/import\/(begin|places|send|part|missing|finish|cancel)$/,
+    handle: (doors, { id, body }) => relayImport(doors, id, body),
+  },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',

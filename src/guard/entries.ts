@@ -14,6 +14,7 @@ const KINDS = {
   'directory.refused': [6005, 99, 4],
   'directory.decoy': [6005, 1, 5],
   'directory.settled': [6005, 3, 1],
+  'directory.import_permitted': [3004, 3, 2],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
   'lock.on': [7001, 1, 4],

@@ -7,6 +7,7 @@ import {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseSealedRow,
   parseUnlock,
@@ -61,6 +62,7 @@ const proofBody = object({ leaf: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const importBody = object({ document: parseImportPeople, assertion: parseAssertion });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
 /** Every message that the ledger understands: the whole of its attack surface. */
@@ -133,6 +135,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
+    }),
+    import: door({
+      from: ['glass'],
+      parse: importBody,
+      handle: ({ document, assertion }) => ledger.imports.permit(document, assertion),
     }),
     decoys: door({
       from: ['intake'],

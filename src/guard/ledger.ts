@@ -19,6 +19,7 @@ import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
+import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
@@ -59,6 +60,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** `keysDigest` of the keys that values are sealed to. */
+  readonly sealedTo?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -72,6 +75,7 @@ export class Ledger {
   #decisions!: Decisions;
   #settling!: Settling;
   #decoys!: Decoys;
+  #imports!: Imports;
   readonly #org: string;
   readonly #outer: KeyObject;
 
@@ -103,6 +107,7 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#imports = new Imports(ledger.#book, ledger.#signing, options.sealedTo);
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
@@ -122,6 +127,11 @@ export class Ledger {
   /** What people decide with their passkeys. */
   get decisions(): Decisions {
     return this.#decisions;
+  }
+
+  /** Touches over people who are sent sealed. */
+  get imports(): Imports {
+    return this.#imports;
   }
 
   /** What is known of decoys here and nowhere else. */

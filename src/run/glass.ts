@@ -15,7 +15,8 @@ const config = readProcessConfig('glass');
 async function run(): Promise<void> {
   const running = runProcess(logger);
   const { database, publicKeys: keys, sockets, http, origins, caps } = config;
-  if (!database || !keys || !sockets.ledger || !sockets.sealer || !http) throw new Error('incomplete configuration');
+  if (!database || !keys || !sockets.ledger || !sockets.sealer || !sockets.intake || !http)
+    throw new Error('incomplete configuration');
   const pool = openPool(database, { max: 8, name: 'glass' });
   running.onStop(() => pool.end());
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
@@ -25,7 +26,21 @@ async function run(): Promise<void> {
     sealer.close();
   });
   const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'glass');
-  const glass = glassServer({ pool, ledger, sealer, keys, origins, caps, pages, now: Date.now, log: logger });
+  const { region, landlines = 'refuse', unknown = 'accept' } = config.people ?? {};
+  const numbers = { ...(region === undefined ? {} : { region }), landlines, unknown };
+  const doors = { intake: sockets.intake, numbers };
+  const glass = glassServer({
+    ...doors,
+    pool,
+    ledger,
+    sealer,
+    keys,
+    origins,
+    caps,
+    pages,
+    now: Date.now,
+    log: logger,
+  });
   glass.server.listen(http.port, http.host);
   await once(glass.server, 'listening');
   running.onStop(() => glass.close());

@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
 import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, parseWriters, serveCaller } from '#guard';
+import { keysDigest } from '#seal';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -34,10 +35,11 @@ async function pin(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const { publicKeys } = config;
+  const known = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, sealedTo: keysDigest(publicKeys) };
   let ledger: Ledger;
   try {
-    ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
+    ledger = await Ledger.open({ ...common, ...known, onUnusable: () => running.stop(74) });
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
     running.stop(74);

@@ -10,6 +10,7 @@ import {
   EVERY_DEVICE,
   FIELDS,
   type Grant,
+  type ImportPeople,
   type Invite,
   LOCK_SCOPES,
   ROLES,
@@ -168,6 +169,24 @@ export const parseSignIn: Shape<SignIn> = object({
   notAfter: time,
 });
 
+/** Most people in one import. */
+export const MOST_IMPORTED = 50_000;
+export const importMembers = {
+  v: v1,
+  op: oneOf('import'),
+  id: uuid,
+  import: uuid,
+  admin,
+  stage: oneOf('begin', 'send'),
+  count: integer(1, MOST_IMPORTED),
+  sha256: base64url(32),
+  keys: base64url(32),
+  notAfter: time,
+} as const;
+
+/** Reads what an administrator touches for an import. Throws SealError `shape`. */
+export const parseImportPeople: Shape<ImportPeople> = object(importMembers);
+
 /** Reads an assertion. Throws SealError `shape`. */
 export const parseAssertion: Shape<Assertion> = object({
   credential: base64url(1, 1023),
@@ -204,6 +223,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   invite: parseInvite,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  import: parseImportPeople,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */

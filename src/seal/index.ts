@@ -3,6 +3,7 @@ export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export {
   ADMIN,
+  MOST_IMPORTED,
   parseApprovable,
   parseArrival,
   parseAssertion,
@@ -10,6 +11,7 @@ export {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseSealedRow,
   parseSignable,
@@ -43,6 +45,12 @@ export {
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  keysDigest,
+  parseImportPermit,
+  signImportPermit,
+  verifyImportPermit,
+} from './import.ts';
 export {
   type Kem,
   kemOf,

@@ -30,6 +30,7 @@ import {
   type GuardClient,
   guardClient,
   hpkeOpen,
+  keysDigest,
   newPen,
   type Pen,
   type PublicKeys,
@@ -150,6 +151,7 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      ...(this.keys === undefined ? {} : { sealedTo: keysDigest(this.keys) }),
     };
   }
 

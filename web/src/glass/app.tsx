@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
 import { Join } from './join.tsx';
@@ -7,6 +7,9 @@ import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { type Published, published } from './server.ts';
 import { SignIn } from './sign-in.tsx';
+
+/** Fetched only by whoever imports: it knows the numbering plans of the world. */
+const Import = lazy(() => import('./import/import.tsx').then((page) => ({ default: page.Import })));
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
 const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
@@ -35,6 +38,13 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   const device = asked.get('device') ?? '';
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
+  }
+  if (asked.has('import')) {
+    return (
+      <Suspense fallback={<Card title="Import people">Loading</Card>}>
+        <Import config={config} />
+      </Suspense>
+    );
   }
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;
