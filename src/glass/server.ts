@@ -7,6 +7,7 @@ import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
 import { permitImport, relayImport } from './import.ts';
+import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 
@@ -38,6 +39,8 @@ const ROUTES: readonly Route[] = [
     path: /^\/api\/import\/(begin|places|send|part|missing|finish|cancel)$/,
     handle: (doors, { id, body }) => relayImport(doors, id, body),
   },
+  { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
+  { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
@@ -61,7 +64,7 @@ export interface GlassServer {
 }
 
 /**
- * The origin of touches: its pages and six requests, on nothing but Node. It has no session; every act carries its own
+ * The origin of touches: its pages and a few requests, on nothing but Node. It has no session; every act carries its own
  * touch, and the guards judge it.
  */
 export function glassServer(doors: GlassDoors): GlassServer {

@@ -15,10 +15,14 @@ const KINDS = {
   'directory.decoy': [6005, 1, 5],
   'directory.settled': [6005, 3, 1],
   'directory.import_permitted': [3004, 3, 2],
+  'directory.erased': [6005, 4, 2],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
   'lock.on': [7001, 1, 4],
   'lock.off': [7001, 3, 3],
+  'key.promoted': [6002, 3, 4],
+  'key.resealing': [6005, 3, 2],
+  'key.retired': [6002, 4, 3],
   'log.trouble': [6002, 99, 5],
 } as const;
 
@@ -88,4 +92,11 @@ export function makeEntry(statement: Statement, n: number, time: number): { entr
 /** A leaf's bytes: what the log's tree hashes and its public files hold. */
 export function encodeLeaf(leaf: Leaf): Buffer {
   return Buffer.from(canonicalJson(leaf as unknown as Json));
+}
+
+/** Whom an entry is about: the handles that it names as its subjects. */
+export function subjectsOf({ subject, detail }: OwnEntry): readonly string[] {
+  const many = detail['subjects'];
+  if (Array.isArray(many)) return many.filter((one) => typeof one === 'string');
+  return subject === undefined ? [] : [subject];
 }

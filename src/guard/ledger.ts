@@ -7,12 +7,14 @@ import {
   challengeOf,
   type Grant,
   GuardError,
+  keysDigest,
   type LockScope,
   type Receipt,
   type Role,
   type SealedRow,
   signReceipt,
   type Writer,
+  x25519Raw,
 } from '#seal';
 import { Book } from './book.ts';
 import { Decisions } from './decisions.ts';
@@ -21,8 +23,10 @@ import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
+import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
+import { Rekeying } from './rekeying.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -60,8 +64,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
-  /** `keysDigest` of the keys that values are sealed to. */
-  readonly sealedTo?: string;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -73,7 +77,9 @@ export class Ledger {
   readonly #signing: KeyObject;
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
   #settling!: Settling;
+  #leaving!: Leaving;
   #decoys!: Decoys;
   #imports!: Imports;
   readonly #org: string;
@@ -107,17 +113,32 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
-    ledger.#imports = new Imports(ledger.#book, ledger.#signing, options.sealedTo);
+    ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
+      const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
+      const outer = toBase64url(x25519Raw(ledger.#outer));
+      return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
+    });
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
     });
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
   }
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Who has left, and how their locks go. */
+  get leaving(): Leaving {
+    return this.#leaving;
   }
 
   get book(): Book {
@@ -137,6 +158,11 @@ export class Ledger {
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
   }
 
   async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
@@ -278,6 +304,7 @@ export class Ledger {
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

@@ -1,6 +1,7 @@
 import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
+import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
 
 /**
@@ -26,7 +27,8 @@ export type Effect =
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
   | { readonly e: 'decoy'; readonly change: DecoyChange }
   | { readonly e: 'hit' }
-  | { readonly e: 'rows'; readonly change: RowChange };
+  | { readonly e: 'rows'; readonly change: RowChange }
+  | RotationEffect;
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
 export interface Token {
@@ -53,6 +55,7 @@ export class GuardState {
   readonly locks = new Map<string, Lock>();
   readonly decoyBook = new DecoyBook();
   readonly meters = new Meters();
+  readonly rotation = new Rotation();
   readonly rows = new Rows();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
@@ -117,6 +120,12 @@ export class GuardState {
         break;
       case 'hit':
         this.hits++;
+        break;
+      case 'org-key':
+      case 'rotate':
+      case 'resealed':
+      case 'retired':
+        this.rotation.apply(effect);
         break;
       case 'rows':
         this.rows.apply(effect.change);

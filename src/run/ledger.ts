@@ -1,7 +1,15 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, parseWriters, serveCaller } from '#guard';
-import { keysDigest } from '#seal';
+import {
+  foundLedger,
+  LEDGER_CALLERS,
+  Ledger,
+  ledgerDoors,
+  parseFounding,
+  parseWriters,
+  serveCaller,
+  serveRemote,
+} from '#guard';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -36,10 +44,10 @@ async function pin(): Promise<void> {
 async function run(): Promise<void> {
   const running = runProcess(logger);
   const { publicKeys } = config;
-  const known = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, sealedTo: keysDigest(publicKeys) };
+  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
-    ledger = await Ledger.open({ ...common, ...known, onUnusable: () => running.stop(74) });
+    ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
     running.stop(74);
@@ -51,6 +59,10 @@ async function run(): Promise<void> {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
     const served = await serveCaller({ path, caller, doors, logger });
+    running.onStop(() => served.close());
+  }
+  if (config.remote !== undefined) {
+    const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());
   }
   running.ready();

@@ -1,8 +1,8 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
+export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
-  ADMIN,
   MOST_IMPORTED,
   parseApprovable,
   parseArrival,
@@ -13,6 +13,7 @@ export {
   parseGrant,
   parseImportPeople,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -29,8 +30,10 @@ export {
 } from './fan-out.ts';
 export {
   innerBytes,
+  innerPoint,
   lockRow,
   openInner,
+  openInnerDerived,
   openOuter,
   outerBytes,
   paddedBytes,
@@ -39,11 +42,13 @@ export {
   rowAad,
   rowBytes,
   sealField,
+  sealInner,
   unlockRow,
   unpadValue,
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
+export { ADMIN } from './handles.ts';
 export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
 export {
   keysDigest,
@@ -65,11 +70,22 @@ export {
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export {
+  joinNotice,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
+  orgKeyStatement,
+  orgKeyText,
+  parseRotateKey,
+  withOrgKey,
+} from './rotate-key.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
   challengeOf,
+  checkBody,
   type Delivery,
+  signBody,
   signDeclarePermit,
   signDelivery,
   signPermit,

@@ -127,6 +127,42 @@ export interface Invite {
   readonly notAfter: number;
 }
 
+/**
+ * Puts a staged organisation key in force; two signatures. New values are sealed to it at once, stored ones are sealed anew by
+ * the guards, and the previous key is destroyed when none is left under it.
+ */
+export interface RotateKey {
+  readonly v: 1;
+  readonly op: 'rotate-key';
+  readonly id: string;
+  /** Version of the new key: one more than the present one. */
+  readonly number: number;
+  /** Raw public keys: the staged one, and the one in force (X25519, or P-256 from a token). */
+  readonly key: string;
+  readonly previous: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** Most people in one `Leave`; and how many one administrator alone may have erased within an hour. */
+export const MOST_LEAVING = 100;
+export const LEAVING_PER_HOUR = 5;
+
+/**
+ * These people have left: their locks are destroyed, for ever. One administrator's signature for a few an hour, two for more.
+ */
+export interface Leave {
+  readonly v: 1;
+  readonly op: 'leave';
+  readonly id: string;
+  /** Handles of people, sorted and unique. */
+  readonly subjects: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -175,7 +211,7 @@ export interface ImportPermit extends ImportPeople {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | RotateKey;
 export type Signable = Grant | Approvable | EnrolKey | SignIn | ImportPeople;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
@@ -278,12 +314,14 @@ export interface PublicKeys {
   readonly v: 1;
   /** Organisation id; part of all associated data. */
   readonly org: string;
-  /** Raw X25519 of the sealer: the inner layer. */
+  /** Raw X25519 of the sealer: the inner layer. The founding key; later ones come by notices (rotate-key.ts). */
   readonly inner: string;
   /** Raw X25519 of the ledger: the outer layer in transit. */
   readonly outer: string;
   /** Ed25519 SPKI DER of the ledger: receipts and permits. */
   readonly ledger: string;
+  /** Ed25519 SPKI DER of the sealer: with the ledger's it vouches for later organisation keys. Absent in old installations. */
+  readonly sealer?: string;
   /** C2SP note verifier key of the log's checkpoints: `<name>+<hash>+<base64>`. */
   readonly log: string;
   /** Ed25519 SPKI DER of core: ordinary commands. */

@@ -39,6 +39,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
       // apps of our own
       ...['package', 'package_part', 'package_unsigned'],
+      'organisation_notice',
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -49,6 +50,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {},
     functions: [
       ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+      'people.organisation_notice',
       // synchronisations
       ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
       ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
@@ -93,7 +95,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -110,9 +112,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.ask_attestation',
         'fleet.set_reattestation',
         'fleet.set_service_tokens',
+        'people.rows_left',
         'fleet.ask_renewal',
         'fleet.revoke_certificates',
         'fleet.renewal_obstacle',
+        'people.offer_sheet',
       ],
       ...[
         'fleet.cancel_intent',
@@ -140,7 +144,15 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.template': 'S', 'people.sealed': 's', 'respond.approval': 'S', 'respond.signature': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
-    functions: ['fleet.put_release', 'log.emit', 'people.read_page', 'people.read_rows'],
+    functions: [
+      'people.organisation_notice',
+      'people.sheet_of',
+      'people.sheet_opened',
+      'fleet.put_release',
+      'log.emit',
+      'people.read_page',
+      'people.read_rows',
+    ],
   },
   core: {
     tables: {
@@ -189,7 +201,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.rows_account': 'SU', 'people.sealed': 's' },
+      ...{
+        'people.tombstone': 'S',
+        'people.import': 'S',
+        'people.person': 'S',
+        'people.rows_account': 'SU',
+        'people.sealed': 's',
+      },
       'people.scim_group': 's',
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
@@ -232,7 +250,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
+      ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
+      ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
+      'people.erase',
       // declarations
       ...[
         'fleet.change_set',

@@ -28,6 +28,10 @@ function summary({ document }: Approval): string {
       return document.scope === 'admin'
         ? `Unlock ${document.target}`
         : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
+    case 'rotate-key':
+      return `Put organisation key ${document.number} in force`;
+    case 'leave':
+      return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
     default:

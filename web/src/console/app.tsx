@@ -18,9 +18,11 @@ import { Groups } from './pages/fleet-groups.tsx';
 import { Retirements } from './pages/fleet-retire.tsx';
 import { IncidentPage } from './pages/incident.tsx';
 import { Incidents } from './pages/incidents.tsx';
+import { KeysPage } from './pages/keys.tsx';
 import { Locks } from './pages/locks.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
+import { PersonPage } from './pages/person.tsx';
 import { ProfilePage } from './pages/profile.tsx';
 import { Profiles } from './pages/profiles.tsx';
 import { PushBanner, PushPage } from './pages/push.tsx';
@@ -37,6 +39,7 @@ function page(path: string): ReactNode {
   if (rest.length > 0) return undefined;
   if (id !== undefined && id !== '') {
     if (room === 'devices') return <DevicePage key={id} handle={id} />;
+    if (room === 'people') return <PersonPage key={id} handle={id} />;
     if (room === 'profiles') return <ProfilePage key={id} id={id} />;
     if (room === 'alerts') return <AlertPage key={id} id={id} />;
     if (room === 'incidents') return <IncidentPage key={id} id={id} />;
@@ -61,6 +64,7 @@ function page(path: string): ReactNode {
   if (room === 'queue') return <Queue />;
   if (room === 'push') return <PushPage />;
   if (room === 'admins') return <Admins />;
+  if (room === 'keys') return <KeysPage />;
   return undefined;
 }
 

@@ -2,10 +2,12 @@ import { lazy, Suspense, useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
 import { Join } from './join.tsx';
+import { Leavers } from './leave.tsx';
 import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { type Published, published } from './server.ts';
+import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 
 /** Fetched only by whoever imports: it knows the numbering plans of the world. */
@@ -46,6 +48,10 @@ function Task({ hash, config }: { hash: string; config: Published }) {
       </Suspense>
     );
   }
+  const leavers = [...new Set((asked.get('leave') ?? '').split(','))].sort();
+  if (leavers.every((subject) => HANDLE.test(subject))) return <Leavers subjects={leavers} />;
+  const sheet = asked.get('sheet');
+  if (sheet !== null) return <OwnSheet token={sheet} config={config} />;
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;
   return (

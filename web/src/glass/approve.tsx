@@ -26,6 +26,11 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
+  if (document.op === 'leave') {
+    const { length } = document.subjects;
+    return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
+  }
   return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
 }
 
@@ -38,6 +43,12 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
+  }
+  if (document.op === 'rotate-key') {
+    return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
+  }
+  if (document.op === 'leave') {
+    return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
@@ -87,10 +98,30 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{utc(document.until)}</dd>
         </>
       ) : null}
+      {document.op === 'leave' ? (
+        <>
+          <dt>People ({document.subjects.length})</dt>
+          <dd>
+            <ul className="handles mono">
+              {document.subjects.map((handle) => (
+                <li key={handle}>{handle}</li>
+              ))}
+            </ul>
+          </dd>
+        </>
+      ) : null}
       {document.op === 'invite' ? (
         <>
           <dt>Role</dt>
           <dd>{document.role}</dd>
+        </>
+      ) : null}
+      {document.op === 'rotate-key' ? (
+        <>
+          <dt>New public key</dt>
+          <dd className="mono">{document.key}</dd>
+          <dt>In place of</dt>
+          <dd className="mono">{document.previous}</dd>
         </>
       ) : null}
       <dt>Sign before</dt>
