@@ -7,6 +7,7 @@ export {
   parseApprovable,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,

@@ -8,6 +8,7 @@ import type { Person } from '../model.ts';
 import { DeviceLink, Empty, Frame, GlassLink, Loaded, or } from '../parts.tsx';
 import { useSearch } from '../router.ts';
 import { useMayChange, useSession } from '../session.tsx';
+import { WaitingChanges } from './people-changes.tsx';
 import { LeaveDialog } from './people-leave.tsx';
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
@@ -90,6 +91,7 @@ export function People() {
           Import people
         </GlassLink>
       </p>
+      <WaitingChanges />
       <Search label="Search handle, unit, member state" />
       <Loaded answer={answer}>
         {({ items, total, next }) =>
