@@ -125,10 +125,10 @@ export class Gate {
   takeIn(document: ImportPeople, assertion: Assertion): readonly Effect[] {
     const now = this.time.now();
     if (this.state.locked('directory')) throw new Refusal('locked', 'The directory is locked.');
-    const key = this.#signer(document, assertion);
+    const key = this.signer(document, assertion);
     if (key.admin !== document.admin || key.role !== 'administrator') throw new Refusal('refused', REFUSED, key.admin);
-    this.#mustBeOpen(key.admin);
-    this.#fresh(document, GRANT_LIFE, now, key.admin);
+    this.mustBeOpen(key.admin);
+    this.fresh(document, GRANT_LIFE, now, key.admin);
     if (this.state.used.has(document.id)) throw new Refusal('used', 'This touch was used before.', key.admin);
     return [{ e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) }];
   }
