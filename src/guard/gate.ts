@@ -127,10 +127,13 @@ export class Gate {
     if (this.state.locked('directory')) throw new Refusal('locked', 'The directory is locked.');
     const key = this.signer(document, assertion);
     if (key.admin !== document.admin || key.role !== 'administrator') throw new Refusal('refused', REFUSED, key.admin);
-    this.mustBeOpen(key.admin);
+    this.mustBeOpen(key, document.id);
     this.fresh(document, GRANT_LIFE, now, key.admin);
     if (this.state.used.has(document.id)) throw new Refusal('used', 'This touch was used before.', key.admin);
-    return [{ e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) }];
+    return [
+      { e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) },
+      ...this.touched([assertion]),
+    ];
   }
 
   /** True if this very document was accepted before. */
