@@ -55,6 +55,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
       ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
       ...['people.scim_group_delete', 'people.intake_refused', 'people.intake_tokens'],
+      ...['people.import_known', 'people.import_gone', 'people.import_batch', 'people.import_sent'],
     ],
   },
   console: {
@@ -157,6 +158,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      'respond.key_use': 'ISU',
       ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
       'fleet.service_token': 'SU',
       'fleet.service_token_policy': 'S',
