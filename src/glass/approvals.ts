@@ -40,8 +40,16 @@ const parse = shape.object({ assertion: parseAssertion });
 const RELAY = { timeoutMs: 25_000 };
 
 /** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
-const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change', 'rotate-key', 'roster']);
-const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change']);
+const RELAYED: ReadonlySet<string> = new Set([
+  'unlock',
+  'invite',
+  'leave',
+  'change',
+  'rotate-locks',
+  'rotate-key',
+  'roster',
+]);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change', 'rotate-locks']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {

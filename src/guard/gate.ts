@@ -11,6 +11,7 @@ import {
   type EnrolKey,
   type Grant,
   GuardError,
+  type ImportPeople,
   type Invite,
   MOST_PERMIT_MS,
   passkeyPublic,
@@ -117,6 +118,21 @@ export class Gate {
       { e: 'used', id: grant.id, notAfter: grant.notAfter, sha256: hashOf(grant) },
       { e: 'charge', ...charge },
       ...this.touched([assertion, ...others]),
+    ];
+  }
+
+  /** One administrator's touch over people who are sent sealed; it charges nothing and counts once. Throws Refusal. */
+  takeIn(document: ImportPeople, assertion: Assertion): readonly Effect[] {
+    const now = this.time.now();
+    if (this.state.locked('directory')) throw new Refusal('locked', 'The directory is locked.');
+    const key = this.signer(document, assertion);
+    if (key.admin !== document.admin || key.role !== 'administrator') throw new Refusal('refused', REFUSED, key.admin);
+    this.mustBeOpen(key, document.id);
+    this.fresh(document, GRANT_LIFE, now, key.admin);
+    if (this.state.used.has(document.id)) throw new Refusal('used', 'This touch was used before.', key.admin);
+    return [
+      { e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) },
+      ...this.touched([assertion]),
     ];
   }
 

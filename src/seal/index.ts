@@ -3,6 +3,7 @@ export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
+  MOST_IMPORTED,
   parseApprovable,
   parseArrival,
   parseAssertion,
@@ -11,8 +12,10 @@ export {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseLeave,
+  parseRotateLocks,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -50,6 +53,12 @@ export {
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { ADMIN } from './handles.ts';
 export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  keysDigest,
+  parseImportPermit,
+  signImportPermit,
+  verifyImportPermit,
+} from './import.ts';
 export {
   type Kem,
   kemOf,
