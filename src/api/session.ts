@@ -112,7 +112,8 @@ export async function signIn(
       `insert into api.session (token_sha256, id, admin, role, expires_at, credential, bound_key) values ($1, $2, $3, $4, $5, $6, $7)`,
       [
         ...[sha256(token), session.id, session.admin, session.role, session.expiresAt],
-        credentialDigest(key.credential), spki,
+        credentialDigest(key.credential),
+        spki,
       ],
     );
     await emit(t, { kind: 'auth.sign_in', actor: key.admin, detail: { session: session.id, key: document.key } });

@@ -1,5 +1,5 @@
-import { canonicalJson } from '../shared/canonical.ts';
 import { toBase64url, utf8 } from '../shared/bytes.ts';
+import { canonicalJson } from '../shared/canonical.ts';
 
 // The session's key: made here, kept by the browser, never readable as bytes, not even by this page. Whoever steals the
 // cookie has nothing without it.
@@ -57,8 +57,14 @@ export async function learnTime(): Promise<void> {
 }
 
 /** Signs one request, so that it counts once, for a minute, and from this browser only. Undefined while there is no key. */
-export async function proofFor(method: string, path: string, body: Uint8Array<ArrayBuffer>): Promise<string | undefined> {
-  const pair = await keep<CryptoKeyPair | undefined>('readonly', (store) => store.get('present')).catch(() => undefined);
+export async function proofFor(
+  method: string,
+  path: string,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<string | undefined> {
+  const pair = await keep<CryptoKeyPair | undefined>('readonly', (store) => store.get('present')).catch(
+    () => undefined,
+  );
   if (pair === undefined) return undefined;
   const time = Date.now() + ahead;
   const nonce = toBase64url(crypto.getRandomValues(new Uint8Array(16)));
