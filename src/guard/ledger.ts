@@ -21,8 +21,9 @@ import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
-import { EvidenceLog } from './log.ts';
+import { EvidenceLog, type LogOptions } from './log.ts';
 import { Persons } from './persons.ts';
+import { Disk, watchRoom } from './room.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -60,6 +61,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** How long the log's disk may take; for tests. */
+  readonly patience?: LogOptions['patience'];
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -69,6 +72,8 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
+  readonly #disk: Disk;
+  #unwatch: () => void = () => {};
   #book!: Book;
   #decisions!: Decisions;
   #settling!: Settling;
@@ -79,6 +84,7 @@ export class Ledger {
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
+    this.#disk = new Disk(options.state);
     this.#signing = loadKey(options.state, 'receipts', 'ed25519');
     this.#outer = loadKey(options.state, 'outer', 'x25519');
     this.#org = options.org;
@@ -96,6 +102,8 @@ export class Ledger {
         origin: logOrigin(options.org),
         key: loadKey(options.state, 'log', 'ed25519'),
         time: ledger.gate.time,
+        disk: ledger.#disk,
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
@@ -112,6 +120,9 @@ export class Ledger {
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
+    ledger.#unwatch = await watchRoom(ledger.#disk, ({ freeMb }) => {
+      ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
+    });
     return ledger;
   }
 
@@ -168,6 +179,7 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
+    this.#unwatch();
     await this.#book.log.close();
   }
 
@@ -276,6 +288,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
+      room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
     };
   }

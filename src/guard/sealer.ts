@@ -5,7 +5,6 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, toBas
 import {
   type Assertion,
   type Caps,
-  challengeOf,
   type EnrolKey,
   type Grant,
   type GuardClient,
@@ -19,14 +18,15 @@ import {
   type SealedRow,
   type Unlock,
   unpadValue,
-  verifyReceipt,
 } from '#seal';
+import { readOpened, readSpent, rowsOfGrant } from './believed.ts';
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
 import { makeFolder, writeDurably } from './files.ts';
-import { Gate, Refusal } from './gate.ts';
+import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey, makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
 import type { Effect } from './state.ts';
+import { MINUTE } from './time.ts';
 
 export interface SealerOptions {
   readonly org: string;
@@ -44,6 +44,8 @@ export interface SealerOptions {
   readonly releaseKey: string;
 }
 
+/** How much later than our own clock the ledger's may be, milliseconds. */
+const MOST_AHEAD = 10 * MINUTE;
 const REVEAL_INFO = 'bartizan reveal v1';
 const unavailable = () => new GuardError('unavailable', 'The ledger cannot be asked. Nothing is opened without it.');
 
@@ -92,6 +94,7 @@ export class Sealer {
     }
     try {
       effects = this.gate.reveal(grant, assertion);
+      if (!rowsOfGrant(grant, rows)) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       const { id, field, subjects } = grant;
       const detail = { grant: id, field, asked: subjects.length, claimed: grant.admin };
@@ -99,18 +102,9 @@ export class Sealer {
     }
     this.gate.state.apply(effects);
     this.gate.state.prune(this.gate.time.now());
-    const answer = await this.#options.ledger.call<{ inner: { subject: string; inner: string }[]; receipt: Receipt }>(
-      'open',
-      { grant, assertion, rows },
-    );
-    const { receipt } = answer;
-    const fits =
-      verifyReceipt(this.#options.ledgerKey, receipt) &&
-      receipt.grant === grant.id &&
-      receipt.grantSha256 === toBase64url(challengeOf(grant)) &&
-      receipt.opened.join() === answer.inner.map((one) => one.subject).join();
-    if (!fits) throw new GuardError('refused', 'The ledger gave no valid receipt. Nothing is opened without one.');
-    return this.#sealToBrowser(grant, rows, answer.inner, receipt);
+    const answer = await this.#options.ledger.call('open', { grant, assertion, rows });
+    const { inner, receipt } = readOpened(answer, grant, this.#options.ledgerKey);
+    return this.#sealToBrowser(grant, rows, inner, receipt);
   }
 
   #sealToBrowser(
@@ -191,14 +185,12 @@ export class Sealer {
   }
 
   async #sync(): Promise<void> {
-    const { time, effects } = await this.#options.ledger.call<{ time: number; effects: readonly Effect[] }>(
-      'spent',
-      {},
-    );
-    this.gate.time.see(time);
-    // Roster changes reach this guard through signatures only, never through the other guard.
-    const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock');
-    this.gate.state.apply(taken);
+    const answer = await this.#options.ledger.call('spent', {});
+    const now = this.gate.time.now();
+    const { time, effects } = readSpent(answer, now);
+    // A clock of ours that was set back must free nothing; a ledger that runs ahead must not either.
+    this.gate.time.see(Math.min(time, now + MOST_AHEAD));
+    this.gate.state.apply(effects);
   }
 
   /** Applies effects at once and answers when they are on disk. */

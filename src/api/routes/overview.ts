@@ -56,21 +56,24 @@ async function logState(doors: ApiDoors) {
   }
 }
 
-/** Which of the guards do not answer. */
-async function guardsAnswer(doors: ApiDoors): Promise<{ sealer: boolean; ledger: boolean }> {
-  const answers = (call: Promise<unknown>) =>
-    call.then(
-      () => true,
-      () => false,
-    );
-  const [sealer, ledger] = await Promise.all([
-    answers(doors.sealer.call('status', {}, { timeoutMs: 1_500 })),
-    answers(doors.ledger.call('status', {}, { timeoutMs: 1_500 })),
-  ]);
-  return { sealer, ledger };
+interface Guards {
+  readonly sealer: boolean;
+  readonly ledger: boolean;
+  /** Whether the ledger's disk is nearly full, and what is left of it. */
+  readonly room: { readonly freeMb: number; readonly low: boolean } | undefined;
 }
 
-function findings(doors: ApiDoors, guards: { sealer: boolean; ledger: boolean }) {
+/** Which of the guards answer. */
+async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
+  const [sealer, ledger] = await Promise.allSettled([
+    doors.sealer.call('status', {}, { timeoutMs: 1_500 }),
+    doors.ledger.call<{ room?: Guards['room'] }>('status', {}, { timeoutMs: 1_500 }),
+  ]);
+  const room = ledger.status === 'fulfilled' ? ledger.value.room : undefined;
+  return { sealer: sealer.status === 'fulfilled', ledger: ledger.status === 'fulfilled', room };
+}
+
+function findings(doors: ApiDoors, guards: Guards) {
   const found: { title: string; fix: string }[] = [];
   if (doors.level === 'L0') {
     found.push({
@@ -90,6 +93,12 @@ function findings(doors: ApiDoors, guards: { sealer: boolean; ledger: boolean })
     found.push({
       title: 'The ledger is called over the network, but at an address of this very machine.',
       fix: 'Run it on a host of its own; until then this is one host, and root here owns both guards.',
+    });
+  }
+  if (guards.room?.low) {
+    found.push({
+      title: `The disk of the ledger's log has ${guards.room.freeMb} MiB left: once it is full nothing is read.`,
+      fix: 'Free space on it or give it a larger one. Its log is never cut.',
     });
   }
   if (!guards.ledger) {

@@ -108,6 +108,7 @@ export class Guards {
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
   now: number | undefined;
   unusable = 0;
+  patience: { sinkMs: number; hungMs: number } | undefined;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
@@ -150,6 +151,7 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      ...(this.patience === undefined ? {} : { patience: this.patience }),
     };
   }
 

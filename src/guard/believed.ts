@@ -1,0 +1,99 @@
+import { toBase64url } from '#base';
+import {
+  challengeOf,
+  FIELDS,
+  type Grant,
+  GuardError,
+  LOCK_SCOPES,
+  type Receipt,
+  type SealedRow,
+  shape,
+  verifyReceipt,
+} from '#seal';
+import { handle } from './shapes.ts';
+import type { Effect } from './state.ts';
+
+const { base64url, integer, list, object, oneOf, text } = shape;
+
+/** What the ledger answers to `open`, as the sealer takes it. */
+export interface Opened {
+  readonly inner: readonly { readonly subject: string; readonly inner: string }[];
+  readonly receipt: Receipt;
+}
+
+const MOST_ROWS = 1_000;
+const MOST_INNER_BYTES = 8 * 1024;
+const opened = object({
+  inner: list(object({ subject: handle, inner: base64url(1, MOST_INNER_BYTES) }), MOST_ROWS),
+  receipt: object({
+    v: oneOf(1),
+    grant: text(64),
+    grantSha256: base64url(32),
+    leaf: integer(0),
+    opened: list(handle, MOST_ROWS),
+    time: integer(0),
+    signature: base64url(64),
+  }),
+});
+
+/** The rows that a grant may open: of its field, and each of its people at most once. The sealer asks nobody else about that. */
+export function rowsOfGrant(grant: Grant, rows: readonly SealedRow[]): boolean {
+  const left = new Set(grant.subjects);
+  return rows.every((row) => row.field === grant.field && left.delete(row.subject));
+}
+
+/**
+ * Reads the ledger's answer as if an enemy had sent it: the receipt must be signed by the pinned ledger, be for exactly this
+ * grant, and name exactly the people whose layers came off, who must be among those asked for and not twice. Throws
+ * GuardError `refused`: then nothing is opened.
+ */
+export function readOpened(answer: unknown, grant: Grant, ledgerKey: string): Opened {
+  const no = () => new GuardError('refused', 'The ledger gave no valid receipt. Nothing is opened without one.');
+  let read: Opened;
+  try {
+    read = opened(answer);
+  } catch {
+    throw no();
+  }
+  const { inner, receipt } = read;
+  const left = new Set(grant.subjects);
+  const fits =
+    verifyReceipt(ledgerKey, receipt) &&
+    receipt.grant === grant.id &&
+    receipt.grantSha256 === toBase64url(challengeOf(grant)) &&
+    receipt.opened.length === inner.length &&
+    inner.every((one, i) => one.subject === receipt.opened[i] && left.delete(one.subject));
+  if (!fits) throw no();
+  return read;
+}
+
+const charge = object({
+  e: oneOf('charge'),
+  admin: text(63),
+  field: oneOf(...FIELDS),
+  count: integer(0),
+  at: integer(0),
+});
+const used = object({ e: oneOf('used'), id: text(64), notAfter: integer(0), sha256: base64url(32) });
+const lock = object({ e: oneOf('lock'), scope: oneOf(...LOCK_SCOPES), target: text(63), reason: text(200) });
+const MOST_EFFECTS = 100_000;
+
+/**
+ * What the ledger says was spent, as the sealer believes it: only what takes away. Charges never count backwards nor in the
+ * future, where they would begin a new day and free today's; roster changes and unlocks come through signatures alone.
+ * Throws SealError `shape`.
+ */
+export function readSpent(
+  answer: unknown,
+  now: number,
+): { readonly time: number; readonly effects: readonly Effect[] } {
+  const { time, effects } = object({ time: integer(0), effects: list((one: unknown) => one, MOST_EFFECTS) })(answer);
+  const taken: Effect[] = [];
+  for (const effect of effects) {
+    const kind = (effect as { e?: unknown } | null)?.e;
+    if (kind === 'charge') taken.push({ ...charge(effect), at: now });
+    else if (kind === 'used') taken.push(used(effect));
+    else if (kind === 'lock') taken.push(lock(effect));
+  }
+  return { time, effects: taken };
+}
