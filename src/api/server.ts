@@ -22,12 +22,14 @@ import { groupRoutes } from './routes/groups.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
+import { rosterRoutes } from './routes/roster.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
@@ -54,6 +56,8 @@ export const ROUTES: readonly Route[] = [
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,
+  ...rosterRoutes,
+  ...keyRoutes,
 ];
 
 const HEADERS = securityHeaders({ passkeys: false });

@@ -10,8 +10,10 @@ import {
   shape,
   verifyReceipt,
 } from '#seal';
+import type { Recent } from './meters.ts';
 import { handle } from './shapes.ts';
 import type { Effect } from './state.ts';
+import { DAY } from './time.ts';
 
 const { base64url, integer, list, object, oneOf, text } = shape;
 
@@ -78,22 +80,29 @@ const used = object({ e: oneOf('used'), id: text(64), notAfter: integer(0), sha2
 const lock = object({ e: oneOf('lock'), scope: oneOf(...LOCK_SCOPES), target: text(63), reason: text(200) });
 const MOST_EFFECTS = 100_000;
 
+const asked = object({ admin: text(63), field: oneOf(...FIELDS), count: integer(0), age: integer(0, DAY) });
+
+/** What the ledger says was spent, as the sealer believes it. */
+export interface Spent {
+  readonly time: number;
+  readonly effects: readonly Effect[];
+  readonly recent: readonly Recent[];
+}
+
 /**
- * What the ledger says was spent, as the sealer believes it: only what takes away. Charges never count backwards nor in the
- * future, where they would begin a new day and free today's; roster changes and unlocks come through signatures alone.
- * Throws SealError `shape`.
+ * Takes only what takes away: nothing is counted backwards, and roster changes and unlocks come through signatures, never
+ * through the other guard. Throws SealError `shape`.
  */
-export function readSpent(
-  answer: unknown,
-  now: number,
-): { readonly time: number; readonly effects: readonly Effect[] } {
-  const { time, effects } = object({ time: integer(0), effects: list((one: unknown) => one, MOST_EFFECTS) })(answer);
+export function readSpent(answer: unknown): Spent {
+  const any = (one: unknown) => one;
+  const body = object({ time: integer(0), effects: list(any, MOST_EFFECTS), recent: list(asked, MOST_EFFECTS) });
+  const { time, effects, recent } = body(answer);
   const taken: Effect[] = [];
   for (const effect of effects) {
     const kind = (effect as { e?: unknown } | null)?.e;
-    if (kind === 'charge') taken.push({ ...charge(effect), at: now });
+    if (kind === 'charge') taken.push(charge(effect));
     else if (kind === 'used') taken.push(used(effect));
     else if (kind === 'lock') taken.push(lock(effect));
   }
-  return { time, effects: taken };
+  return { time, effects: taken, recent };
 }

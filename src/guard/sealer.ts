@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, toBase64url } from '#base';
@@ -12,7 +11,6 @@ import {
   hpkeSeal,
   type Invite,
   type LockScope,
-  openInner,
   type Receipt,
   SealError,
   type SealedRow,
@@ -22,9 +20,14 @@ import {
 import { readOpened, readSpent, rowsOfGrant } from './believed.ts';
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
 import { makeFolder, writeDurably } from './files.ts';
+import { Follower } from './follower.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
-import { loadKey, makeKey, publicText } from './keys.ts';
+import { makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
+import type { KeySource } from './org-key.ts';
+import { OrgKeys } from './org-keys.ts';
+import { Resealing } from './resealing.ts';
+import { SealerRoster } from './sealer-roster.ts';
 import type { Effect } from './state.ts';
 import { MINUTE } from './time.ts';
 
@@ -36,54 +39,87 @@ export interface SealerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Ed25519 SPKI of the ledger, base64url: whose receipts count. */
   readonly ledgerKey: string;
   readonly ledger: GuardClient;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey: string;
+  /** The keeper of keys in tokens, key services and shares, if there is one. */
+  readonly keeper?: GuardClient;
+  /** Where systemd put this process's credentials. */
+  readonly credentials?: string;
+  /** Where the organisation's next key is made; the sealer's own files if it is left out. */
+  readonly keySource?: KeySource;
 }
 
-/** How much later than our own clock the ledger's may be, milliseconds. */
-const MOST_AHEAD = 10 * MINUTE;
 const REVEAL_INFO = 'bartizan reveal v1';
 const unavailable = () => new GuardError('unavailable', 'The ledger cannot be asked. Nothing is opened without it.');
 
 /** Makes the organisation's key and pins the founders. Once only. Returns the public key. */
-export async function foundSealer(state: string, founders: readonly Founder[]): Promise<{ inner: string }> {
+export async function foundSealer(
+  state: string,
+  founders: readonly Founder[],
+  recovery?: string,
+): Promise<{ inner: string; sealer: string }> {
   const key = await makeKey(state, 'organisation', 'x25519');
+  const signing = await makeKey(state, 'signing', 'ed25519');
   makeFolder(state, 0o700);
   const effects = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
+  if (recovery !== undefined) effects.push({ e: 'recovery', key: recovery });
   await writeDurably(join(state, 'pinned.json'), JSON.stringify({ v: 1, effects }));
-  return { inner: publicText(key) };
+  return { inner: publicText(key), sealer: publicText(signing) };
 }
 
 /** The first guard: holds the organisation's private key and no data. Verifies and meters on its own. */
 export class Sealer {
   readonly gate: Gate;
   readonly #options: SealerOptions;
-  readonly #key: KeyObject;
+  readonly keys: OrgKeys;
+  readonly resealing: Resealing;
   /** What must outlive this process: founders, invitations, keys, locks, approvals used. Charges are the ledger's to keep. */
   readonly #pinned: Effect[];
+  readonly #follower: Follower;
+  /** What changes the roster itself. */
+  readonly roster: SealerRoster;
   #storing: Promise<void> = Promise.resolve();
   #synced: Promise<void> | undefined;
+  #livedKept = 0;
 
   /** Opens a founded sealer. Throws GuardError `not-founded` if its key or its pinned roster is missing. */
   constructor(options: SealerOptions) {
     this.#options = options;
-    this.#key = loadKey(options.state, 'organisation', 'x25519');
+    const { keySource, ...rest } = options;
+    this.keys = new OrgKeys({ ...rest, ...(keySource === undefined ? {} : { next: keySource }) });
     const path = join(options.state, 'pinned.json');
     if (!existsSync(path)) throw new GuardError('not-founded', 'The pinned roster is missing. Restore it.');
     this.#pinned = (JSON.parse(readFileSync(path, 'utf8')) as { effects: Effect[] }).effects;
     this.gate = new Gate(options);
-    this.gate.state.apply(this.#pinned);
+    this.gate.replay(this.#pinned);
+    this.#follower = new Follower(this.gate, options.ledger, (effects) => this.keep(effects));
+    this.roster = new SealerRoster(this.gate, {
+      follower: this.#follower,
+      keep: (effects) => this.keep(effects),
+      refuse: (kind, error, detail) => this.refuse(kind, error, detail),
+      wipe: () => this.keys.wipe(),
+    });
+    this.resealing = new Resealing({ ...options, sealer: this, keys: this.keys });
+    // A file's key is there at once; what does not come now is asked for again.
+    if (this.gate.state.locked('directory')) this.keys.wipe();
+    else this.loading = this.keys.load();
+    this.loading.catch(() => {});
   }
+
+  /** The first fetch of the key from its source. */
+  readonly loading: Promise<void> = Promise.resolve();
 
   /**
    * One reveal: verify and charge here, let the ledger verify, charge, record and take its layer off, check its
    * receipt, open the inner layer, seal everything to the browser that touched the passkey.
    */
-  async reveal(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async reveal(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     if (this.#synced === undefined) this.#synced = this.#sync();
     let effects: readonly Effect[];
     try {
@@ -92,41 +128,48 @@ export class Sealer {
       this.#synced = undefined;
       throw unavailable();
     }
+    if (!this.gate.state.locked('directory')) this.keys.mustBeOpen();
     try {
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
       if (!rowsOfGrant(grant, rows)) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       const { id, field, subjects } = grant;
       const detail = { grant: id, field, asked: subjects.length, claimed: grant.admin };
-      return this.#refuse('directory.refused', error, detail);
+      return this.refuse('directory.refused', error, detail);
     }
     this.gate.state.apply(effects);
     this.gate.state.prune(this.gate.time.now());
-    const answer = await this.#options.ledger.call('open', { grant, assertion, rows });
-    const { inner, receipt } = readOpened(answer, grant, this.#options.ledgerKey);
+    const request = { grant, assertion, rows, ...(others.length === 0 ? {} : { others }) };
+    const { inner, receipt } = readOpened(
+      await this.#options.ledger.call('open', request),
+      grant,
+      this.#options.ledgerKey,
+    );
     return this.#sealToBrowser(grant, rows, inner, receipt);
   }
 
-  #sealToBrowser(
+  async #sealToBrowser(
     grant: Grant,
     rows: readonly SealedRow[],
     inner: readonly { subject: string; inner: string }[],
     receipt: Receipt,
   ) {
     const versions = new Map(rows.map((row) => [row.subject, row.version]));
+    const known = inner.flatMap(({ subject, inner: layer }) => {
+      const version = versions.get(subject);
+      if (version === undefined) return [];
+      return [{ inner: fromBase64url(layer), label: { org: this.#options.org, subject, field: grant.field, version } }];
+    });
     const values: { [subject: string]: string } = {};
-    for (const one of inner) {
-      const version = versions.get(one.subject);
-      if (version === undefined) continue;
-      const label = { org: this.#options.org, subject: one.subject, field: grant.field, version };
+    for (const [i, opened] of (await this.keys.open(known)).entries()) {
+      // A row that somebody else sealed badly must not hide the others.
+      if (opened === undefined) continue;
       try {
-        const padded = openInner(this.#key, fromBase64url(one.inner), label);
-        values[one.subject] = unpadValue(padded, grant.field);
-        padded.fill(0);
+        values[known[i]!.label.subject] = unpadValue(opened.padded, grant.field);
       } catch (error) {
-        // A row that somebody else sealed badly must not hide the others.
         if (!(error instanceof SealError)) throw error;
       }
+      opened.padded.fill(0);
     }
     const plaintext = Buffer.from(canonicalJson({ values }));
     const aad = Buffer.from(canonicalJson(receipt as unknown as Json));
@@ -135,14 +178,18 @@ export class Sealer {
     return { enc: toBase64url(sealed.subarray(0, 32)), ct: toBase64url(sealed.subarray(32)), receipt };
   }
 
-  async enrol(document: EnrolKey, assertion: Assertion) {
+  async enrol(document: EnrolKey, assertion: Assertion): Promise<{ admin: string; role: string }> {
+    // The link may come from a change that the ledger took a moment ago.
+    await this.#follower.catchUp().catch(() => {});
     let enrolled: ReturnType<Gate['enrol']>;
     try {
+      const sealed = await this.roster.enrolSealed(document, assertion);
+      if (sealed !== undefined) return sealed;
       enrolled = this.gate.enrol(document, assertion);
     } catch (error) {
-      return this.#refuse('account.refused', error, { op: 'enrol-key' });
+      return this.refuse('account.refused', error, { op: 'enrol-key' });
     }
-    await this.#keep(enrolled.effects);
+    await this.keep(enrolled.effects);
     return { admin: enrolled.key.admin, role: enrolled.key.role };
   }
 
@@ -152,25 +199,44 @@ export class Sealer {
       decided = this.gate.decide(document, assertions);
     } catch (error) {
       const kind = document.op === 'unlock' ? 'approval.refused' : 'account.refused';
-      return this.#refuse(kind, error, { approval: document.id, op: document.op, claimed: document.requester });
+      return this.refuse(kind, error, { approval: document.id, op: document.op, claimed: document.requester });
     }
-    await this.#keep(decided.effects);
+    await this.keep(decided.effects);
+    if (document.op === 'unlock' && document.scope === 'directory') await this.#loadAgain();
     return {};
   }
 
+  /** The key comes back from its source; one that needs people or a key service first is asked for again. */
+  async #loadAgain(): Promise<void> {
+    await this.keys.load().catch((error: unknown) => {
+      if (!(error instanceof GuardError)) throw error;
+      this.#options.logger.warn('the organisation’s key is not there yet', { code: error.code });
+    });
+  }
+
+  /** Asks the key's source again while the key is missing, and ends staged keys that nobody put in force. */
+  async tend(): Promise<void> {
+    await this.keys.expire();
+    if (this.keys.state === 'locked-at-boot') await this.#loadAgain();
+  }
+
   async lock(scope: LockScope, target: string, reason: string): Promise<object> {
+    // Before anything is awaited: the key is gone when this returns its promise.
+    if (scope === 'directory') this.keys.wipe();
     if (this.gate.state.locked(scope, target)) await this.#storing;
-    else await this.#keep([{ e: 'lock', scope, target, reason }]);
+    else await this.keep([{ e: 'lock', scope, target, reason }]);
     return {};
   }
 
   async status() {
     const locked = [...this.gate.state.locks.values()].map(({ scope, target }) => ({ scope, target }));
+    const roster = { ...this.roster.view(), stuck: this.#follower.stuck ?? null };
     const ledger = await this.#options.ledger.call('spent', {}, { timeoutMs: 1_000 }).then(
       () => true,
       () => false,
     );
-    return { locked, ledger };
+    const { notice } = this.resealing;
+    return { locked, ledger, roster, keys: this.keys.status(), ...(notice === undefined ? {} : { notice }) };
   }
 
   /** Asks the ledger for what was spent today; until that has worked once, nothing is opened. */
@@ -185,16 +251,36 @@ export class Sealer {
   }
 
   async #sync(): Promise<void> {
-    const answer = await this.#options.ledger.call('spent', {});
-    const now = this.gate.time.now();
-    const { time, effects } = readSpent(answer, now);
-    // A clock of ours that was set back must free nothing; a ledger that runs ahead must not either.
-    this.gate.time.see(Math.min(time, now + MOST_AHEAD));
-    this.gate.state.apply(effects);
+    const { time, effects, recent } = readSpent(await this.#options.ledger.call('spent', {}));
+    this.gate.time.see(time);
+    // Roster changes reach this guard through signatures only, never through the other guard.
+    // What was spent counts for this guard's own day, whatever day the ledger says it is.
+    const at = this.gate.time.metered();
+    const open = !this.gate.state.locked('directory');
+    this.gate.state.apply(effects.map((one) => (one.e === 'charge' ? { ...one, at } : one)));
+    if (open && this.gate.state.locked('directory')) this.keys.wipe();
+    const lived = this.gate.time.lived();
+    for (const one of recent) this.gate.state.meters.adopt(one, lived);
+    await this.#follower.catchUp();
+  }
+
+  /** Writes down how long this guard has been running. */
+  async close(): Promise<void> {
+    await this.keep([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
+  /** Follows the ledger's roster, and writes down how long this guard has been running; called every few seconds. */
+  async tick(): Promise<void> {
+    const lived = this.gate.time.lived();
+    if (lived - this.#livedKept > 10 * MINUTE) {
+      this.#livedKept = lived;
+      await this.keep([{ e: 'lived', lived }]);
+    }
+    await this.#follower.catchUp();
   }
 
   /** Applies effects at once and answers when they are on disk. */
-  #keep(effects: readonly Effect[]): Promise<void> {
+  keep(effects: readonly Effect[]): Promise<void> {
     if (effects.length === 0) return this.#storing;
     this.gate.state.apply(effects);
     this.#pinned.push(...effects);
@@ -209,7 +295,8 @@ export class Sealer {
     return stored;
   }
 
-  async #refuse(kind: (typeof REFUSAL_KINDS)[number], error: unknown, detail: Detail): Promise<never> {
+  /** Tells the ledger of a refusal, then throws it. */
+  async refuse(kind: (typeof REFUSAL_KINDS)[number], error: unknown, detail: Detail): Promise<never> {
     if (!(error instanceof Refusal)) throw error;
     const cap = error.cap === undefined ? {} : { cap: error.cap };
     try {
@@ -230,6 +317,10 @@ function compact(effects: readonly Effect[], now: number): Effect[] {
   return effects.filter((effect, i) => {
     if (effect.e === 'used') return effect.notAfter >= now;
     if (effect.e === 'unlock') return false;
+    if (effect.e === 'lived' || effect.e === 'taken') return !effects.slice(i + 1).some((one) => one.e === effect.e);
+    if (effect.e === 'seen') {
+      return !effects.slice(i + 1).some((one) => one.e === 'seen' && one.credential === effect.credential);
+    }
     if (effect.e !== 'lock') return true;
     const { scope, target } = effect;
     return !effects.slice(i).some((one) => one.e === 'unlock' && one.scope === scope && one.target === target);

@@ -28,8 +28,8 @@ const common = {
 };
 
 async function init(): Promise<void> {
-  const { founders, writers } = parseFounding(await text(process.stdin));
-  const keys = await foundLedger(common, founders, writers);
+  const { founders, writers, recovery } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, writers, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
@@ -43,7 +43,8 @@ async function pin(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const { publicKeys } = config;
+  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
@@ -60,6 +61,8 @@ async function run(): Promise<void> {
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  const clock = setInterval(() => void ledger.rememberTime().catch(() => {}), 10 * 60_000);
+  running.onStop(() => clearInterval(clock));
   if (config.remote !== undefined) {
     const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());

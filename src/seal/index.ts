@@ -3,21 +3,25 @@ export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
-  ADMIN,
+  MOST_IMPORTED,
   parseApprovable,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseLeave,
+  parseRotateLocks,
   parseSealedRow,
   parseSignable,
   parseSignIn,
   parseUnlock,
 } from './documents.ts';
+export { credentialDigest, isLockTarget, lockTargetFits } from './documents-shapes.ts';
 export { GuardError, SealError } from './errors.ts';
 export {
   type FanOut,
@@ -29,8 +33,10 @@ export {
 } from './fan-out.ts';
 export {
   innerBytes,
+  innerPoint,
   lockRow,
   openInner,
+  openInnerDerived,
   openOuter,
   outerBytes,
   paddedBytes,
@@ -39,12 +45,20 @@ export {
   rowAad,
   rowBytes,
   sealField,
+  sealInner,
   unlockRow,
   unpadValue,
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
+export { ADMIN } from './handles.ts';
 export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  keysDigest,
+  parseImportPermit,
+  signImportPermit,
+  verifyImportPermit,
+} from './import.ts';
 export {
   type Kem,
   kemOf,
@@ -59,11 +73,30 @@ export {
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export * from './roster.ts';
+export {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
+export {
+  joinNotice,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
+  orgKeyStatement,
+  orgKeyText,
+  parseRotateKey,
+  withOrgKey,
+} from './rotate-key.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
   challengeOf,
+  checkBody,
   type Delivery,
+  signBody,
   signDeclarePermit,
   signDelivery,
   signPermit,

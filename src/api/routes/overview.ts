@@ -5,6 +5,7 @@ import { listApprovals, listLocks } from '#respond';
 import { countOpenAlerts } from '#watch';
 import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
+import { type SealerKeys, sealerKeys } from './keys.ts';
 import { pushWarning } from './push.ts';
 
 interface LedgerStatus {
@@ -37,7 +38,7 @@ export const overviewRoutes = [
         approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
         incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
         locks: locks.filter((lock) => lock.liftedAt === null),
-        posture: { level: doors.level, findings: findings(doors, guards) },
+        posture: { level: doors.level, key: keyOf(guards.keys), findings: findings(doors, guards) },
       };
     },
   }),
@@ -59,19 +60,25 @@ async function logState(doors: ApiDoors) {
 interface Guards {
   readonly sealer: boolean;
   readonly ledger: boolean;
+  readonly keys: SealerKeys | null;
   /** Whether the ledger's disk is nearly full, and what is left of it. */
   readonly room: { readonly freeMb: number; readonly low: boolean } | undefined;
 }
 
 /** Which of the guards answer. */
 async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
-  const [sealer, ledger] = await Promise.allSettled([
-    doors.sealer.call('status', {}, { timeoutMs: 1_500 }),
-    doors.ledger.call<{ room?: Guards['room'] }>('status', {}, { timeoutMs: 1_500 }),
+  const [keys, ledger] = await Promise.all([
+    sealerKeys(doors),
+    doors.ledger.call<{ room?: Guards['room'] }>('status', {}, { timeoutMs: 1_500 }).catch(() => undefined),
   ]);
-  const room = ledger.status === 'fulfilled' ? ledger.value.room : undefined;
-  return { sealer: sealer.status === 'fulfilled', ledger: ledger.status === 'fulfilled', room };
+  return { sealer: keys !== null, ledger: ledger !== undefined, keys, room: ledger?.room };
 }
+
+/** The organisation's key in a line; null if the sealer does not answer. */
+const keyOf = (keys: SealerKeys | null) =>
+  keys === null
+    ? null
+    : { state: keys.state, number: keys.current.number, grade: keys.current.grade, source: keys.current.source };
 
 function findings(doors: ApiDoors, guards: Guards) {
   const found: { title: string; fix: string }[] = [];
@@ -111,6 +118,12 @@ function findings(doors: ApiDoors, guards: Guards) {
     found.push({
       title: 'The sealer does not answer: nobody can read names or numbers.',
       fix: 'Its log file says why. Phones are managed meanwhile.',
+    });
+  }
+  if (guards.keys?.state === 'locked-at-boot') {
+    found.push({
+      title: 'The sealer waits for the organisation’s key: nobody can read names or numbers.',
+      fix: 'Bring the shares with bartizan unseal, or see that the token or key service answers. Phones are managed meanwhile.',
     });
   }
   if (doors.demo) {

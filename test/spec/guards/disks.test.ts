@@ -159,6 +159,7 @@ test('a disk that hangs for a while: bounded answers, nothing read late, the tou
   skip: ROOT_ONLY,
 }, async (t) => {
   const here = await stage(t, 'ext4', { sinkMs: 300, hungMs: 60_000 });
+  assert.equal(await here.read(), 1);
   const core = here.guards.client('ledger', 'core');
   const browser = newBrowser();
   const grant = here.guards.grant(browser, [person(0)]);

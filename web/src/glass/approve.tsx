@@ -1,16 +1,20 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import { type Approvable, DESTROYING, EVERY_DEVICE } from '../../../src/seal/messages.ts';
+import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
+import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
-const SCOPE = {
+const SCOPE: Readonly<Record<LockScope, string>> = {
   directory: 'the directory of names and numbers',
-  admin: 'one admin',
+  admin: 'the admin',
   commands: 'all destructive commands',
+  role: 'everybody with the role',
+  credential: 'the passkey',
+  document: 'the request',
 };
 
 const counted = (devices: number) => `${devices} ${devices === 1 ? 'device' : 'devices'}`;
@@ -26,11 +30,17 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'rotate-locks') return 'Give everybody a new lock';
+  if (document.op === 'roster') return rosterHeading(document.change);
+  if (document.op === 'change') {
+    return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
+  }
+  if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
   if (document.op === 'leave') {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
   }
-  return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
+  return `Unlock ${SCOPE[document.scope]}${document.target === '' ? '' : ` ${document.target}`}`;
 }
 
 function effect(document: Approvable): ReactNode {
@@ -42,6 +52,16 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
+  }
+  if (document.op === 'rotate-locks') {
+    return 'The ledger puts each value under a new lock and destroys the old ones; nothing is opened to anybody. Copies of the database and of the locks from before no longer fit together with what is stored now.';
+  }
+  if (document.op === 'roster') return rosterEffect(document.change);
+  if (document.op === 'change') {
+    return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
+  }
+  if (document.op === 'rotate-key') {
+    return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
   if (document.op === 'leave') {
     return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
@@ -94,6 +114,12 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{utc(document.until)}</dd>
         </>
       ) : null}
+      {document.op === 'change' ? (
+        <>
+          <dt>Of</dt>
+          <dd className="mono">{document.subject}</dd>
+        </>
+      ) : null}
       {document.op === 'leave' ? (
         <>
           <dt>People ({document.subjects.length})</dt>
@@ -110,6 +136,15 @@ function Particulars({ document }: { document: Approvable }) {
         <>
           <dt>Role</dt>
           <dd>{document.role}</dd>
+        </>
+      ) : null}
+      {document.op === 'roster' ? <RosterParticulars document={document} /> : null}
+      {document.op === 'rotate-key' ? (
+        <>
+          <dt>New public key</dt>
+          <dd className="mono">{document.key}</dd>
+          <dt>In place of</dt>
+          <dd className="mono">{document.previous}</dd>
         </>
       ) : null}
       <dt>Sign before</dt>
@@ -195,7 +230,7 @@ export function Approve({ id }: { id: string }) {
             Signed.{' '}
             {view.signatures.length < view.needs
               ? 'It still waits for another person. You can close this tab.'
-              : 'Both signatures are there; the guards check them and then it runs. You can close this tab.'}
+              : 'All signatures are there; the guards check them and then it runs. You can close this tab.'}
           </p>
         ) : null}
       </div>

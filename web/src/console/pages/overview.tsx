@@ -11,12 +11,19 @@ const MEANS: Readonly<Record<string, string>> = {
 };
 
 function Posture({ posture }: { posture: Overview['posture'] }) {
-  const { level, findings } = posture;
+  const { level, findings, key } = posture;
   return (
     <section className={level === 'L0' ? 'note warn' : 'note'} aria-label="Assurance level">
       <p className="level">
         <strong>Assurance level {level}</strong> <span>{MEANS[level] ?? ''}</span>
       </p>
+      {key === null ? null : (
+        <p>
+          <a href="/keys">
+            Organisation key {key.number}, grade {key.grade}
+          </a>
+        </p>
+      )}
       {findings.length === 0 ? null : (
         <details>
           <summary>
