@@ -8,6 +8,7 @@ import {
   DESTROYING,
   DEVICE_SECRETS,
   type Declare,
+  type Dehydrate,
   type EnrolKey,
   type Grant,
   GuardError,
@@ -15,6 +16,7 @@ import {
   MOST_PERMIT_MS,
   passkeyPublic,
   type RosterKey,
+  type Search,
   type Signable,
   type Unlock,
   verifyAssertion,
@@ -82,6 +84,21 @@ export class Gate {
       { e: 'used', id: grant.id, notAfter: grant.notAfter, sha256: hashOf(grant) },
       { e: 'charge', ...charge },
     ];
+  }
+
+  /** Who touched for a search, if the directory is open to them now. Throws Refusal. */
+  asked(document: Search | Dehydrate, assertion: Assertion): RosterKey {
+    const now = this.time.now();
+    if (document.op === 'search' && this.state.locked('directory')) {
+      throw new Refusal('locked', 'The directory is locked.');
+    }
+    const key = this.#signer(document, assertion);
+    const refuse = (message: string) => new Refusal('refused', message, key.admin);
+    if (key.admin !== document.admin) throw refuse(REFUSED);
+    if (key.role === 'dpo') throw refuse('This role does not read the directory.');
+    this.#mustBeOpen(key.admin);
+    this.#fresh(document, GRANT_LIFE, now, key.admin);
+    return key;
   }
 
   /** True if this very document was accepted before. */

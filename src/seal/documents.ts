@@ -23,6 +23,7 @@ import {
   WRITERS,
 } from './messages.ts';
 import { parseRotateKey } from './rotate-key.ts';
+import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
@@ -219,6 +220,9 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   leave: parseLeave,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  hydrate: parseHydrate,
+  dehydrate: parseDehydrate,
+  search: parseSearch,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
@@ -233,7 +237,8 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op === 'reveal' || read.op === 'enrol-key' || read.op === 'sign-in') {
+  const { op } = read;
+  if (op === 'reveal' || op === 'enrol-key' || op === 'sign-in' || op === 'search' || op === 'dehydrate') {
     throw new SealError('shape', 'This document does not need two people.');
   }
   return read;

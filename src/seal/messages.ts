@@ -4,6 +4,8 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { Dehydrate, Hydrate, Search } from './search-types.ts';
+
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
 ] as const;
@@ -184,8 +186,8 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | RotateKey;
-export type Signable = Grant | Approvable | EnrolKey | SignIn;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | RotateKey | Hydrate;
+export type Signable = Grant | Approvable | EnrolKey | SignIn | Search | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {

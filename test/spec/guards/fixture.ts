@@ -6,16 +6,21 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, Seale
 import {
   type Founder,
   foundLedger,
+  foundLedgerSearch,
   foundSealer,
+  foundSealerSearch,
   LEDGER_CALLERS,
   Ledger,
   type LedgerCaller,
   ledgerDoors,
+  ledgerSearchDoors,
   SEALER_CALLERS,
   Sealer,
   type SealerCaller,
   type SealerOptions,
+  type SearchSettings,
   sealerDoors,
+  sealerSearchDoors,
   serveCaller,
 } from '#guard';
 import {
@@ -121,14 +126,18 @@ export class Guards {
   sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
   #clients: GuardClient[] = [];
 
-  constructor(caps: Partial<Caps> = {}) {
+  /** What can be searched, if anything. */
+  readonly search: SearchSettings | undefined;
+
+  constructor(caps: Partial<Caps> = {}, search?: SearchSettings) {
     this.caps = { ...DEFAULT_CAPS, ...caps };
+    this.search = search;
   }
 
   readonly clock: Clock = () => this.now ?? Date.now();
 
-  static async start(caps: Partial<Caps> = {}): Promise<Guards> {
-    const guards = new Guards(caps);
+  static async start(caps: Partial<Caps> = {}, search?: SearchSettings): Promise<Guards> {
+    const guards = new Guards(caps, search);
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
@@ -136,6 +145,10 @@ export class Guards {
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
     guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
     mkdirSync(join(guards.folder, 'run'));
+    if (search !== undefined) {
+      await foundLedgerSearch(join(guards.folder, 'ledger'));
+      await foundSealerSearch(join(guards.folder, 'sealer'));
+    }
     await guards.startLedger();
     await guards.startSealer();
     for (const one of guards.founders) await guards.enrol(one.passkey, one.token);
@@ -159,6 +172,7 @@ export class Guards {
       onUnusable,
       releaseKey: this.edge.publicKey,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
+      ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
   }
 
@@ -172,7 +186,8 @@ export class Guards {
 
   async startLedger(): Promise<void> {
     this.ledger = await Ledger.open(this.ledgerOptions());
-    const doors = ledgerDoors(this.ledger);
+    const { search } = this.ledger;
+    const doors = { ...ledgerDoors(this.ledger), ...(search === undefined ? {} : ledgerSearchDoors(search)) };
     const closers: { close(): Promise<void> }[] = [];
     for (const caller of LEDGER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('ledger', caller), caller, doors, logger: SILENT }));
@@ -199,11 +214,13 @@ export class Guards {
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
       ledger,
+      ...(this.search === undefined ? {} : { search: this.search }),
       ...this.sources,
     });
     await this.sealer.loading.catch(() => {});
-    const doors = sealerDoors(this.sealer);
-    const closers: { close(): Promise<void> | void }[] = [ledger];
+    const search = await this.sealer.openSearch();
+    const doors = { ...sealerDoors(this.sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
+    const closers: { close(): Promise<void> | void }[] = [ledger, ...(search === undefined ? [] : [search])];
     for (const caller of SEALER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('sealer', caller), caller, doors, logger: SILENT }));
     }
