@@ -1,5 +1,6 @@
+export { Council } from './council.ts';
 export { foundLedger } from './found-ledger.ts';
-export { parseFounders, parseFounding, parseWriters } from './founders.ts';
+export { parseFounding, parseRoster, parseWriters } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions, type WriterKey } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
@@ -11,3 +12,5 @@ export { ledgerSearchDoors, sealerSearchDoors } from './search/doors.ts';
 export { foundLedgerSearch, foundSealerSearch } from './search/keys.ts';
 export type { SearchSettings } from './search/rules.ts';
 export { type Door, type DoorTable, doorsFor, readRequest, serveCaller } from './server.ts';
+export { locksOut, standing } from './standing.ts';
+export { SteadyTime } from './time.ts';

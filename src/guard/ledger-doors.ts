@@ -3,6 +3,7 @@ import {
   GuardError,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
@@ -18,6 +19,7 @@ import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
+import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
 import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
 
@@ -43,7 +45,13 @@ const noteDetail = (value: unknown): Detail => {
   return value as Detail;
 };
 
-const openBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const openBody = object({
+  grant: parseGrant,
+  assertion: parseAssertion,
+  rows: list(parseSealedRow, 1_000),
+  others: optional(list(parseAssertion, 7)),
+});
+const decreesBody = object({ after: integer(0) });
 const noteBody = object({
   kind: oneOf(...REFUSAL_KINDS),
   admin: (value: unknown) => (value === null ? null : text(63, { pattern: ADMIN })(value)),
@@ -65,6 +73,7 @@ const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion }
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
 const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
+const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
@@ -76,7 +85,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     open: door({
       from: ['sealer'],
       parse: openBody,
-      handle: ({ grant, assertion, rows }) => ledger.open(grant, assertion, rows),
+      handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({
@@ -142,6 +151,12 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
+    ...rosterDoors<LedgerCaller>(() => ledger.decisions.roster, 'glass'),
+    decrees: door({
+      from: ['sealer'],
+      parse: decreesBody,
+      handle: ({ after }) => ledger.decisions.roster.decrees(after),
+    }),
     'rotate-key': door({
       from: ['glass'],
       parse: rotateKeyBody,
@@ -162,6 +177,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: leaveBody,
       handle: ({ document, assertions }) => ledger.leaving.leave(document, assertions),
+    }),
+    change: door({
+      from: ['glass'],
+      parse: changeBody,
+      handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
     }),
     history: door({
       from: ['console', 'glass'],

@@ -15,6 +15,7 @@ import {
   type Writer,
 } from '#seal';
 import { Book } from './book.ts';
+import { Changes } from './changes.ts';
 import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
@@ -22,14 +23,16 @@ import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
+import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
+import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { LedgerSearch } from './search/ledger-search.ts';
 import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { dayOf } from './time.ts';
+import { DAY, dayOf } from './time.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -60,9 +63,13 @@ export interface LedgerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
+  readonly holdMs?: number;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
   /** What can be searched, if anything. */
@@ -111,7 +118,7 @@ export class Ledger {
           options.onUnusable();
         },
       },
-      (effects) => ledger.gate.state.apply(effects),
+      (effects) => ledger.gate.replay(effects),
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
@@ -122,6 +129,7 @@ export class Ledger {
     });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      holdMs: options.holdMs ?? DAY,
     });
     if (options.search !== undefined) {
       ledger.search = await LedgerSearch.open({
@@ -137,6 +145,11 @@ export class Ledger {
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Changed numbers and addresses that wait. */
+  get changes(): Changes {
+    return new Changes(this.#book);
   }
 
   /** Who has left, and how their locks go. */
@@ -163,8 +176,12 @@ export class Ledger {
     return this.#rekeying;
   }
 
-  async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
-    const effects = [...founders.map((founder): Effect => ({ e: 'founder', ...founder })), ...writers.map(pinOf)];
+  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: string): Promise<void> {
+    const effects: Effect[] = [
+      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
+      ...writers.map(pinOf),
+      ...(recovery === undefined ? [] : [{ e: 'recovery', key: recovery } as const]),
+    ];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
     await this.#book.record('system.started', null, { founded: true, founders: names, writers: pinned }, effects);
@@ -192,7 +209,13 @@ export class Ledger {
     await this.#book.record('writers.pinned', null, { writers: pinned }, writers.map(pinOf));
   }
 
+  /** Writes down how long this guard has been running; called every few minutes. */
+  async rememberTime(): Promise<void> {
+    await this.#book.log.remember([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
   async close(): Promise<void> {
+    if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
 
@@ -200,14 +223,14 @@ export class Ledger {
    * Opens the outer layers of a grant's rows: verify, charge, write, and only then open. The answer holds what is still
    * sealed to the sealer, and the signed receipt.
    */
-  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     const { state } = this.gate;
     const detail = { grant: grant.id, field: grant.field, asked: grant.subjects.length };
     let effects: readonly Effect[];
     try {
       const subjects = new Set(grant.subjects);
       const fits = rows.every((row) => row.field === grant.field && subjects.delete(row.subject));
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
       if (!fits) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
@@ -220,7 +243,7 @@ export class Ledger {
     const entry = this.#book.write(
       'directory.revealed',
       grant.admin,
-      { ...detail, purpose: grant.purpose, subjects },
+      { ...detail, ...this.#cosigners(others), purpose: grant.purpose, subjects },
       effects,
       subject,
     );
@@ -239,6 +262,12 @@ export class Ledger {
       time: entry.time,
     });
     return { inner, receipt };
+  }
+
+  /** Who signed the grant besides its reader. */
+  #cosigners(others: readonly Assertion[]): { signers?: string[] } {
+    const names = others.map((one) => this.gate.state.keys.get(one.credential)?.admin ?? '');
+    return names.length === 0 ? {} : { signers: [...new Set(names)].sort() };
   }
 
   /** A lock that was put back opens nothing, and the log says so; the other rows of a grant are not held up. */
@@ -263,15 +292,15 @@ export class Ledger {
   }
 
   /** Counters, locks and document ids of today, from which the sealer rebuilds its own memory after a restart. */
-  spent(): { time: number; effects: readonly Effect[] } {
+  spent(): { time: number; effects: readonly Effect[]; recent: readonly Recent[] } {
     const { state, time } = this.gate;
     const now = time.now();
     state.prune(now);
-    const charges = state.meters.counters(now).map((one): Effect => ({ e: 'charge', ...one, at: now }));
+    const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
     const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
-    return { time: now, effects: [...charges, ...used, ...locks, ...asked] };
+    return { time: now, effects: [...charges, ...used, ...locks, ...asked], recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -291,7 +320,7 @@ export class Ledger {
   }
 
   roster() {
-    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps };
+    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps, ...rosterView(this.gate) };
   }
 
   status() {
@@ -305,7 +334,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
-      spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
     };
   }

@@ -32,7 +32,18 @@ async function run(): Promise<void> {
     sealer.close();
   });
   const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'glass');
-  const glass = glassServer({ pool, ledger, sealer, keys, origins, caps, pages, now: Date.now, log: logger });
+  const glass = glassServer({
+    pool,
+    ledger,
+    sealer,
+    keys,
+    origins,
+    caps,
+    pages,
+    now: Date.now,
+    log: logger,
+    search: config.search !== undefined,
+  });
   glass.server.listen(http.port, http.host);
   await once(glass.server, 'listening');
   running.onStop(() => glass.close());

@@ -9,6 +9,7 @@ import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import type { SearchSettings } from './search-settings.ts';
 import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
 import { makePens, pinsOf } from './writers.ts';
 
@@ -26,6 +27,8 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
+  /** Ed25519 SPKI (base64url) of the offline recovery key, which can make the roster anew; pinned at founding only. */
+  readonly recovery?: string;
   /** The least that an enrolment may ask for; default SCEP. */
   readonly identity?: IdentityKind;
   /** PEM texts of the roots whose device attestations are believed; none: none is. */
@@ -42,6 +45,8 @@ export interface InstanceOptions {
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** How people are taken in. */
   readonly people?: PeopleSettings;
+  /** What can be searched; nothing if it is left out. */
+  readonly search?: SearchSettings;
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
@@ -61,6 +66,9 @@ export const isFounded = (home: Home): boolean => existsSync(join(home.dir, 'sup
 export function readFounders(home: Home): Founder[] {
   return JSON.parse(readFileSync(join(home.dir, 'supervisor', 'founding.json'), 'utf8')) as Founder[];
 }
+
+/** Who is told what can be searched. */
+const SEARCHING: ReadonlySet<ProcessName> = new Set(['ledger', 'sealer', 'glass', 'console']);
 
 /** Writes the configuration of every process, each readable by that process alone. */
 export function writeConfigs(
@@ -119,6 +127,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...(SEARCHING.has(name) && Object.keys(options.search ?? {}).length > 0 ? { search: options.search! } : {}),
       ...((name === 'intake' || name === 'glass') && options.people !== undefined ? { people: options.people } : {}),
       ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
@@ -161,6 +170,7 @@ export async function found(
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
+    ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
   };
   const [core, edge, intake, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
@@ -186,7 +196,12 @@ export async function found(
 }
 
 /** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
-export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+export function initProcess(
+  home: Home,
+  name: ProcessName,
+  input: string,
+  what: '--init' | '--init-search' = '--init',
+): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(
@@ -196,7 +211,7 @@ export function initProcess(home: Home, name: ProcessName, input: string): Promi
         join(home.code, 'src', 'run', `${name}.ts`),
         '--config',
         home.config(name),
-        '--init',
+        what,
       ],
       {
         cwd: '/',

@@ -1,47 +1,75 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundSealer, parseFounders, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
+import {
+  foundSealer,
+  foundSealerSearch,
+  parseRoster,
+  SEALER_CALLERS,
+  Sealer,
+  sealerDoors,
+  sealerSearchDoors,
+  serveCaller,
+} from '#guard';
 import { guardClient } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The sealer: `--init --config FILE` makes the organisation's key (founders on standard input, the public key as one
-// JSON line on standard output), `--config FILE` runs it.
+// JSON line on standard output), `--init-search` makes its keys of search, `--config FILE` runs it.
 const logger = processLogger('sealer');
 const config = readProcessConfig('sealer');
 
-function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessConfig): Sealer {
+function openSealer({ org, state, origins, caps, sockets, publicKeys, search }: ProcessConfig): Sealer {
   if (publicKeys === undefined || sockets.ledger === undefined) {
     throw new RunError('config', 'The sealer needs the public keys and its socket of the ledger.');
   }
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const origin = origins.glass;
   const { ledger: ledgerKey, release: releaseKey } = publicKeys;
-  return new Sealer({ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey });
+  return new Sealer({
+    org,
+    state,
+    origin,
+    caps,
+    clock: systemClock,
+    logger,
+    ledgerKey,
+    ledger,
+    releaseKey,
+    ...(search === undefined ? {} : { search }),
+  });
 }
 
 async function init(): Promise<void> {
-  const keys = await foundSealer(config.state, parseFounders(await text(process.stdin)));
+  const { founders, recovery } = parseRoster(await text(process.stdin));
+  const keys = await foundSealer(config.state, founders, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
   let sealer: Sealer;
+  let search: Awaited<ReturnType<Sealer['openSearch']>>;
   try {
     sealer = openSealer(config);
+    search = await sealer.openSearch();
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be opened', error);
     running.stop(74);
     return;
   }
-  const doors = sealerDoors(sealer);
+  running.onStop(() => sealer.close());
+  if (search !== undefined) running.onStop(async () => search.close());
+  const doors = { ...sealerDoors(sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
   for (const caller of SEALER_CALLERS) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  // What glass did not get to say: the sealer asks for it.
+  const follow = setInterval(() => void sealer.tick().catch(() => {}), 10_000);
+  running.onStop(() => clearInterval(follow));
   running.ready();
   // Reveals ask again by themselves if the ledger is not there yet.
   sealer.sync().then(
@@ -50,8 +78,13 @@ async function run(): Promise<void> {
   );
 }
 
-if (process.argv.includes('--init')) {
-  await init().catch((error: unknown) => {
+const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ['--init', init],
+  ['--init-search', () => foundSealerSearch(config.state)],
+]);
+const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];
+if (once !== undefined) {
+  await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be founded', error);
     process.exitCode = 1;
   });

@@ -1,9 +1,11 @@
+import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
-import { ADMIN, admin, handle, uuid } from './handles.ts';
+import { admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
+  type Change,
   type CommandSet,
   type Declare,
   type EnrolKey,
@@ -22,6 +24,13 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 import { parseRotateKey } from './rotate-key.ts';
 import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
@@ -124,14 +133,8 @@ const unlock = object({
   notAfter: time,
 });
 
-/** Reads an unlock document: a target for scope `admin` only. Throws SealError `shape`. */
-export const parseUnlock: Shape<Unlock> = (value, where) => {
-  const read = unlock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** Reads an unlock document; its target fits its scope. Throws SealError `shape`. */
+export const parseUnlock: Shape<Unlock> = (value, where) => lockTargetFits(unlock(value, where));
 
 /** Reads an invitation. Throws SealError `shape`. */
 export const parseInvite: Shape<Invite> = object({
@@ -162,6 +165,20 @@ export const parseLeave: Shape<Leave> = (value, where) => {
   sortedUnique(read.subjects);
   return read;
 };
+
+/** Reads what is decided about a change that waits. Throws SealError `shape`. */
+export const parseChange: Shape<Change> = object({
+  v: v1,
+  op: oneOf('change'),
+  id: uuid,
+  act: oneOf('release', 'cancel'),
+  subject: handle,
+  field,
+  version: integer(1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
 
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
@@ -218,11 +235,17 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   invite: parseInvite,
   'rotate-key': parseRotateKey,
   leave: parseLeave,
+  change: parseChange,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
   hydrate: parseHydrate,
   dehydrate: parseDehydrate,
   search: parseSearch,
+  roster: parseRosterChange,
+  lock: parseLockNow,
+  'cancel-raise': parseCancelRaise,
+  'break-glass': parseBreakGlass,
+  refound: parseRefound,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
@@ -237,9 +260,18 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  const { op } = read;
-  if (op === 'reveal' || op === 'enrol-key' || op === 'sign-in' || op === 'search' || op === 'dehydrate') {
-    throw new SealError('shape', 'This document does not need two people.');
+  switch (read.op) {
+    case 'command':
+    case 'declare':
+    case 'unlock':
+    case 'invite':
+    case 'leave':
+    case 'change':
+    case 'rotate-key':
+    case 'roster':
+    case 'hydrate':
+      return read;
+    default:
+      throw new SealError('shape', 'This document does not need two people.');
   }
-  return read;
 }

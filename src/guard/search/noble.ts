@@ -22,6 +22,14 @@ export interface Group {
   readonly order: bigint;
 }
 
+/** Throws GuardError `package` unless each file is the one of this hash. */
+export function checkFiles(pins: { readonly [path: string]: string }, pathOf: (path: string) => string): void {
+  for (const [path, pinned] of Object.entries(pins)) {
+    if (sha256(readFileSync(pathOf(path))).toString('hex') === pinned) continue;
+    throw new GuardError('package', `${path} is not the file that was pinned. Number search is not started.`);
+  }
+}
+
 /**
  * Loads the group arithmetic, if every file of it is the one that was read and pinned. Only number search does that, and only
  * where it is switched on. Throws GuardError `package`.
@@ -31,13 +39,10 @@ export async function loadGroup(): Promise<Group> {
     curves: dirname(fileURLToPath(import.meta.resolve('@noble/curves/ed25519.js'))),
     hashes: dirname(fileURLToPath(import.meta.resolve('@noble/hashes/sha2.js'))),
   };
-  for (const [path, pinned] of Object.entries(NOBLE_FILES)) {
+  checkFiles(NOBLE_FILES, (path) => {
     const [, name, ...rest] = path.split('/');
-    const found = sha256(readFileSync(join(roots[name as keyof typeof roots], ...rest))).toString('hex');
-    if (found !== pinned) {
-      throw new GuardError('package', `${path} is not the file that was pinned. Number search is not started.`);
-    }
-  }
+    return join(roots[name as keyof typeof roots], ...rest);
+  });
   const { ristretto255, ristretto255_hasher: hasher } = await import('@noble/curves/ed25519.js');
   const { Point } = ristretto255;
   return {

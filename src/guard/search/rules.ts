@@ -1,8 +1,16 @@
 import { toBase64url } from '#base';
-import { type Assertion, challengeOf, type Dehydrate, type Hydrate, type Search, type Searched } from '#seal';
-import { type Gate, Refusal } from '../gate.ts';
+import {
+  type Assertion,
+  challengeOf,
+  type Dehydrate,
+  type Hydrate,
+  type RosterKey,
+  type Search,
+  type Searched,
+} from '#seal';
+import { type Gate, REFUSED, Refusal } from '../gate.ts';
 import type { Effect } from '../state.ts';
-import { HOUR } from '../time.ts';
+import { HOUR, MINUTE } from '../time.ts';
 
 /** How long, at most, each search may stay open; what is absent is switched off. */
 export type SearchSettings = { readonly [field in Searched]?: { readonly hours: number } };
@@ -17,6 +25,22 @@ export interface Question {
 
 const used = (message: string, admin: string) => new Refusal('used', message, admin);
 
+const GRANT_LIFE = 10 * MINUTE;
+
+/** Who touched for a search, if the directory is open to them now. Throws Refusal. */
+export function askedBy(gate: Gate, document: Search | Dehydrate, assertion: Assertion): RosterKey {
+  if (document.op === 'search' && gate.state.locked('directory')) {
+    throw new Refusal('locked', 'The directory is locked.');
+  }
+  const key = gate.signer(document, assertion);
+  const refuse = (message: string) => new Refusal('refused', message, key.admin);
+  if (key.admin !== document.admin) throw refuse(REFUSED);
+  if (key.role === 'dpo') throw refuse('This role does not read the directory.');
+  gate.mustBeOpen(key, document.id);
+  gate.fresh(document, GRANT_LIFE, gate.time.now(), key.admin);
+  return key;
+}
+
 /**
  * One question under a touch: may it be answered, and what does it count? Both guards decide it, each with its own memory,
  * before they await anything. `count` is at least 1: to ask for nobody is to ask. Throws Refusal.
@@ -28,8 +52,8 @@ export function askSearch(
 ): { admin: string; effects: readonly Effect[] } {
   const { search, assertion, seq } = question;
   const { state } = gate;
-  const at = gate.time.now();
-  const { admin } = gate.asked(search, assertion);
+  const [at, lived] = [gate.time.metered(), gate.time.lived()];
+  const { admin } = askedBy(gate, search, assertion);
   const sha256 = toBase64url(challengeOf(search));
   const before = state.searches.grant(search.id);
   if (before === undefined ? state.used.has(search.id) : before.sha256 !== sha256) {
@@ -42,9 +66,11 @@ export function askSearch(
   if (search.field === 'number') {
     if (state.searches.evaluationsLeft(admin, at) < count) throw cap('perHour');
   } else {
-    const charge = { admin, field: search.field, count, at };
+    const charge = { admin, field: search.field, count, at, lived };
     const reached = state.meters.refusal(charge, gate.caps);
     if (reached !== undefined) throw cap(reached);
+    // Beyond the organisation's day a second person signs each reveal; a search is one person's.
+    if (state.meters.signers(charge, gate.caps) > 1) throw cap('orgPerDay');
     charges.push({ e: 'charge', ...charge });
   }
   const { id: grant, notAfter, field } = search;
@@ -81,7 +107,7 @@ export function openSearch(
 
 /** One administrator closes it. Throws Refusal. */
 export function closeSearch(gate: Gate, document: Dehydrate, assertion: Assertion): readonly Effect[] {
-  const key = gate.asked(document, assertion);
+  const key = askedBy(gate, document, assertion);
   if (key.role !== 'administrator') throw new Refusal('refused', 'This role does not close the search.', key.admin);
   if (gate.state.used.has(document.id)) throw used('This was signed and used before.', key.admin);
   const { id, notAfter, field } = document;

@@ -28,7 +28,7 @@ import { loadGroup } from './noble.ts';
 import { isE164, Numbers } from './numbers.ts';
 import { type Opened, type OpenInner, openRows } from './opened.ts';
 import { Oprf } from './oprf.ts';
-import { askSearch, closeSearch, openSearch, type Question, type SearchSettings } from './rules.ts';
+import { askedBy, askSearch, closeSearch, openSearch, type Question, type SearchSettings } from './rules.ts';
 import { Wanted } from './wanted.ts';
 
 export interface SealerSearchOptions {
@@ -158,7 +158,7 @@ export class SealerSearch {
     let query: Buffer | undefined;
     try {
       // The touch first: nothing of what a stranger sends is opened.
-      const { admin } = this.#options.gate.asked(search, question.assertion);
+      const { admin } = askedBy(this.#options.gate, search, question.assertion);
       this.#mustBeOn(search.field, admin);
       query = this.#openQuery(question, admin);
       if (search.field === 'name') names = this.#names.find(query, Math.min(MOST_HITS, search.cap));

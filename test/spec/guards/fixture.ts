@@ -117,31 +117,41 @@ export class Guards {
   readonly edge = newBrowser();
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
+  /** How long changes wait at this ledger; none, where a test is about something else. */
+  holdMs = 0;
   now: number | undefined;
+  /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
+  ran: number | undefined;
   unusable = 0;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
   /** Where the organisation's key is to come from. */
   sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
+  /** What can be searched, if anything. */
+  search: SearchSettings | undefined;
   #clients: GuardClient[] = [];
 
-  /** What can be searched, if anything. */
-  readonly search: SearchSettings | undefined;
-
-  constructor(caps: Partial<Caps> = {}, search?: SearchSettings) {
+  constructor(caps: Partial<Caps> = {}) {
     this.caps = { ...DEFAULT_CAPS, ...caps };
-    this.search = search;
   }
 
   readonly clock: Clock = () => this.now ?? Date.now();
+  readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}, search?: SearchSettings): Promise<Guards> {
-    const guards = new Guards(caps, search);
+  static async start(
+    caps: Partial<Caps> = {},
+    holdMs = 0,
+    recovery?: string,
+    search?: SearchSettings,
+  ): Promise<Guards> {
+    const guards = new Guards(caps);
+    guards.search = search;
+    guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
-    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
-    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
+    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
+    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
     guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
     mkdirSync(join(guards.folder, 'run'));
@@ -160,7 +170,7 @@ export class Guards {
     const onUnusable = () => {
       this.unusable++;
     };
-    const { caps, clock } = this;
+    const { caps, clock, elapsed } = this;
     return {
       org: ORG,
       state,
@@ -168,9 +178,11 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
       ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
@@ -202,7 +214,7 @@ export class Guards {
 
   async startSealer(): Promise<void> {
     const ledger = guardClient(this.#socket('ledger', 'sealer'), { name: 'ledger' });
-    const { caps, clock, keys } = this;
+    const { caps, clock, elapsed, keys } = this;
     const state = join(this.folder, 'sealer');
     this.sealer = new Sealer({
       org: ORG,
@@ -210,6 +222,7 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
@@ -226,6 +239,7 @@ export class Guards {
     }
     this.stopSealer = async () => {
       for (const one of closers) await one.close();
+      await this.sealer.close();
     };
   }
 

@@ -64,7 +64,7 @@ export class SearchGuards {
     caps: Partial<Caps> = {},
     settings: SearchSettings = { name: { hours: 12 }, number: { hours: 12 } },
   ): Promise<SearchGuards> {
-    const guards = await Guards.start(caps, settings);
+    const guards = await Guards.start(caps, 0, undefined, settings);
     const glass = guards.client('sealer', 'glass');
     const { key } = await glass.call<Status>('search-status', {});
     return new SearchGuards(guards, glass, key);
