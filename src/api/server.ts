@@ -30,7 +30,6 @@ import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
 import { rosterRoutes } from './routes/roster.ts';
-import { searchRoutes } from './routes/search.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
@@ -53,7 +52,6 @@ export const ROUTES: readonly Route[] = [
   ...adeRoutes,
   ...identityRoutes,
   ...peopleRoutes,
-  ...searchRoutes,
   ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,

@@ -10,6 +10,7 @@ import { readCertificateSettings } from './cli-certificates.ts';
 import { hostsCommands } from './cli-hosts.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -204,6 +205,7 @@ adeCommands(program);
 settingsCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
+searchCommand(program);
 
 program
   .command('log')
