@@ -8,6 +8,7 @@ import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { permitImport, relayImport } from './import.ts';
 import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
@@ -31,12 +32,18 @@ const ROUTES: readonly Route[] = [
     method: 'GET',
     path: /^\/api\/keys$/,
     handle: async (doors) => ({
-      ...{ keys: doors.keys, console: doors.origins.console },
+      ...{ keys: doors.keys, console: doors.origins.console, numbers: doors.numbers },
       caps: { perTouch: (await rosterOf(doors))?.caps.perTouch ?? doors.caps.perTouch },
     }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'POST', path: /^\/api\/import\/permit$/, handle: (doors, { body }) => permitImport(doors, body) },
+  {
+    method: 'POST',
+    path: /^\/api\/import\/(begin|places|send|part|missing|finish|cancel)$/,
+    handle: (doors, { id, body }) => relayImport(doors, id, body),
+  },
   { method: 'GET', path: /^\/api\/roster$/, handle: (doors) => showRoster(doors) },
   { method: 'POST', path: /^\/api\/lock$/, handle: (doors, { body }) => lockNow(doors, body) },
   { method: 'POST', path: /^\/api\/cancel-raise$/, handle: (doors, { body }) => cancelRaise(doors, body) },

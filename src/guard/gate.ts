@@ -11,6 +11,7 @@ import {
   type EnrolKey,
   type Grant,
   GuardError,
+  type ImportPeople,
   type Invite,
   MOST_PERMIT_MS,
   passkeyPublic,
@@ -19,7 +20,7 @@ import {
   type Unlock,
   verifyAssertion,
 } from '#seal';
-import { capsOf } from './roster-state.ts';
+import { capsOf, sealedAs } from './roster-state.ts';
 import { isSeasoned, lockOn, standing } from './standing.ts';
 import { type Effect, GuardState } from './state.ts';
 import { DAY, dayOf, HOUR, MINUTE, SteadyTime } from './time.ts';
@@ -117,6 +118,21 @@ export class Gate {
       { e: 'used', id: grant.id, notAfter: grant.notAfter, sha256: hashOf(grant) },
       { e: 'charge', ...charge },
       ...this.touched([assertion, ...others]),
+    ];
+  }
+
+  /** One administrator's touch over people who are sent sealed; it charges nothing and counts once. Throws Refusal. */
+  takeIn(document: ImportPeople, assertion: Assertion): readonly Effect[] {
+    const now = this.time.now();
+    if (this.state.locked('directory')) throw new Refusal('locked', 'The directory is locked.');
+    const key = this.signer(document, assertion);
+    if (key.admin !== document.admin || key.role !== 'administrator') throw new Refusal('refused', REFUSED, key.admin);
+    this.mustBeOpen(key, document.id);
+    this.fresh(document, GRANT_LIFE, now, key.admin);
+    if (this.state.used.has(document.id)) throw new Refusal('used', 'This touch was used before.', key.admin);
+    return [
+      { e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) },
+      ...this.touched([assertion]),
     ];
   }
 
@@ -280,10 +296,7 @@ export class Gate {
     const opened = ['reveal', 'command', 'unlock'].includes(document.op)
       ? this.state.roster.opened(credential, this.time.now(), this.time.lived())
       : undefined;
-    const key =
-      opened === undefined
-        ? this.state.keys.get(credential)
-        : ({ ...opened, admin: opened.name, role: 'administrator', founding: true } satisfies RosterKey & object);
+    const key = opened === undefined ? this.state.keys.get(credential) : sealedAs(opened);
     if (key === undefined) throw new Refusal('refused', REFUSED);
     try {
       verifyAssertion({ assertion, document, publicKey: key.publicKey, origin: this.origin });

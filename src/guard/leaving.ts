@@ -24,6 +24,7 @@ export class Leaving {
 
   /** Destroys what the journal says must be gone: after a crash, or because somebody put lock files back. */
   async finish(): Promise<void> {
+    await this.#persons.sweep();
     for (const subject of this.#book.gate.state.rows.left) await this.#persons.destroy(subject);
   }
 

@@ -7,12 +7,14 @@ import {
   challengeOf,
   type Grant,
   GuardError,
+  keysDigest,
   type LockScope,
   type Receipt,
   type Role,
   type SealedRow,
   signReceipt,
   type Writer,
+  x25519Raw,
 } from '#seal';
 import { Book } from './book.ts';
 import { Changes } from './changes.ts';
@@ -20,12 +22,14 @@ import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
+import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
+import { Relocking } from './relocking.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { LedgerSearch } from './search/ledger-search.ts';
@@ -91,6 +95,7 @@ export class Ledger {
   #decoys!: Decoys;
   /** Where something can be searched. */
   search: LedgerSearch | undefined;
+  #imports!: Imports;
   readonly #org: string;
   readonly #outer: KeyObject;
 
@@ -122,6 +127,11 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
+      const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
+      const outer = toBase64url(x25519Raw(ledger.#outer));
+      return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
+    });
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
@@ -147,6 +157,11 @@ export class Ledger {
     return this.#book.log;
   }
 
+  /** New locks for everybody. */
+  get relocking(): Relocking {
+    return new Relocking(this.#book, this.#persons);
+  }
+
   /** Changed numbers and addresses that wait. */
   get changes(): Changes {
     return new Changes(this.#book);
@@ -164,6 +179,11 @@ export class Ledger {
   /** What people decide with their passkeys. */
   get decisions(): Decisions {
     return this.#decisions;
+  }
+
+  /** Touches over people who are sent sealed. */
+  get imports(): Imports {
+    return this.#imports;
   }
 
   /** What is known of decoys here and nowhere else. */

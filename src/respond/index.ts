@@ -17,3 +17,4 @@ export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks 
 export { isLocked, mirrorGuards } from './mirror.ts';
 export { askRoster, type NewToken, type RosterWish } from './roster.ts';
 export { askRotateKey } from './rotate-key.ts';
+export { askRotateLocks } from './rotate-locks.ts';

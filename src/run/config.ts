@@ -39,6 +39,7 @@ export interface ProcessConfig {
     /** Our own socket of the sealer and of the ledger, if we have one. */
     readonly sealer?: string;
     readonly ledger?: string | RemoteDoor;
+    readonly intake?: string;
     /** Where we listen, by caller. */
     readonly listen: Readonly<Record<string, string>>;
   };

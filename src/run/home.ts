@@ -30,6 +30,7 @@ export const DOORS: readonly (readonly [ProcessName, ProcessName | 'operator'])[
   ['sealer', 'console'],
   ['sealer', 'glass'],
   ['intake', 'operator'],
+  ['intake', 'glass'],
 ];
 
 /** 60578-61183 is used by no convention; the numbers need no name in passwd. */

@@ -100,7 +100,7 @@ export function writeConfigs(
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
-      sockets: { ...client('ledger'), ...client('sealer'), listen },
+      sockets: { ...client('ledger'), ...client('sealer'), ...client('intake'), listen },
       ...(role === undefined
         ? {}
         : {

@@ -12,11 +12,13 @@ import {
   EVERY_DEVICE,
   FIELDS,
   type Grant,
+  type ImportPeople,
   type Invite,
   type Leave,
   LOCK_SCOPES,
   MOST_LEAVING,
   ROLES,
+  type RotateLocks,
   type SealedRow,
   type Signable,
   type SignIn,
@@ -180,6 +182,11 @@ export const parseChange: Shape<Change> = object({
   notAfter: time,
 });
 
+/** Reads what starts a change of all locks. Throws SealError `shape`. */
+export const parseRotateLocks: Shape<RotateLocks> = object({
+  ...{ v: v1, op: oneOf('rotate-locks'), id: uuid, requester: admin, purpose, notAfter: time },
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -198,6 +205,24 @@ export const parseSignIn: Shape<SignIn> = object({
   console: text(200),
   notAfter: time,
 });
+
+/** Most people in one import. */
+export const MOST_IMPORTED = 50_000;
+export const importMembers = {
+  v: v1,
+  op: oneOf('import'),
+  id: uuid,
+  import: uuid,
+  admin,
+  stage: oneOf('begin', 'send'),
+  count: integer(1, MOST_IMPORTED),
+  sha256: base64url(32),
+  keys: base64url(32),
+  notAfter: time,
+} as const;
+
+/** Reads what an administrator touches for an import. Throws SealError `shape`. */
+export const parseImportPeople: Shape<ImportPeople> = object(importMembers);
 
 /** Reads an assertion. Throws SealError `shape`. */
 export const parseAssertion: Shape<Assertion> = object({
@@ -236,11 +261,13 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   'rotate-key': parseRotateKey,
   leave: parseLeave,
   change: parseChange,
+  'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
   hydrate: parseHydrate,
   dehydrate: parseDehydrate,
   search: parseSearch,
+  import: parseImportPeople,
   roster: parseRosterChange,
   lock: parseLockNow,
   'cancel-raise': parseCancelRaise,

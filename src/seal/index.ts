@@ -3,6 +3,7 @@ export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
+  MOST_IMPORTED,
   parseApprovable,
   parseArrival,
   parseAssertion,
@@ -11,8 +12,10 @@ export {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseLeave,
+  parseRotateLocks,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -58,6 +61,12 @@ export {
   hpkeSeal,
   hpkeSealAuth,
 } from './hpke.ts';
+export {
+  keysDigest,
+  parseImportPermit,
+  signImportPermit,
+  verifyImportPermit,
+} from './import.ts';
 export {
   type Kem,
   kemOf,

@@ -181,6 +181,16 @@ export interface Change {
   readonly notAfter: number;
 }
 
+/** New locks for everybody: two people start it, the ledger puts each row under its person's new lock. */
+export interface RotateLocks {
+  readonly v: 1;
+  readonly op: 'rotate-locks';
+  readonly id: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -201,11 +211,57 @@ export interface SignIn {
   readonly notAfter: number;
 }
 
+/**
+ * Takes in people who were sealed in a browser: one administrator's touch, twice. `begin` before handles are given out, over
+ * the sealed keys of other systems; `send` over everything that is sent.
+ */
+export interface ImportPeople {
+  readonly v: 1;
+  readonly op: 'import';
+  readonly id: string;
+  /** The same in both documents of an import. */
+  readonly import: string;
+  readonly admin: string;
+  readonly stage: 'begin' | 'send';
+  readonly count: number;
+  /** SHA-256 of the hashes (32 bytes each) of the parts, in order. */
+  readonly sha256: string;
+  /** `keysDigest` of the keys that the values are sealed to. */
+  readonly keys: string;
+  readonly notAfter: number;
+}
+
+/** The ledger's statement that an administrator touched for exactly this import, and that these are the keys to seal to. */
+export interface ImportPermit extends ImportPeople {
+  readonly leaf: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey | RosterChange | Hydrate;
+export type Approvable =
+  | CommandSet
+  | Declare
+  | Unlock
+  | Invite
+  | Leave
+  | Change
+  | RotateLocks
+  | RotateKey
+  | RosterChange
+  | Hydrate;
 export type Signable =
-  | (Grant | Approvable | EnrolKey | SignIn | Search | Dehydrate)
-  | (LockNow | CancelRaise | BreakGlass | Refound);
+  | Grant
+  | Approvable
+  | EnrolKey
+  | SignIn
+  | LockNow
+  | CancelRaise
+  | BreakGlass
+  | Refound
+  | ImportPeople
+  | Search
+  | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {

@@ -34,6 +34,8 @@ function summary({ document }: Approval): string {
       const whom = devices === EVERY_DEVICE ? 'every device' : counted(devices.length, 'device');
       return `Give ${counted(declarations.length, 'dangerous declaration')} to ${whom}`;
     }
+    case 'rotate-locks':
+      return 'Give everybody in the directory a new lock';
     case 'unlock':
       return document.scope === 'admin' ? `Unlock ${document.target}` : `Unlock ${UNLOCKED[document.scope]}`;
     case 'change':

@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field, LOCK_SCOPES, type LockScope } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
 import { BreakGlass } from './break-glass.tsx';
@@ -15,6 +15,9 @@ import { type Published, published } from './server.ts';
 import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 import { StopRaise } from './stop-raise.tsx';
+
+/** Fetched only by whoever imports: it knows the numbering plans of the world. */
+const Import = lazy(() => import('./import/import.tsx').then((page) => ({ default: page.Import })));
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
 const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
@@ -43,6 +46,13 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   const device = asked.get('device') ?? '';
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
+  }
+  if (asked.has('import')) {
+    return (
+      <Suspense fallback={<Card title="Import people">Loading</Card>}>
+        <Import config={config} />
+      </Suspense>
+    );
   }
   const scope = asked.get('lock');
   if (scope !== null && (LOCK_SCOPES as readonly string[]).includes(scope)) {

@@ -31,6 +31,7 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'rotate-locks') return 'Give everybody a new lock';
   if (document.op === 'roster') return rosterHeading(document.change);
   if (document.op === 'change') {
     return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
@@ -53,6 +54,9 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
+  }
+  if (document.op === 'rotate-locks') {
+    return 'The ledger puts each value under a new lock and destroys the old ones; nothing is opened to anybody. Copies of the database and of the locks from before no longer fit together with what is stored now.';
   }
   if (document.op === 'roster') return rosterEffect(document.change);
   if (document.op === 'change') {

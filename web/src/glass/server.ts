@@ -1,3 +1,4 @@
+import type { NumberPolicy } from '../../../src/people/judge.ts';
 import type {
   Approvable,
   Assertion,
@@ -19,6 +20,8 @@ export interface Published {
   readonly keys: PublicKeys;
   /** The only origin to which a sign-in is sent back. */
   readonly console: string;
+  /** What counts as a mobile number here. */
+  readonly numbers?: NumberPolicy;
   /** The guards' limits, if the server knows them. */
   readonly caps?: Pick<Caps, 'perTouch'>;
 }
@@ -43,7 +46,7 @@ export interface ApprovalView {
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 
-const post = <T>(path: string, body: unknown) =>
+export const post = <T>(path: string, body: unknown) =>
   exchange<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 export const published = () => exchange<Published>('/api/keys');
