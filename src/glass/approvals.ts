@@ -40,8 +40,8 @@ const parse = shape.object({ assertion: parseAssertion });
 const RELAY = { timeoutMs: 25_000 };
 
 /** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
-const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'rotate-key']);
-const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave']);
+const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change', 'rotate-key']);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {

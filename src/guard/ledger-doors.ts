@@ -3,6 +3,7 @@ import {
   GuardError,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
@@ -65,6 +66,7 @@ const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion }
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
 const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
+const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
@@ -162,6 +164,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: leaveBody,
       handle: ({ document, assertions }) => ledger.leaving.leave(document, assertions),
+    }),
+    change: door({
+      from: ['glass'],
+      parse: changeBody,
+      handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
     }),
     history: door({
       from: ['console', 'glass'],

@@ -15,6 +15,7 @@ import {
   type Writer,
 } from '#seal';
 import { Book } from './book.ts';
+import { Changes } from './changes.ts';
 import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
@@ -27,7 +28,7 @@ import { Rekeying } from './rekeying.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { dayOf } from './time.ts';
+import { DAY, dayOf } from './time.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -61,6 +62,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
+  readonly holdMs?: number;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
@@ -116,6 +119,7 @@ export class Ledger {
     });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      holdMs: options.holdMs ?? DAY,
     });
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
     await ledger.#leaving.finish();
@@ -125,6 +129,11 @@ export class Ledger {
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Changed numbers and addresses that wait. */
+  get changes(): Changes {
+    return new Changes(this.#book);
   }
 
   /** Who has left, and how their locks go. */

@@ -52,6 +52,8 @@ export class Persons {
    */
   put(subject: string, incoming: readonly Incoming[]): Promise<(SealedRow | undefined)[]> {
     return this.#alone(subject, async () => {
+      // Somebody may have been erased since the values were judged.
+      if (this.#rows.left.has(subject)) return incoming.map(() => undefined);
       const present = await this.#load(subject);
       this.#mustNotBeBehind(subject, present);
       const person = present ?? { lock: randomBytes(32), versions: {}, outers: {} };

@@ -1,3 +1,4 @@
+export { endHold, type WaitingChange, waitingChanges } from './changes.ts';
 export type { RefusedLine } from './csv.ts';
 export { decoysFor, inventDecoy } from './decoy.ts';
 export { PeopleError } from './error.ts';

@@ -4,6 +4,7 @@ import { ADMIN, admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
+  type Change,
   type CommandSet,
   type Declare,
   type EnrolKey,
@@ -162,6 +163,20 @@ export const parseLeave: Shape<Leave> = (value, where) => {
   return read;
 };
 
+/** Reads what is decided about a change that waits. Throws SealError `shape`. */
+export const parseChange: Shape<Change> = object({
+  v: v1,
+  op: oneOf('change'),
+  id: uuid,
+  act: oneOf('release', 'cancel'),
+  subject: handle,
+  field,
+  version: integer(1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -217,6 +232,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   invite: parseInvite,
   'rotate-key': parseRotateKey,
   leave: parseLeave,
+  change: parseChange,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };

@@ -6,6 +6,7 @@ export {
   parseApprovable,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,

@@ -163,6 +163,20 @@ export interface Leave {
   readonly notAfter: number;
 }
 
+/** A changed number or address that waits: two people let it in before its time, one administrator turns it away. */
+export interface Change {
+  readonly v: 1;
+  readonly op: 'change';
+  readonly id: string;
+  readonly act: 'release' | 'cancel';
+  readonly subject: string;
+  readonly field: Field;
+  readonly version: number;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -184,7 +198,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | RotateKey;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey;
 export type Signable = Grant | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */

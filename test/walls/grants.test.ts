@@ -95,6 +95,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
+      'people.arriving': 's',
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -252,7 +253,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
-      'people.erase',
+      ...['people.erase', 'people.hold', 'people.end_hold'],
       // declarations
       ...[
         'fleet.change_set',

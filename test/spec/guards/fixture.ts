@@ -112,6 +112,8 @@ export class Guards {
   readonly edge = newBrowser();
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
+  /** How long changes wait at this ledger; none, where a test is about something else. */
+  holdMs = 0;
   now: number | undefined;
   unusable = 0;
   ledger!: Ledger;
@@ -127,8 +129,9 @@ export class Guards {
 
   readonly clock: Clock = () => this.now ?? Date.now();
 
-  static async start(caps: Partial<Caps> = {}): Promise<Guards> {
+  static async start(caps: Partial<Caps> = {}, holdMs = 0): Promise<Guards> {
     const guards = new Guards(caps);
+    guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
@@ -158,6 +161,7 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
     };
   }
