@@ -185,7 +185,7 @@ export class OrgKeys {
       const good = staged !== undefined && !this.#stale(staged) && staged.source === this.#next;
       if (good && (await canBeHad(this.#doors, staged))) return staged;
       if (staged !== undefined) await this.#discard();
-      const number = Math.max(current.number, staged?.number ?? 0) + 1;
+      const number = current.number + 1;
       const key = await makeOrgKey(this.#doors, number, this.#next);
       const made: KeyVersion = { number, key, source: this.#next, since: now };
       await this.#write({ ...this.#record, staged: made });

@@ -10,6 +10,17 @@ const TIMEOUT_MS = 15_000;
 /** SoftHSM does not find its token for a moment while another process has it. Nothing else is tried again: PINs are counted. */
 const TRIES = 5;
 const AWAY = /No slot with token named/;
+/**
+ * `pkcs11-tool` derives from a file into a file, and Node gives a child sockets, which have no name: the shell makes pipes of them, so
+ * that no secret touches a disk.
+ */
+const THROUGH_PIPES = 'cat | pkcs11-tool "$@" --input-file /dev/stdin --output-file /dev/fd/4 4>&1 1>/dev/null | cat';
+
+interface Run {
+  /** Nothing need come out. */
+  readonly silent?: boolean;
+  readonly pipes?: boolean;
+}
 
 const unable = (cause?: unknown) =>
   new KeeperError(
@@ -53,7 +64,7 @@ export class Token {
   /** ECDH with a point (65 bytes, on the curve): the shared secret's x-coordinate, 32 bytes. SealError `key` for other points. */
   async derive(id: string, point: Uint8Array): Promise<Buffer> {
     const peer = publicOf(point).export({ format: 'der', type: 'spki' });
-    const secret = await this.#run(['--derive', '--mechanism', 'ECDH1-DERIVE', '--id', id], peer);
+    const secret = await this.#run(['--derive', '--mechanism', 'ECDH1-DERIVE', '--id', id], peer, { pipes: true });
     if (secret.length !== 32) throw unable();
     return secret;
   }
@@ -65,10 +76,10 @@ export class Token {
   }
 
   /** One question after another: a token works in turn anyway. */
-  #run(args: readonly string[], input: Uint8Array, options: { readonly silent?: boolean } = {}): Promise<Buffer> {
+  #run(args: readonly string[], input: Uint8Array, options: Run = {}): Promise<Buffer> {
     const mine = this.#turn.then(async () => {
       for (let tried = 1; ; tried += 1) {
-        const answer = await this.#once(args, input, options.silent === true);
+        const answer = await this.#once(args, input, options);
         if (answer !== 'away') return answer;
         if (tried >= TRIES) throw unable();
         await sleep(20 * 2 ** tried);
@@ -78,7 +89,7 @@ export class Token {
     return mine;
   }
 
-  #once(args: readonly string[], input: Uint8Array, silent: boolean): Promise<Buffer | 'away'> {
+  #once(args: readonly string[], input: Uint8Array, { silent, pipes }: Run): Promise<Buffer | 'away'> {
     const { module, token, pinFile, environment } = this.#settings;
     return new Promise((resolve, reject) => {
       let pin: string;
@@ -89,11 +100,15 @@ export class Token {
         return;
       }
       // The PIN travels in the child's environment, not on its command line, which others can read.
-      const child = spawn(
-        'pkcs11-tool',
-        ['--module', module, '--token-label', token, '--login', '--pin', 'env:BTZ_PIN', ...args],
-        { env: { PATH: '/usr/bin:/bin', ...environment, BTZ_PIN: pin }, stdio: ['pipe', 'pipe', 'pipe'] },
-      );
+      const whole = ['--module', module, '--token-label', token, '--login', '--pin', 'env:BTZ_PIN', ...args];
+      const [file, given] =
+        pipes === true
+          ? (['/bin/sh', ['-c', THROUGH_PIPES, 'sh', ...whole]] as const)
+          : (['pkcs11-tool', whole] as const);
+      const child = spawn(file, given, {
+        env: { PATH: '/usr/bin:/bin', ...environment, BTZ_PIN: pin },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
       const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
       const parts: Buffer[] = [];
       child.stdout.on('data', (part: Buffer) => parts.push(part));
@@ -109,7 +124,7 @@ export class Token {
       child.on('close', (status) => {
         clearTimeout(timer);
         const output = Buffer.concat(parts);
-        if (status === 0 && (silent || output.length > 0)) resolve(output);
+        if (status === 0 && (silent === true || output.length > 0)) resolve(output);
         else if (AWAY.test(complaint)) resolve('away');
         else reject(unable());
       });
