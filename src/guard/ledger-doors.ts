@@ -8,9 +8,11 @@ import {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseLeave,
   parseRotateKey,
+  parseRotateLocks,
   parseSealedRow,
   parseUnlock,
   shape,
@@ -19,8 +21,9 @@ import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
+import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
+import { field, handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -44,7 +47,13 @@ const noteDetail = (value: unknown): Detail => {
   return value as Detail;
 };
 
-const openBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const openBody = object({
+  grant: parseGrant,
+  assertion: parseAssertion,
+  rows: list(parseSealedRow, 1_000),
+  others: optional(list(parseAssertion, 7)),
+});
+const decreesBody = object({ after: integer(0) });
 const noteBody = object({
   kind: oneOf(...REFUSAL_KINDS),
   admin: (value: unknown) => (value === null ? null : text(63, { pattern: ADMIN })(value)),
@@ -65,8 +74,16 @@ const proofBody = object({ leaf: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const importBody = object({ document: parseImportPeople, assertion: parseAssertion });
 const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
 const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
+const rotateLocksBody = object({ document: parseRotateLocks, assertions: twoOrMore });
+const withdrawn = object({ subject: handle, field, version: integer(1) });
+const relockBody = object({
+  generation: integer(1),
+  rows: list(parseSealedRow, 1_000),
+  withdrawn: list(withdrawn, 1_000),
+});
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
@@ -78,7 +95,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     open: door({
       from: ['sealer'],
       parse: openBody,
-      handle: ({ grant, assertion, rows }) => ledger.open(grant, assertion, rows),
+      handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({
@@ -144,6 +161,17 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
+    import: door({
+      from: ['glass'],
+      parse: importBody,
+      handle: ({ document, assertion }) => ledger.imports.permit(document, assertion),
+    }),
+    ...rosterDoors<LedgerCaller>(() => ledger.decisions.roster, 'glass'),
+    decrees: door({
+      from: ['sealer'],
+      parse: decreesBody,
+      handle: ({ after }) => ledger.decisions.roster.decrees(after),
+    }),
     'rotate-key': door({
       from: ['glass'],
       parse: rotateKeyBody,
@@ -169,6 +197,16 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: changeBody,
       handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
+    }),
+    'rotate-locks': door({
+      from: ['glass'],
+      parse: rotateLocksBody,
+      handle: ({ document, assertions }) => ledger.relocking.start(document, assertions),
+    }),
+    relock: door({
+      from: ['core'],
+      parse: relockBody,
+      handle: ({ generation, rows, withdrawn: gone }) => ledger.relocking.carry(generation, rows, gone),
     }),
     history: door({
       from: ['console', 'glass'],

@@ -7,12 +7,14 @@ import {
   challengeOf,
   type Grant,
   GuardError,
+  keysDigest,
   type LockScope,
   type Receipt,
   type Role,
   type SealedRow,
   signReceipt,
   type Writer,
+  x25519Raw,
 } from '#seal';
 import { Book } from './book.ts';
 import { Changes } from './changes.ts';
@@ -20,11 +22,15 @@ import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
+import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
+import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
+import { Relocking } from './relocking.ts';
+import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -59,11 +65,15 @@ export interface LedgerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
+  /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
+  readonly credentials?: string;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
@@ -81,13 +91,14 @@ export class Ledger {
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
+  #imports!: Imports;
   readonly #org: string;
   readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
-    this.#signing = loadKey(options.state, 'receipts', 'ed25519');
-    this.#outer = loadKey(options.state, 'outer', 'x25519');
+    this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
+    this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
     const { rows } = this.gate.state;
     this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
@@ -101,17 +112,22 @@ export class Ledger {
         state: options.state,
         folder: options.logDir,
         origin: logOrigin(options.org),
-        key: loadKey(options.state, 'log', 'ed25519'),
+        key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
         },
       },
-      (effects) => ledger.gate.state.apply(effects),
+      (effects) => ledger.gate.replay(effects),
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
+      const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
+      const outer = toBase64url(x25519Raw(ledger.#outer));
+      return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
+    });
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
@@ -129,6 +145,11 @@ export class Ledger {
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** New locks for everybody. */
+  get relocking(): Relocking {
+    return new Relocking(this.#book, this.#persons);
   }
 
   /** Changed numbers and addresses that wait. */
@@ -150,6 +171,11 @@ export class Ledger {
     return this.#decisions;
   }
 
+  /** Touches over people who are sent sealed. */
+  get imports(): Imports {
+    return this.#imports;
+  }
+
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
@@ -160,8 +186,12 @@ export class Ledger {
     return this.#rekeying;
   }
 
-  async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
-    const effects = [...founders.map((founder): Effect => ({ e: 'founder', ...founder })), ...writers.map(pinOf)];
+  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: string): Promise<void> {
+    const effects: Effect[] = [
+      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
+      ...writers.map(pinOf),
+      ...(recovery === undefined ? [] : [{ e: 'recovery', key: recovery } as const]),
+    ];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
     await this.#book.record('system.started', null, { founded: true, founders: names, writers: pinned }, effects);
@@ -189,7 +219,13 @@ export class Ledger {
     await this.#book.record('writers.pinned', null, { writers: pinned }, writers.map(pinOf));
   }
 
+  /** Writes down how long this guard has been running; called every few minutes. */
+  async rememberTime(): Promise<void> {
+    await this.#book.log.remember([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
   async close(): Promise<void> {
+    if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
 
@@ -197,14 +233,14 @@ export class Ledger {
    * Opens the outer layers of a grant's rows: verify, charge, write, and only then open. The answer holds what is still
    * sealed to the sealer, and the signed receipt.
    */
-  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     const { state } = this.gate;
     const detail = { grant: grant.id, field: grant.field, asked: grant.subjects.length };
     let effects: readonly Effect[];
     try {
       const subjects = new Set(grant.subjects);
       const fits = rows.every((row) => row.field === grant.field && subjects.delete(row.subject));
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
       if (!fits) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
@@ -215,7 +251,7 @@ export class Ledger {
     const entry = this.#book.write(
       'directory.revealed',
       grant.admin,
-      { ...detail, purpose: grant.purpose, subjects },
+      { ...detail, ...this.#cosigners(others), purpose: grant.purpose, subjects },
       effects,
       subject,
     );
@@ -234,6 +270,12 @@ export class Ledger {
       time: entry.time,
     });
     return { inner, receipt };
+  }
+
+  /** Who signed the grant besides its reader. */
+  #cosigners(others: readonly Assertion[]): { signers?: string[] } {
+    const names = others.map((one) => this.gate.state.keys.get(one.credential)?.admin ?? '');
+    return names.length === 0 ? {} : { signers: [...new Set(names)].sort() };
   }
 
   /** A lock that was put back opens nothing, and the log says so; the other rows of a grant are not held up. */
@@ -257,14 +299,14 @@ export class Ledger {
   }
 
   /** Counters, locks and document ids of today, from which the sealer rebuilds its own memory after a restart. */
-  spent(): { time: number; effects: readonly Effect[] } {
+  spent(): { time: number; effects: readonly Effect[]; recent: readonly Recent[] } {
     const { state, time } = this.gate;
     const now = time.now();
     state.prune(now);
-    const charges = state.meters.counters(now).map((one): Effect => ({ e: 'charge', ...one, at: now }));
+    const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks] };
+    return { time: now, effects: [...charges, ...used, ...locks], recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -284,7 +326,7 @@ export class Ledger {
   }
 
   roster() {
-    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps };
+    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps, ...rosterView(this.gate) };
   }
 
   status() {
@@ -298,7 +340,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
-      spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
     };
   }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { confined } from './confine.ts';
-import { type Home, type ProcessName, uidOf } from './home.ts';
+import { type Home, ledgerElsewhere, type ProcessName, uidOf } from './home.ts';
 
 const LOG_BYTES = 20 * 1024 * 1024;
 const FIRST_BACKOFF_MS = 200;
@@ -74,6 +74,8 @@ export class Child {
         ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
       ],
       uidOf(this.name),
+      // With the ledger on another host the guards speak TLS to each other.
+      { network: ledgerElsewhere(this.#home) },
     );
     const child = spawn(how.file, how.args, {
       cwd: '/',

@@ -41,6 +41,7 @@ export interface ProcessConfig {
     readonly ledger?: string | RemoteDoor;
     /** The sealer's, of the keeper of keys, where one runs. */
     readonly keeper?: string;
+    readonly intake?: string;
     /** Where we listen, by caller. */
     readonly listen: Readonly<Record<string, string>>;
   };

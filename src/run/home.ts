@@ -32,6 +32,7 @@ export const DOORS: readonly (readonly [ProcessName, ProcessName | 'operator'])[
   ['intake', 'operator'],
   ['keeper', 'sealer'],
   ['keeper', 'operator'],
+  ['intake', 'glass'],
 ];
 
 /** 60578-61183 is used by no convention; the numbers need no name in passwd. */

@@ -27,6 +27,8 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
+  /** Ed25519 SPKI (base64url) of the offline recovery key, which can make the roster anew; pinned at founding only. */
+  readonly recovery?: string;
   /** The least that an enrolment may ask for; default SCEP. */
   readonly identity?: IdentityKind;
   /** PEM texts of the roots whose device attestations are believed; none: none is. */
@@ -97,6 +99,7 @@ export function writeConfigs(
       sockets: {
         ...client('ledger'),
         ...client('sealer'),
+        ...client('intake'),
         ...(needsKeeper(keys) ? client('keeper') : {}),
         listen,
       },
@@ -169,6 +172,7 @@ export async function found(
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
+    ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
   };
   const [core, edge, intake, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),

@@ -2,7 +2,15 @@ import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { processLogger } from '#base';
-import { type IntakeDoors, makeIntakeSecrets, readIntakeSecrets, SCIM_PATH, scimServer, Tokens } from '#intake';
+import {
+  type IntakeDoors,
+  makeIntakeSecrets,
+  readIntakeSecrets,
+  SCIM_PATH,
+  scimServer,
+  Tokens,
+  uploadServer,
+} from '#intake';
 import { DEFAULT_NUMBERS, intakeServer } from '#people';
 import { guardClient, readPen } from '#seal';
 import { openPool } from '#store';
@@ -56,6 +64,8 @@ async function run(): Promise<void> {
       server.closeAllConnections();
     });
   };
+  const glass = sockets.listen['glass'];
+  if (glass !== undefined) await onSocket(uploadServer(doors, logger), glass);
   await onSocket(intakeServer({ pool, ledger, keys, pen, numbers }, logger), path);
 
   const tokens = new Tokens(tokensFile(config.home), Date.now, (records) => {

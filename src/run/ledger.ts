@@ -17,6 +17,7 @@ import { runProcess } from './process.ts';
 // output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
+const credentials = process.env['CREDENTIALS_DIRECTORY'];
 const common = {
   org: config.org,
   state: config.state,
@@ -25,11 +26,12 @@ const common = {
   caps: config.caps,
   clock: systemClock,
   logger,
+  ...(credentials === undefined ? {} : { credentials }),
 };
 
 async function init(): Promise<void> {
-  const { founders, writers } = parseFounding(await text(process.stdin));
-  const keys = await foundLedger(common, founders, writers);
+  const { founders, writers, recovery } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, writers, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
@@ -61,6 +63,8 @@ async function run(): Promise<void> {
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  const clock = setInterval(() => void ledger.rememberTime().catch(() => {}), 10 * 60_000);
+  running.onStop(() => clearInterval(clock));
   if (config.remote !== undefined) {
     const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());

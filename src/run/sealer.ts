@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundSealer, parseFounders, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
+import { foundSealer, parseRoster, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
 import { guardClient } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
@@ -29,7 +29,8 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys, keys }: Pr
 }
 
 async function init(): Promise<void> {
-  const keys = await foundSealer(config.state, parseFounders(await text(process.stdin)));
+  const { founders, recovery } = parseRoster(await text(process.stdin));
+  const keys = await foundSealer(config.state, founders, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
@@ -43,6 +44,7 @@ async function run(): Promise<void> {
     running.stop(74);
     return;
   }
+  running.onStop(() => sealer.close());
   const doors = sealerDoors(sealer);
   for (const caller of SEALER_CALLERS) {
     const path = config.sockets.listen[caller];
@@ -50,6 +52,9 @@ async function run(): Promise<void> {
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  // What glass did not get to say: the sealer asks for it.
+  const follow = setInterval(() => void sealer.tick().catch(() => {}), 10_000);
+  running.onStop(() => clearInterval(follow));
   running.ready();
   // The key's source may have to be asked again: people bring shares, key services come back.
   let tending = false;

@@ -1,6 +1,7 @@
+import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
-import { ADMIN, admin, handle, uuid } from './handles.ts';
+import { admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
@@ -11,11 +12,13 @@ import {
   EVERY_DEVICE,
   FIELDS,
   type Grant,
+  type ImportPeople,
   type Invite,
   type Leave,
   LOCK_SCOPES,
   MOST_LEAVING,
   ROLES,
+  type RotateLocks,
   type SealedRow,
   type Signable,
   type SignIn,
@@ -23,6 +26,13 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 import { parseRotateKey } from './rotate-key.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
@@ -124,14 +134,8 @@ const unlock = object({
   notAfter: time,
 });
 
-/** Reads an unlock document: a target for scope `admin` only. Throws SealError `shape`. */
-export const parseUnlock: Shape<Unlock> = (value, where) => {
-  const read = unlock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** Reads an unlock document; its target fits its scope. Throws SealError `shape`. */
+export const parseUnlock: Shape<Unlock> = (value, where) => lockTargetFits(unlock(value, where));
 
 /** Reads an invitation. Throws SealError `shape`. */
 export const parseInvite: Shape<Invite> = object({
@@ -177,6 +181,11 @@ export const parseChange: Shape<Change> = object({
   notAfter: time,
 });
 
+/** Reads what starts a change of all locks. Throws SealError `shape`. */
+export const parseRotateLocks: Shape<RotateLocks> = object({
+  ...{ v: v1, op: oneOf('rotate-locks'), id: uuid, requester: admin, purpose, notAfter: time },
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -195,6 +204,24 @@ export const parseSignIn: Shape<SignIn> = object({
   console: text(200),
   notAfter: time,
 });
+
+/** Most people in one import. */
+export const MOST_IMPORTED = 50_000;
+export const importMembers = {
+  v: v1,
+  op: oneOf('import'),
+  id: uuid,
+  import: uuid,
+  admin,
+  stage: oneOf('begin', 'send'),
+  count: integer(1, MOST_IMPORTED),
+  sha256: base64url(32),
+  keys: base64url(32),
+  notAfter: time,
+} as const;
+
+/** Reads what an administrator touches for an import. Throws SealError `shape`. */
+export const parseImportPeople: Shape<ImportPeople> = object(importMembers);
 
 /** Reads an assertion. Throws SealError `shape`. */
 export const parseAssertion: Shape<Assertion> = object({
@@ -233,8 +260,15 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   'rotate-key': parseRotateKey,
   leave: parseLeave,
   change: parseChange,
+  'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  import: parseImportPeople,
+  roster: parseRosterChange,
+  lock: parseLockNow,
+  'cancel-raise': parseCancelRaise,
+  'break-glass': parseBreakGlass,
+  refound: parseRefound,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
@@ -249,8 +283,17 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op === 'reveal' || read.op === 'enrol-key' || read.op === 'sign-in') {
-    throw new SealError('shape', 'This document does not need two people.');
+  switch (read.op) {
+    case 'command':
+    case 'declare':
+    case 'unlock':
+    case 'invite':
+    case 'leave':
+    case 'change':
+    case 'rotate-key':
+    case 'roster':
+      return read;
+    default:
+      throw new SealError('shape', 'This document does not need two people.');
   }
-  return read;
 }

@@ -4,6 +4,8 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
 ] as const;
@@ -95,7 +97,8 @@ export interface Declare {
   readonly notAfter: number;
 }
 
-export const LOCK_SCOPES = ['directory', 'admin', 'commands'] as const;
+/** `role`, `credential` and `document` name a role, a passkey (base64url SHA-256 of its id), a grant or request. */
+export const LOCK_SCOPES = ['directory', 'admin', 'commands', 'role', 'credential', 'document'] as const;
 export type LockScope = (typeof LOCK_SCOPES)[number];
 
 /** Lifts a lock; two signatures. */
@@ -104,7 +107,7 @@ export interface Unlock {
   readonly op: 'unlock';
   readonly id: string;
   readonly scope: LockScope;
-  /** The admin's handle for scope `admin`, else the empty string. */
+  /** What the scope says: an admin's handle, a role and so on; empty for the directory and commands. */
   readonly target: string;
   readonly requester: string;
   readonly purpose: string;
@@ -177,6 +180,16 @@ export interface Change {
   readonly notAfter: number;
 }
 
+/** New locks for everybody: two people start it, the ledger puts each row under its person's new lock. */
+export interface RotateLocks {
+  readonly v: 1;
+  readonly op: 'rotate-locks';
+  readonly id: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -197,9 +210,54 @@ export interface SignIn {
   readonly notAfter: number;
 }
 
+/**
+ * Takes in people who were sealed in a browser: one administrator's touch, twice. `begin` before handles are given out, over
+ * the sealed keys of other systems; `send` over everything that is sent.
+ */
+export interface ImportPeople {
+  readonly v: 1;
+  readonly op: 'import';
+  readonly id: string;
+  /** The same in both documents of an import. */
+  readonly import: string;
+  readonly admin: string;
+  readonly stage: 'begin' | 'send';
+  readonly count: number;
+  /** SHA-256 of the hashes (32 bytes each) of the parts, in order. */
+  readonly sha256: string;
+  /** `keysDigest` of the keys that the values are sealed to. */
+  readonly keys: string;
+  readonly notAfter: number;
+}
+
+/** The ledger's statement that an administrator touched for exactly this import, and that these are the keys to seal to. */
+export interface ImportPermit extends ImportPeople {
+  readonly leaf: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey;
-export type Signable = Grant | Approvable | EnrolKey | SignIn;
+export type Approvable =
+  | CommandSet
+  | Declare
+  | Unlock
+  | Invite
+  | Leave
+  | Change
+  | RotateLocks
+  | RotateKey
+  | RosterChange;
+export type Signable =
+  | Grant
+  | Approvable
+  | EnrolKey
+  | SignIn
+  | LockNow
+  | CancelRaise
+  | BreakGlass
+  | Refound
+  | ImportPeople;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
@@ -274,11 +332,16 @@ export interface RosterKey {
 export interface Caps {
   /** Subjects in one grant. */
   readonly perTouch: number;
-  /** Per admin and UTC day: numbers, e-mails, device names and tokens each; names apart. */
+  /** Per admin and UTC day: numbers, device names, places each. */
   readonly perDay: number;
   readonly namesPerDay: number;
-  /** For the whole organisation and UTC day, over all admins, per field. */
+  readonly emailsPerDay: number;
+  /** Secrets of devices, each kind. */
+  readonly secretsPerDay: number;
+  /** For the whole organisation and UTC day, over all admins, per field: this or 0.5 % of `people`; above, others sign too. */
   readonly orgPerDay: number;
+  /** How many people the organisation has, as a quorum declared it. */
+  readonly people: number;
   /** Destructive commands per hour and per UTC day, whoever signs. */
   readonly destroyPerHour: number;
   readonly destroyPerDay: number;
@@ -290,7 +353,10 @@ export const DEFAULT_CAPS: Caps = {
   perTouch: 25,
   perDay: 100,
   namesPerDay: 500,
+  emailsPerDay: 100,
+  secretsPerDay: 50,
   orgPerDay: 200,
+  people: 0,
   destroyPerHour: 5,
   destroyPerDay: 20,
   changePerHour: 200,
