@@ -9,6 +9,7 @@ import { type Level, RunError } from './config.ts';
 import { type Server, startServer } from './database.ts';
 import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
+import { needsKeeper, readKeySettings } from './key-settings.ts';
 import { mustHaveSearchKeys } from './search-settings.ts';
 import { installFirstHost, levelOf } from './two-hosts.ts';
 import { mustHaveWriters } from './writers.ts';
@@ -92,7 +93,10 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
     writeConfigs(home, settings, { admin, passwords }, keys);
     await mustHaveSearchKeys(home, settings.search);
-    const ours = PROCESSES.filter((one) => one !== 'ledger' || !ledgerElsewhere(home));
+    const keeper = needsKeeper(readKeySettings(home));
+    const ours = PROCESSES.filter(
+      (one) => (one !== 'ledger' || !ledgerElsewhere(home)) && (one !== 'keeper' || keeper),
+    );
     for (const name of ours.filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
         process.stderr.write(
@@ -140,7 +144,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 /** Guards and core first, all that need them after; each wave starts together. */
 async function bringUp(children: ReadonlyMap<ProcessName, Child>, home: Home): Promise<void> {
   for (const wave of [
-    ['ledger', 'sealer'],
+    ['keeper', 'ledger', 'sealer'],
     ['core', 'edge', 'intake', 'console', 'glass'],
   ] as const) {
     const started = wave.flatMap((name) => children.get(name) ?? []);
