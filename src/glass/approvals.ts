@@ -48,6 +48,7 @@ const RELAYED: ReadonlySet<string> = new Set([
   'rotate-locks',
   'rotate-key',
   'roster',
+  'hydrate',
 ]);
 const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change', 'rotate-locks']);
 
@@ -97,8 +98,8 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
   if (state !== 'open') {
     throw new GlassError('closed', `This approval is ${state}. Nothing can be signed any more.`, { status: 409 });
   }
-  const { keys } = await doors.ledger.call<{ keys: RosterKey[] }>('roster', {});
-  const key = keys.find((one) => one.credential === assertion.credential);
+  const { keys, opened } = await doors.ledger.call<{ keys: RosterKey[]; opened: RosterKey[] }>('roster', {});
+  const key = [...keys, ...opened].find((one) => one.credential === assertion.credential);
   if (key === undefined) {
     throw new GlassError('not-allowed', 'This passkey is not registered here.', { status: 403 });
   }

@@ -6,6 +6,7 @@ import {
   GuardError,
   LOCK_SCOPES,
   type Receipt,
+  SEARCHED,
   type SealedRow,
   shape,
   verifyReceipt,
@@ -78,6 +79,14 @@ const charge = object({
 });
 const used = object({ e: oneOf('used'), id: text(64), notAfter: integer(0), sha256: base64url(32) });
 const lock = object({ e: oneOf('lock'), scope: oneOf(...LOCK_SCOPES), target: text(63), reason: text(200) });
+/** How far a grant for searching was used (`SearchChange`). */
+const searched = object({
+  e: oneOf('search'),
+  change: object({
+    ...{ what: oneOf('asked'), grant: text(64), sha256: text(64), notAfter: integer(0), seq: integer(0) },
+    ...{ count: integer(0), admin: text(63), field: oneOf(...SEARCHED), at: integer(0) },
+  }),
+});
 const MOST_EFFECTS = 100_000;
 
 const asked = object({ admin: text(63), field: oneOf(...FIELDS), count: integer(0), age: integer(0, DAY) });
@@ -103,6 +112,7 @@ export function readSpent(answer: unknown): Spent {
     if (kind === 'charge') taken.push(charge(effect));
     else if (kind === 'used') taken.push(used(effect));
     else if (kind === 'lock') taken.push(lock(effect));
+    else if (kind === 'search') taken.push(searched(effect));
   }
   return { time, effects: taken, recent };
 }

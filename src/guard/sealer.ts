@@ -28,6 +28,8 @@ import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
 import { Resealing } from './resealing.ts';
 import { SealerRoster } from './sealer-roster.ts';
+import type { SearchSettings } from './search/rules.ts';
+import { SealerSearch } from './search/sealer-search.ts';
 import type { Effect } from './state.ts';
 import { MINUTE } from './time.ts';
 
@@ -51,6 +53,8 @@ export interface SealerOptions {
   readonly keeper?: GuardClient;
   /** Where systemd put this process's credentials. */
   readonly credentials?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** Where the organisation's next key is made; the sealer's own files if it is left out. */
   readonly keySource?: KeySource;
 }
@@ -228,6 +232,19 @@ export class Sealer {
     return {};
   }
 
+  /** Opens search as this guard's settings have it; undefined where it is off. Throws GuardError. */
+  openSearch(): Promise<SealerSearch> | undefined {
+    const { search: settings } = this.#options;
+    if (settings === undefined) return undefined;
+    return SealerSearch.open({
+      ...{ ...this.#options, settings, gate: this.gate },
+      openInner: (rows) => this.keys.open(rows),
+      keep: (effects) => this.keep(effects),
+      refuse: (kind, error, detail) => this.refuse(kind, error, detail),
+      synced: () => this.sync(),
+    });
+  }
+
   async status() {
     const locked = [...this.gate.state.locks.values()].map(({ scope, target }) => ({ scope, target }));
     const roster = { ...this.roster.view(), stuck: this.#follower.stuck ?? null };
@@ -312,10 +329,15 @@ export class Sealer {
   }
 }
 
+const fieldOf = ({ change }: Effect & { readonly e: 'search' }) => change.field;
+
 /** Drops what no longer matters: expired document ids, locks that were lifted. Order is kept. */
 function compact(effects: readonly Effect[], now: number): Effect[] {
   return effects.filter((effect, i) => {
     if (effect.e === 'used') return effect.notAfter >= now;
+    // Of each search only what was done last matters.
+    if (effect.e === 'search')
+      return !effects.slice(i + 1).some((one) => one.e === 'search' && fieldOf(one) === fieldOf(effect));
     if (effect.e === 'unlock') return false;
     if (effect.e === 'lived' || effect.e === 'taken') return !effects.slice(i + 1).some((one) => one.e === effect.e);
     if (effect.e === 'seen') {
