@@ -12,6 +12,7 @@ import {
   parseInvite,
   parseLeave,
   parseRotateKey,
+  parseRotateLocks,
   parseSealedRow,
   parseUnlock,
   shape,
@@ -22,7 +23,7 @@ import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
+import { field, handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -76,6 +77,13 @@ const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
 const importBody = object({ document: parseImportPeople, assertion: parseAssertion });
 const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
 const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
+const rotateLocksBody = object({ document: parseRotateLocks, assertions: twoOrMore });
+const withdrawn = object({ subject: handle, field, version: integer(1) });
+const relockBody = object({
+  generation: integer(1),
+  rows: list(parseSealedRow, 1_000),
+  withdrawn: list(withdrawn, 1_000),
+});
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
@@ -189,6 +197,16 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: changeBody,
       handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
+    }),
+    'rotate-locks': door({
+      from: ['glass'],
+      parse: rotateLocksBody,
+      handle: ({ document, assertions }) => ledger.relocking.start(document, assertions),
+    }),
+    relock: door({
+      from: ['core'],
+      parse: relockBody,
+      handle: ({ generation, rows, withdrawn: gone }) => ledger.relocking.carry(generation, rows, gone),
     }),
     history: door({
       from: ['console', 'glass'],

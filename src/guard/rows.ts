@@ -10,6 +10,7 @@ export type RowChange =
   | { readonly what: 'writer'; readonly writer: Writer; readonly key: string }
   | { readonly what: 'settled'; readonly rows: readonly Placed[] }
   | HeldChange
+  | { readonly what: 'rotation'; readonly generation: number }
   | { readonly what: 'left'; readonly subjects: readonly string[]; readonly at: number; readonly alone: boolean };
 
 /**
@@ -21,6 +22,8 @@ export class Rows {
   readonly writers = new Map<Writer, string>();
   /** Who has left: nobody is made under such a handle again, and no lock of theirs counts. */
   readonly left = new Set<string>();
+  /** Counts the changes of all locks that two people started. */
+  generation = 0;
   /** Changed numbers and addresses that wait. */
   readonly held = new Held();
   readonly #versions = new Map<string, Map<Field, number>>();
@@ -39,6 +42,9 @@ export class Rows {
           own.set(field, version);
           this.#versions.set(subject, own);
         }
+        break;
+      case 'rotation':
+        this.generation = change.generation;
         break;
       case 'held':
       case 'released':

@@ -17,6 +17,7 @@ export { unknownPeople } from './known.ts';
 export { peopleOf } from './ldif.ts';
 export { erasePeople, tombstoneOf } from './leave.ts';
 export { countPeople, listPeople, type PersonRow } from './list.ts';
+export { lastRotation, relockPeople, startRotation } from './relock.ts';
 export { KeyChange } from './reseal.ts';
 export type { NewPerson } from './row.ts';
 export { accountRows } from './rows-account.ts';

@@ -18,6 +18,7 @@ import {
   LOCK_SCOPES,
   MOST_LEAVING,
   ROLES,
+  type RotateLocks,
   type SealedRow,
   type Signable,
   type SignIn,
@@ -33,6 +34,7 @@ import {
   parseRosterChange,
 } from './roster-documents.ts';
 import { parseRotateKey } from './rotate-key.ts';
+import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
@@ -180,6 +182,11 @@ export const parseChange: Shape<Change> = object({
   notAfter: time,
 });
 
+/** Reads what starts a change of all locks. Throws SealError `shape`. */
+export const parseRotateLocks: Shape<RotateLocks> = object({
+  ...{ v: v1, op: oneOf('rotate-locks'), id: uuid, requester: admin, purpose, notAfter: time },
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -254,8 +261,12 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   'rotate-key': parseRotateKey,
   leave: parseLeave,
   change: parseChange,
+  'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  hydrate: parseHydrate,
+  dehydrate: parseDehydrate,
+  search: parseSearch,
   import: parseImportPeople,
   roster: parseRosterChange,
   lock: parseLockNow,
@@ -285,6 +296,7 @@ export function parseApprovable(value: unknown): Approvable {
     case 'change':
     case 'rotate-key':
     case 'roster':
+    case 'hydrate':
       return read;
     default:
       throw new SealError('shape', 'This document does not need two people.');

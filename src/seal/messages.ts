@@ -5,6 +5,7 @@
  */
 
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
@@ -180,6 +181,16 @@ export interface Change {
   readonly notAfter: number;
 }
 
+/** New locks for everybody: two people start it, the ledger puts each row under its person's new lock. */
+export interface RotateLocks {
+  readonly v: 1;
+  readonly op: 'rotate-locks';
+  readonly id: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -228,7 +239,17 @@ export interface ImportPermit extends ImportPeople {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey | RosterChange;
+export type Approvable =
+  | CommandSet
+  | Declare
+  | Unlock
+  | Invite
+  | Leave
+  | Change
+  | RotateLocks
+  | RotateKey
+  | RosterChange
+  | Hydrate;
 export type Signable =
   | Grant
   | Approvable
@@ -238,7 +259,9 @@ export type Signable =
   | CancelRaise
   | BreakGlass
   | Refound
-  | ImportPeople;
+  | ImportPeople
+  | Search
+  | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {

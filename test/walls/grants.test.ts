@@ -96,7 +96,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
-      'people.arriving': 's',
+      ...{ 'people.arriving': 's', 'people.rotation': 'S', 'people.rotating': 'S' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -205,6 +205,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
       ...{
         'people.tombstone': 'S',
+        ...{ 'people.rotation': 'S', 'people.rotating': 'S' },
         'people.import': 'S',
         'people.person': 'S',
         'people.rows_account': 'SU',
@@ -256,6 +257,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
       ...['people.erase', 'people.hold', 'people.end_hold'],
+      ...['people.start_rotation', 'people.rotating_rows', 'people.rotated', 'people.rotate_later'],
       // declarations
       ...[
         'fleet.change_set',

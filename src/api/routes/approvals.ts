@@ -34,6 +34,8 @@ function summary({ document }: Approval): string {
       const whom = devices === EVERY_DEVICE ? 'every device' : counted(devices.length, 'device');
       return `Give ${counted(declarations.length, 'dangerous declaration')} to ${whom}`;
     }
+    case 'rotate-locks':
+      return 'Give everybody in the directory a new lock';
     case 'unlock':
       return document.scope === 'admin' ? `Unlock ${document.target}` : `Unlock ${UNLOCKED[document.scope]}`;
     case 'change':
@@ -42,6 +44,8 @@ function summary({ document }: Approval): string {
       return `Put organisation key ${document.number} in force`;
     case 'leave':
       return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
+    case 'hydrate':
+      return `Open the search by ${document.field} for ${counted(document.hours, 'hour')}`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
     case 'roster':

@@ -10,6 +10,7 @@ import { useSearch } from '../router.ts';
 import { useMayChange, useSession } from '../session.tsx';
 import { WaitingChanges } from './people-changes.tsx';
 import { LeaveDialog } from './people-leave.tsx';
+import { LockRotation } from './people-locks.tsx';
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
   const { body } = useRows(items.length, { select: (row) => pick.toggle((items[row] as Person).handle) });
@@ -109,6 +110,7 @@ export function People() {
           )
         }
       </Loaded>
+      <LockRotation />
       {handles.length === 0 ? null : (
         <section className="bulk" aria-label="Selected people">
           <strong>
