@@ -97,8 +97,8 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
   if (state !== 'open') {
     throw new GlassError('closed', `This approval is ${state}. Nothing can be signed any more.`, { status: 409 });
   }
-  const { keys } = await doors.ledger.call<{ keys: RosterKey[] }>('roster', {});
-  const key = keys.find((one) => one.credential === assertion.credential);
+  const { keys, opened } = await doors.ledger.call<{ keys: RosterKey[]; opened: RosterKey[] }>('roster', {});
+  const key = [...keys, ...opened].find((one) => one.credential === assertion.credential);
   if (key === undefined) {
     throw new GlassError('not-allowed', 'This passkey is not registered here.', { status: 403 });
   }

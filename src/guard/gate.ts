@@ -20,7 +20,7 @@ import {
   type Unlock,
   verifyAssertion,
 } from '#seal';
-import { capsOf } from './roster-state.ts';
+import { capsOf, sealedAs } from './roster-state.ts';
 import { isSeasoned, lockOn, standing } from './standing.ts';
 import { type Effect, GuardState } from './state.ts';
 import { DAY, dayOf, HOUR, MINUTE, SteadyTime } from './time.ts';
@@ -296,10 +296,7 @@ export class Gate {
     const opened = ['reveal', 'command', 'unlock'].includes(document.op)
       ? this.state.roster.opened(credential, this.time.now(), this.time.lived())
       : undefined;
-    const key =
-      opened === undefined
-        ? this.state.keys.get(credential)
-        : ({ ...opened, admin: opened.name, role: 'administrator', founding: true } satisfies RosterKey & object);
+    const key = opened === undefined ? this.state.keys.get(credential) : sealedAs(opened);
     if (key === undefined) throw new Refusal('refused', REFUSED);
     try {
       verifyAssertion({ assertion, document, publicKey: key.publicKey, origin: this.origin });

@@ -72,6 +72,8 @@ export interface LedgerOptions {
   readonly releaseKey?: string;
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
+  /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
+  readonly credentials?: string;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
@@ -95,8 +97,8 @@ export class Ledger {
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
-    this.#signing = loadKey(options.state, 'receipts', 'ed25519');
-    this.#outer = loadKey(options.state, 'outer', 'x25519');
+    this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
+    this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
     const { rows } = this.gate.state;
     this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
@@ -110,7 +112,7 @@ export class Ledger {
         state: options.state,
         folder: options.logDir,
         origin: logOrigin(options.org),
-        key: loadKey(options.state, 'log', 'ed25519'),
+        key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);

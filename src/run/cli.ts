@@ -8,6 +8,7 @@ import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { hostsCommands } from './cli-hosts.ts';
+import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -102,6 +103,7 @@ program
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
+      say(gradeLine(await keysReport(product.home)));
       for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
       say(product.urls.console);
       await new Promise<void>((resolve) => {
@@ -202,6 +204,7 @@ pushCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+keysCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
 

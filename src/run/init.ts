@@ -8,6 +8,7 @@ import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { needsKeeper, readKeySettings } from './key-settings.ts';
 import type { PeopleSettings } from './people-settings.ts';
 import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
 import { makePens, pinsOf } from './writers.ts';
@@ -73,6 +74,7 @@ export function writeConfigs(
 ): void {
   const level = levelOf(home);
   const elsewhere = ledgerElsewhere(home);
+  const keys = readKeySettings(home);
   for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere)) {
     const client = (server: ProcessName) => {
       if (!DOORS.some(([s, c]) => s === server && c === name)) return {};
@@ -94,7 +96,14 @@ export function writeConfigs(
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
-      sockets: { ...client('ledger'), ...client('sealer'), ...client('intake'), listen },
+      sockets: {
+        ...client('ledger'),
+        ...client('sealer'),
+        ...client('intake'),
+        ...(needsKeeper(keys) ? client('keeper') : {}),
+        listen,
+      },
+      ...((name === 'sealer' || name === 'keeper') && keys !== undefined ? { keys } : {}),
       ...(role === undefined
         ? {}
         : {

@@ -17,6 +17,7 @@ import { runProcess } from './process.ts';
 // output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
+const credentials = process.env['CREDENTIALS_DIRECTORY'];
 const common = {
   org: config.org,
   state: config.state,
@@ -25,6 +26,7 @@ const common = {
   caps: config.caps,
   clock: systemClock,
   logger,
+  ...(credentials === undefined ? {} : { credentials }),
 };
 
 async function init(): Promise<void> {

@@ -7,17 +7,25 @@ import { runProcess } from './process.ts';
 
 // The sealer: `--init --config FILE` makes the organisation's key (founders on standard input, the public key as one
 // JSON line on standard output), `--config FILE` runs it.
+/** How soon shares that people bring are taken up. */
+const TEND_MS = 1_000;
 const logger = processLogger('sealer');
 const config = readProcessConfig('sealer');
 
-function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessConfig): Sealer {
+function openSealer({ org, state, origins, caps, sockets, publicKeys, keys }: ProcessConfig): Sealer {
   if (publicKeys === undefined || sockets.ledger === undefined) {
     throw new RunError('config', 'The sealer needs the public keys and its socket of the ledger.');
   }
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const origin = origins.glass;
   const { ledger: ledgerKey, release: releaseKey } = publicKeys;
-  return new Sealer({ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey });
+  const credentials = process.env['CREDENTIALS_DIRECTORY'];
+  return new Sealer({
+    ...{ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey },
+    ...(credentials === undefined ? {} : { credentials }),
+    ...(keys === undefined ? {} : { keySource: keys.next }),
+    ...(sockets.keeper === undefined ? {} : { keeper: guardClient(sockets.keeper, { name: 'keeper of keys' }) }),
+  });
 }
 
 async function init(): Promise<void> {
@@ -48,6 +56,20 @@ async function run(): Promise<void> {
   const follow = setInterval(() => void sealer.tick().catch(() => {}), 10_000);
   running.onStop(() => clearInterval(follow));
   running.ready();
+  // The key's source may have to be asked again: people bring shares, key services come back.
+  let tending = false;
+  const tend = setInterval(() => {
+    if (tending) return;
+    tending = true;
+    sealer
+      .tend()
+      .catch((error: unknown) => logger.error('the organisation’s key could not be tended', error))
+      .finally(() => {
+        tending = false;
+      });
+  }, TEND_MS);
+  tend.unref();
+  running.onStop(() => clearInterval(tend));
   // Reveals ask again by themselves if the ledger is not there yet.
   sealer.sync().then(
     () => logger.info('the sealer is open'),
