@@ -32,6 +32,8 @@ import { Rekeying } from './rekeying.ts';
 import { Relocking } from './relocking.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
+import { LedgerSearch } from './search/ledger-search.ts';
+import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
 import { DAY, dayOf } from './time.ts';
@@ -76,6 +78,8 @@ export interface LedgerOptions {
   readonly credentials?: string;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -91,6 +95,8 @@ export class Ledger {
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
+  /** Where something can be searched. */
+  search: LedgerSearch | undefined;
   #imports!: Imports;
   readonly #org: string;
   readonly #outer: KeyObject;
@@ -137,7 +143,13 @@ export class Ledger {
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
       holdMs: options.holdMs ?? DAY,
     });
-    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    if (options.search !== undefined) {
+      ledger.search = await LedgerSearch.open({
+        ...{ state: options.state, settings: options.search, book: ledger.#book, persons: ledger.#persons },
+        ...{ signing: ledger.#signing, decoy: (read, effects) => ledger.#decoy(read, effects) },
+      });
+    }
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
@@ -245,7 +257,9 @@ export class Ledger {
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
-    if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
+    if (grant.subjects.some((subject) => state.decoys.has(subject))) {
+      return this.#decoy({ ...grant, asked: grant.subjects.length }, effects);
+    }
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
     const entry = this.#book.write(
@@ -285,12 +299,13 @@ export class Ledger {
   }
 
   /** The first decoy freezes whoever asked, the second locks the directory. The caller learns only that it was refused. */
-  async #decoy(grant: Grant, effects: readonly Effect[]): Promise<never> {
-    const { admin, field, id } = grant;
+  async #decoy(
+    read: Pick<Grant, 'admin' | 'field' | 'id'> & { readonly asked: number },
+    effects: readonly Effect[],
+  ): Promise<never> {
+    const { admin, field, id, asked } = read;
     const charged = [...effects, { e: 'hit' } as const];
-    const writes = [
-      this.#book.write('directory.decoy', admin, { grant: id, field, asked: grant.subjects.length }, charged).written,
-    ];
+    const writes = [this.#book.write('directory.decoy', admin, { grant: id, field, asked }, charged).written];
     const second = this.gate.state.hits > 1;
     writes.push(this.#book.lockOn('admin', admin, 'decoy', undefined, null));
     if (second) writes.push(this.#book.lockOn('directory', '', 'decoy', undefined, null));
@@ -306,7 +321,8 @@ export class Ledger {
     const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks], recent: state.meters.recent(time.lived()) };
+    const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
+    return { time: now, effects: [...charges, ...used, ...locks, ...asked], recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {

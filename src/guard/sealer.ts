@@ -30,6 +30,8 @@ import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
 import { Resealing } from './resealing.ts';
 import { SealerRoster } from './sealer-roster.ts';
+import type { SearchSettings } from './search/rules.ts';
+import { SealerSearch } from './search/sealer-search.ts';
 import type { Effect } from './state.ts';
 import { MINUTE } from './time.ts';
 
@@ -53,6 +55,8 @@ export interface SealerOptions {
   readonly keeper?: GuardClient;
   /** Where systemd put this process's credentials. */
   readonly credentials?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** Where the organisation's next key is made; the sealer's own files if it is left out. */
   readonly keySource?: KeySource;
 }
@@ -234,6 +238,19 @@ export class Sealer {
     return {};
   }
 
+  /** Opens search as this guard's settings have it; undefined where it is off. Throws GuardError. */
+  openSearch(): Promise<SealerSearch> | undefined {
+    const { search: settings } = this.#options;
+    if (settings === undefined) return undefined;
+    return SealerSearch.open({
+      ...{ ...this.#options, settings, gate: this.gate },
+      openInner: (rows) => this.keys.open(rows),
+      keep: (effects) => this.keep(effects),
+      refuse: (kind, error, detail) => this.refuse(kind, error, detail),
+      synced: () => this.sync(),
+    });
+  }
+
   async status() {
     const locked = [...this.gate.state.locks.values()].map(({ scope, target }) => ({ scope, target }));
     const roster = { ...this.roster.view(), stuck: this.#follower.stuck ?? null };
@@ -264,7 +281,9 @@ export class Sealer {
     }>('spent', {});
     this.gate.time.see(time);
     // Roster changes reach this guard through signatures only, never through the other guard.
-    const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock');
+    const taken = effects.filter(
+      (one) => ['charge', 'used', 'lock'].includes(one.e) || (one.e === 'search' && one.change.what === 'asked'),
+    );
     // What was spent counts for this guard's own day, whatever day the ledger says it is.
     const at = this.gate.time.metered();
     const open = !this.gate.state.locked('directory');
@@ -323,10 +342,15 @@ export class Sealer {
   }
 }
 
+const fieldOf = ({ change }: Effect & { readonly e: 'search' }) => change.field;
+
 /** Drops what no longer matters: expired document ids, locks that were lifted. Order is kept. */
 function compact(effects: readonly Effect[], now: number): Effect[] {
   return effects.filter((effect, i) => {
     if (effect.e === 'used') return effect.notAfter >= now;
+    // Of each search only what was done last matters.
+    if (effect.e === 'search')
+      return !effects.slice(i + 1).some((one) => one.e === 'search' && fieldOf(one) === fieldOf(effect));
     if (effect.e === 'unlock') return false;
     if (effect.e === 'lived' || effect.e === 'taken') return !effects.slice(i + 1).some((one) => one.e === effect.e);
     if (effect.e === 'seen') {
