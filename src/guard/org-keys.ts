@@ -4,6 +4,7 @@ import { type Clock, fromBase64url, toBase64url } from '#base';
 import { GuardError, type OrgKeyStatement, x25519Private, x25519Raw } from '#seal';
 import { writeDurably } from './files.ts';
 import {
+  canBeHad,
   destroyKey,
   fetchKey,
   GRADES,
@@ -181,9 +182,10 @@ export class OrgKeys {
       if (old !== undefined)
         throw new GuardError('busy', 'Rows are still being sealed anew. Wait until that has ended.');
       const now = this.#clock();
-      if (staged !== undefined && now - staged.since < STAGED_LIFE) return staged;
+      const good = staged !== undefined && !this.#stale(staged) && staged.source === this.#next;
+      if (good && (await canBeHad(this.#doors, staged))) return staged;
       if (staged !== undefined) await this.#discard();
-      const number = Math.max(current.number, staged?.number ?? 0) + 1;
+      const number = current.number + 1;
       const key = await makeOrgKey(this.#doors, number, this.#next);
       const made: KeyVersion = { number, key, source: this.#next, since: now };
       await this.#write({ ...this.#record, staged: made });

@@ -39,6 +39,7 @@ export class Resealing {
   constructor(options: {
     readonly org: string;
     readonly state: string;
+    readonly credentials?: string;
     readonly ledger: GuardClient;
     readonly sealer: Sealer;
     readonly keys: OrgKeys;
@@ -47,8 +48,10 @@ export class Resealing {
     this.#ledger = options.ledger;
     this.#sealer = options.sealer;
     this.#keys = options.keys;
-    const { state } = options;
-    this.#signing = existsSync(join(state, 'signing.key')) ? loadKey(state, 'signing', 'ed25519') : undefined;
+    const { state, credentials } = options;
+    const given = credentials !== undefined && existsSync(join(credentials, 'signing.key'));
+    this.#signing =
+      given || existsSync(join(state, 'signing.key')) ? loadKey(state, 'signing', 'ed25519', credentials) : undefined;
   }
 
   /** The key in force as this guard vouches for it; undefined while it is the founding one. */

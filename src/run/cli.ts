@@ -8,8 +8,10 @@ import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { hostsCommands } from './cli-hosts.ts';
+import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -102,6 +104,7 @@ program
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
+      say(gradeLine(await keysReport(product.home)));
       for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
       say(product.urls.console);
       await new Promise<void>((resolve) => {
@@ -202,8 +205,10 @@ pushCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+keysCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
+searchCommand(program);
 
 program
   .command('log')

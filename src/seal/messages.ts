@@ -5,6 +5,7 @@
  */
 
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
@@ -249,7 +250,8 @@ export type Approvable =
   | Change
   | RotateLocks
   | RotateKey
-  | RosterChange;
+  | RosterChange
+  | Hydrate;
 export type Signable =
   | Grant
   | Approvable
@@ -259,7 +261,9 @@ export type Signable =
   | CancelRaise
   | BreakGlass
   | Refound
-  | ImportPeople;
+  | ImportPeople
+  | Search
+  | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
