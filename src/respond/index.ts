@@ -16,5 +16,6 @@ export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
 export { askRoster, type NewToken, type RosterWish } from './roster.ts';
+export { RosterWatch } from './roster-watch.ts';
 export { askRotateKey } from './rotate-key.ts';
 export { askRotateLocks } from './rotate-locks.ts';

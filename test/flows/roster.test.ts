@@ -4,6 +4,8 @@ import { uuidv7 } from '#base';
 import type { Signable } from '#seal';
 import { newPasskey } from '#sim';
 import { openPool } from '#store';
+import { drillD26 } from '../../src/run/drill/d26.ts';
+import { drillD30 } from '../../src/run/drill/d30.ts';
 import { Person, send } from '../../src/run/person.ts';
 import { until } from '../../src/run/stage.ts';
 import { living } from './product.ts';
@@ -114,4 +116,19 @@ test('the roster is changed through console, glass and both guards, and locks go
     );
     assert.ok(by, 'the record says who locked');
   });
+
+  const quiet = { product, stage, tell: () => {} };
+  for (const [id, play] of [
+    ['D30, break-glass used improperly and properly', drillD30],
+    ['D26, taking over the console', drillD26],
+  ] as const) {
+    await t.test(id, async () => {
+      const report = await play(quiet);
+      assert.deepEqual(
+        report.steps.filter((step) => !step.ok),
+        [],
+      );
+      assert.ok(report.steps.length >= 15, 'a drill that tries little proves little');
+    });
+  }
 });
