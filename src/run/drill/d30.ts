@@ -131,16 +131,19 @@ export async function drillD30({
       'sealed true',
       `${after.breakGlass.state} ${after.breakGlass.reviewed}`,
     );
-    const { rows } = await pool.query<{ kind: string }>(
-      `select kind from log.event where kind like 'breakglass.%' and time >= $1::timestamptz - interval '5 minutes'`,
-      [since],
-    );
-    const kinds = [...new Set(rows.map(({ kind }) => kind))].sort();
-    steps.add(
-      'what the log has of it',
-      'breakglass.drilled breakglass.opened breakglass.registered breakglass.reviewed',
-      kinds.join(' '),
-    );
+    const kinds = async () =>
+      (
+        await pool.query<{ kind: string }>(
+          `select distinct kind from log.event where kind like 'breakglass.%' and time >= $1::timestamptz - interval '5 minutes'
+           order by kind`,
+          [since],
+        )
+      ).rows
+        .map(({ kind }) => kind.replace('breakglass.', ''))
+        .join(' ');
+    const all = 'drilled opened registered reviewed';
+    await until(async () => (await kinds()) === all, 10_000);
+    steps.add('what the log has of it', all, await kinds());
     return {
       ok: steps.ok,
       steps: steps.all,
