@@ -25,11 +25,12 @@ import { Gate, REFUSED, Refusal } from './gate.ts';
 import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
-import { EvidenceLog } from './log.ts';
+import { EvidenceLog, type LogOptions } from './log.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
 import { Relocking } from './relocking.ts';
+import { Disk, watchRoom } from './room.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { LedgerSearch } from './search/ledger-search.ts';
@@ -72,6 +73,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** How long the log's disk may take; for tests. */
+  readonly patience?: LogOptions['patience'];
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
   /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
@@ -89,6 +92,8 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
+  readonly #disk: Disk;
+  #unwatch: () => void = () => {};
   #book!: Book;
   #decisions!: Decisions;
   #rekeying!: Rekeying;
@@ -103,6 +108,7 @@ export class Ledger {
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
+    this.#disk = new Disk(options.state);
     this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
     this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
@@ -120,6 +126,8 @@ export class Ledger {
         origin: logOrigin(options.org),
         key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
+        disk: ledger.#disk,
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
@@ -152,6 +160,9 @@ export class Ledger {
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
+    ledger.#unwatch = await watchRoom(ledger.#disk, ({ freeMb }) => {
+      ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
+    });
     return ledger;
   }
 
@@ -237,6 +248,7 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
+    this.#unwatch();
     if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
@@ -356,6 +368,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
+      room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
     };

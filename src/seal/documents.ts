@@ -203,6 +203,7 @@ export const parseSignIn: Shape<SignIn> = object({
   op: oneOf('sign-in'),
   nonce: base64url(16, 64),
   console: text(200),
+  key: base64url(32),
   notAfter: time,
 });
 

@@ -208,6 +208,8 @@ export interface SignIn {
   readonly op: 'sign-in';
   readonly nonce: string;
   readonly console: string;
+  /** SHA-256 of the key that only the browser holds which signs in: nobody else can use this touch. */
+  readonly key: string;
   readonly notAfter: number;
 }
 

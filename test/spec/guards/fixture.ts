@@ -123,6 +123,7 @@ export class Guards {
   /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
   ran: number | undefined;
   unusable = 0;
+  patience: { sinkMs: number; hungMs: number } | undefined;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
@@ -182,6 +183,7 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      ...(this.patience === undefined ? {} : { patience: this.patience }),
       holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
       ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
