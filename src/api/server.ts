@@ -5,6 +5,7 @@ import { getCookie } from 'hono/cookie';
 import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { readPages, securityHeaders } from '#page';
+import { boundSession, COOKIE } from './bound.ts';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
@@ -30,7 +31,7 @@ import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
 import { rosterRoutes } from './routes/roster.ts';
-import { COOKIE, sessionRoutes } from './routes/session.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -201,7 +202,9 @@ function fromOurPage(doors: ApiDoors, context: Context): void {
 
 async function authorise(doors: ApiDoors, one: Route, context: Context): Promise<Session | undefined> {
   if (one.for === 'anyone') return undefined;
-  const session = await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '');
+  const session = one.byLink
+    ? await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '')
+    : await boundSession(doors, context);
   if (session === undefined) {
     throw new ApiError('signed-out', 'You are not signed in, or your session has ended. Sign in again.', {
       status: 401,

@@ -48,6 +48,7 @@ const RELAYED: ReadonlySet<string> = new Set([
   'rotate-locks',
   'rotate-key',
   'roster',
+  'hydrate',
 ]);
 const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change', 'rotate-locks']);
 

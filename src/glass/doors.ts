@@ -23,6 +23,8 @@ export interface GlassDoors {
   /** `edge`: where devices find the device plane; addresses there are shown with what stands behind them. */
   readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly caps: Caps;
+  /** Whether anything can be searched here. */
+  readonly search: boolean;
   /** Directory of the built pages. */
   readonly pages: string;
   readonly now: () => number;

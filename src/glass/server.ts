@@ -13,6 +13,7 @@ import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
+import { endSearch, keepFilled, search, searchStatus } from './search.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -53,6 +54,9 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
+  { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
+  { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
+  { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
@@ -98,10 +102,12 @@ export function glassServer(doors: GlassDoors): GlassServer {
       });
   }, RELAY_EVERY_MS);
   again.unref();
+  const filling = keepFilled(doors);
   return {
     server,
     close: async () => {
       clearInterval(again);
+      filling.close();
       server.close();
       server.closeAllConnections();
       await refusals.close();

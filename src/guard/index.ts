@@ -8,6 +8,9 @@ export { GRADES, KEY_SOURCES, type KeySource, type KeyVersion } from './org-key.
 export { serveRemote } from './remote.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
+export { ledgerSearchDoors, sealerSearchDoors } from './search/doors.ts';
+export { foundLedgerSearch, foundSealerSearch } from './search/keys.ts';
+export type { SearchSettings } from './search/rules.ts';
 export { type Door, type DoorTable, doorsFor, readRequest, serveCaller } from './server.ts';
 export { locksOut, standing } from './standing.ts';
 export { SteadyTime } from './time.ts';

@@ -25,13 +25,16 @@ import { Gate, REFUSED, Refusal } from './gate.ts';
 import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
-import { EvidenceLog } from './log.ts';
+import { EvidenceLog, type LogOptions } from './log.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
 import { Relocking } from './relocking.ts';
+import { Disk, watchRoom } from './room.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
+import { LedgerSearch } from './search/ledger-search.ts';
+import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
 import { DAY, dayOf } from './time.ts';
@@ -70,12 +73,16 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** How long the log's disk may take; for tests. */
+  readonly patience?: LogOptions['patience'];
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
   /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
   readonly credentials?: string;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -85,18 +92,23 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
+  readonly #disk: Disk;
+  #unwatch: () => void = () => {};
   #book!: Book;
   #decisions!: Decisions;
   #rekeying!: Rekeying;
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
+  /** Where something can be searched. */
+  search: LedgerSearch | undefined;
   #imports!: Imports;
   readonly #org: string;
   readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
+    this.#disk = new Disk(options.state);
     this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
     this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
@@ -114,6 +126,8 @@ export class Ledger {
         origin: logOrigin(options.org),
         key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
+        disk: ledger.#disk,
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
@@ -137,9 +151,18 @@ export class Ledger {
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
       holdMs: options.holdMs ?? DAY,
     });
-    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    if (options.search !== undefined) {
+      ledger.search = await LedgerSearch.open({
+        ...{ state: options.state, settings: options.search, book: ledger.#book, persons: ledger.#persons },
+        ...{ signing: ledger.#signing, decoy: (read, effects) => ledger.#decoy(read, effects) },
+      });
+    }
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
+    ledger.#unwatch = await watchRoom(ledger.#disk, ({ freeMb }) => {
+      ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
+    });
     return ledger;
   }
 
@@ -225,6 +248,7 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
+    this.#unwatch();
     if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
@@ -245,7 +269,9 @@ export class Ledger {
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
-    if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
+    if (grant.subjects.some((subject) => state.decoys.has(subject))) {
+      return this.#decoy({ ...grant, asked: grant.subjects.length }, effects);
+    }
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
     const entry = this.#book.write(
@@ -285,12 +311,13 @@ export class Ledger {
   }
 
   /** The first decoy freezes whoever asked, the second locks the directory. The caller learns only that it was refused. */
-  async #decoy(grant: Grant, effects: readonly Effect[]): Promise<never> {
-    const { admin, field, id } = grant;
+  async #decoy(
+    read: Pick<Grant, 'admin' | 'field' | 'id'> & { readonly asked: number },
+    effects: readonly Effect[],
+  ): Promise<never> {
+    const { admin, field, id, asked } = read;
     const charged = [...effects, { e: 'hit' } as const];
-    const writes = [
-      this.#book.write('directory.decoy', admin, { grant: id, field, asked: grant.subjects.length }, charged).written,
-    ];
+    const writes = [this.#book.write('directory.decoy', admin, { grant: id, field, asked }, charged).written];
     const second = this.gate.state.hits > 1;
     writes.push(this.#book.lockOn('admin', admin, 'decoy', undefined, null));
     if (second) writes.push(this.#book.lockOn('directory', '', 'decoy', undefined, null));
@@ -306,7 +333,8 @@ export class Ledger {
     const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks], recent: state.meters.recent(time.lived()) };
+    const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
+    return { time: now, effects: [...charges, ...used, ...locks, ...asked], recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -340,6 +368,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
+      room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
     };

@@ -1,9 +1,10 @@
-import type { Field, LockScope, Role, RosterKey } from '#seal';
+import { type Field, type LockScope, type Role, type RosterKey, SEARCHED } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
 import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
+import { type SearchChange, Searches } from './search/searches.ts';
 
 /**
  * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
@@ -43,6 +44,7 @@ export type Effect =
   | { readonly e: 'decoy'; readonly change: DecoyChange }
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange }
+  | { readonly e: 'search'; readonly change: SearchChange }
   | RotationEffect
   | RosterEffect;
 
@@ -77,6 +79,7 @@ export class GuardState {
   readonly season = new Map<string, { readonly at: number; readonly lived?: number }>();
   readonly rotation = new Rotation();
   readonly rows = new Rows();
+  readonly searches = new Searches();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -100,6 +103,7 @@ export class GuardState {
   /** Forgets documents that have expired anyway; keeps the memory bounded. */
   prune(now: number): void {
     for (const [id, { notAfter }] of this.used) if (notAfter < now) this.used.delete(id);
+    this.searches.prune(now);
   }
 
   #apply(effect: Effect): void {
@@ -157,6 +161,7 @@ export class GuardState {
       case 'lock': {
         const { scope, target, reason } = effect;
         this.locks.set(`${scope}|${target}`, { scope, target, reason });
+        if (scope === 'directory') for (const field of SEARCHED) this.searches.close(field);
         break;
       }
       case 'unlock':
@@ -180,6 +185,10 @@ export class GuardState {
         break;
       case 'rows':
         this.rows.apply(effect.change);
+        this.searches.see(effect.change);
+        break;
+      case 'search':
+        this.searches.apply(effect.change);
         break;
       default:
         this.roster.apply(effect);

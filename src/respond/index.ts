@@ -10,6 +10,7 @@ export { askRelease } from './change.ts';
 export { type ActionVerb, contain, lockByHand } from './containment.ts';
 export { RespondError } from './error.ts';
 export type { Guards } from './guards.ts';
+export { askHydrate } from './hydrate.ts';
 export { askInvite } from './invite.ts';
 export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';

@@ -68,6 +68,7 @@ async function apply(
     case 'breakglass.reviewed':
     case 'account.invited':
     case 'key.promoted':
+    case 'search.hydrated':
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'change.released':

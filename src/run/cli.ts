@@ -11,6 +11,7 @@ import { hostsCommands } from './cli-hosts.ts';
 import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -207,6 +208,7 @@ settingsCommands(program);
 keysCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
+searchCommand(program);
 
 program
   .command('log')

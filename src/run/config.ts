@@ -5,6 +5,7 @@ import type { KeySettings } from '#keeper';
 import type { Caps, PublicKeys, RemoteDoor } from '#seal';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import type { SearchSettings } from './search-settings.ts';
 
 /** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
 export type CaKey =
@@ -80,6 +81,8 @@ export interface ProcessConfig {
   readonly keys?: KeySettings;
   /** How people are taken in. */
   readonly people?: PeopleSettings;
+  /** What can be searched: told to the guards, to glass and to the console; absent if nothing can. */
+  readonly search?: SearchSettings;
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
@@ -88,7 +91,7 @@ const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
   ...['identity', 'attestationRoots'],
   ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'releases'],
-  ...['certificates', 'signProfiles', 'caKey', 'people', 'remote', 'keys'],
+  ...['certificates', 'signProfiles', 'caKey', 'people', 'remote', 'keys', 'search'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

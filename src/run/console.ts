@@ -33,6 +33,7 @@ async function run(): Promise<void> {
   const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'console');
   const console = consoleServer({
     ...{ pool, ledger, sealer, keys, origins, caps, level, demo, pages, log: logger },
+    ...(config.search === undefined ? {} : { search: config.search }),
     now: Date.now,
     ...(typeof sockets.ledger === 'string' ? {} : { ledgerCertificate: endOf(sockets.ledger.cert) }),
   });

@@ -46,6 +46,7 @@ async function run(): Promise<void> {
     pages,
     now: Date.now,
     log: logger,
+    search: config.search !== undefined,
   });
   glass.server.listen(http.port, http.host);
   await once(glass.server, 'listening');

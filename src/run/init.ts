@@ -10,6 +10,7 @@ import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
 import { needsKeeper, readKeySettings } from './key-settings.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import type { SearchSettings } from './search-settings.ts';
 import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
 import { makePens, pinsOf } from './writers.ts';
 
@@ -45,6 +46,8 @@ export interface InstanceOptions {
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** How people are taken in. */
   readonly people?: PeopleSettings;
+  /** What can be searched; nothing if it is left out. */
+  readonly search?: SearchSettings;
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
@@ -64,6 +67,9 @@ export const isFounded = (home: Home): boolean => existsSync(join(home.dir, 'sup
 export function readFounders(home: Home): Founder[] {
   return JSON.parse(readFileSync(join(home.dir, 'supervisor', 'founding.json'), 'utf8')) as Founder[];
 }
+
+/** Who is told what can be searched. */
+const SEARCHING: ReadonlySet<ProcessName> = new Set(['ledger', 'sealer', 'glass', 'console']);
 
 /** Writes the configuration of every process, each readable by that process alone. */
 export function writeConfigs(
@@ -130,6 +136,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...(SEARCHING.has(name) && Object.keys(options.search ?? {}).length > 0 ? { search: options.search! } : {}),
       ...((name === 'intake' || name === 'glass') && options.people !== undefined ? { people: options.people } : {}),
       ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
@@ -198,7 +205,12 @@ export async function found(
 }
 
 /** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
-export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+export function initProcess(
+  home: Home,
+  name: ProcessName,
+  input: string,
+  what: '--init' | '--init-search' = '--init',
+): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(
@@ -208,7 +220,7 @@ export function initProcess(home: Home, name: ProcessName, input: string): Promi
         join(home.code, 'src', 'run', `${name}.ts`),
         '--config',
         home.config(name),
-        '--init',
+        what,
       ],
       {
         cwd: '/',

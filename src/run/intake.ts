@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
@@ -48,7 +49,7 @@ async function run(): Promise<void> {
   const { region, landlines = DEFAULT_NUMBERS.landlines, unknown = DEFAULT_NUMBERS.unknown } = settings;
   const numbers = { ...(region === undefined ? {} : { region }), landlines, unknown };
   const doors: IntakeDoors = {
-    ...{ pool, ledger, keys, pen, numbers, now: Date.now, log: logger },
+    ...{ pool, ledger, keys, pen, numbers, now: Date.now, random: randomInt, log: logger },
     secrets: readIntakeSecrets(config.state, keys.intake),
     scimUrl: settings.scimUrl ?? `http://${http.host}:${http.port}${SCIM_PATH}`,
   };

@@ -2,9 +2,11 @@ import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
 import {
   foundLedger,
+  foundLedgerSearch,
   LEDGER_CALLERS,
   Ledger,
   ledgerDoors,
+  ledgerSearchDoors,
   parseFounding,
   parseWriters,
   serveCaller,
@@ -14,7 +16,8 @@ import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The ledger: `--init --config FILE` founds it (founders on standard input, public keys as one JSON line on standard
-// output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
+// output), `--pin-writers` pins the writers of one from before they signed, `--init-search` makes its key of number search, `--config FILE`
+// runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
 const credentials = process.env['CREDENTIALS_DIRECTORY'];
@@ -46,17 +49,21 @@ async function pin(): Promise<void> {
 async function run(): Promise<void> {
   const running = runProcess(logger);
   const { publicKeys } = config;
+  const search = config.search === undefined ? {} : { search: config.search };
   const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
-    ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
+    ledger = await Ledger.open({ ...common, ...release, ...search, onUnusable: () => running.stop(74) });
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
     running.stop(74);
     return;
   }
   running.onStop(() => ledger.close());
-  const doors = ledgerDoors(ledger);
+  const doors = {
+    ...ledgerDoors(ledger),
+    ...(ledger.search === undefined ? {} : ledgerSearchDoors(ledger.search)),
+  };
   for (const caller of LEDGER_CALLERS) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
@@ -74,7 +81,12 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-const once = process.argv.includes('--init') ? init : process.argv.includes('--pin-writers') ? pin : undefined;
+const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ['--init', init],
+  ['--pin-writers', pin],
+  ['--init-search', () => foundLedgerSearch(config.state)],
+]);
+const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];
 if (once !== undefined) {
   await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);

@@ -1,18 +1,27 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundSealer, parseRoster, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
+import {
+  foundSealer,
+  foundSealerSearch,
+  parseRoster,
+  SEALER_CALLERS,
+  Sealer,
+  sealerDoors,
+  sealerSearchDoors,
+  serveCaller,
+} from '#guard';
 import { guardClient } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The sealer: `--init --config FILE` makes the organisation's key (founders on standard input, the public key as one
-// JSON line on standard output), `--config FILE` runs it.
+// JSON line on standard output), `--init-search` makes its keys of search, `--config FILE` runs it.
 /** How soon shares that people bring are taken up. */
 const TEND_MS = 1_000;
 const logger = processLogger('sealer');
 const config = readProcessConfig('sealer');
 
-function openSealer({ org, state, origins, caps, sockets, publicKeys, keys }: ProcessConfig): Sealer {
+function openSealer({ org, state, origins, caps, sockets, publicKeys, keys, search }: ProcessConfig): Sealer {
   if (publicKeys === undefined || sockets.ledger === undefined) {
     throw new RunError('config', 'The sealer needs the public keys and its socket of the ledger.');
   }
@@ -25,6 +34,7 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys, keys }: Pr
     ...(credentials === undefined ? {} : { credentials }),
     ...(keys === undefined ? {} : { keySource: keys.next }),
     ...(sockets.keeper === undefined ? {} : { keeper: guardClient(sockets.keeper, { name: 'keeper of keys' }) }),
+    ...(search === undefined ? {} : { search }),
   });
 }
 
@@ -37,15 +47,18 @@ async function init(): Promise<void> {
 async function run(): Promise<void> {
   const running = runProcess(logger);
   let sealer: Sealer;
+  let search: Awaited<ReturnType<Sealer['openSearch']>>;
   try {
     sealer = openSealer(config);
+    search = await sealer.openSearch();
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be opened', error);
     running.stop(74);
     return;
   }
   running.onStop(() => sealer.close());
-  const doors = sealerDoors(sealer);
+  if (search !== undefined) running.onStop(async () => search.close());
+  const doors = { ...sealerDoors(sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
   for (const caller of SEALER_CALLERS) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
@@ -77,8 +90,13 @@ async function run(): Promise<void> {
   );
 }
 
-if (process.argv.includes('--init')) {
-  await init().catch((error: unknown) => {
+const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ['--init', init],
+  ['--init-search', () => foundSealerSearch(config.state)],
+]);
+const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];
+if (once !== undefined) {
+  await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be founded', error);
     process.exitCode = 1;
   });

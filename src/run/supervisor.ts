@@ -10,6 +10,7 @@ import { type Server, startServer } from './database.ts';
 import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
 import { needsKeeper, readKeySettings } from './key-settings.ts';
+import { mustHaveSearchKeys } from './search-settings.ts';
 import { installFirstHost, levelOf } from './two-hosts.ts';
 import { mustHaveWriters } from './writers.ts';
 
@@ -91,6 +92,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     await migrate(admin, join(home.code, 'migrations'));
     const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
     writeConfigs(home, settings, { admin, passwords }, keys);
+    await mustHaveSearchKeys(home, settings.search);
     const keeper = needsKeeper(readKeySettings(home));
     const ours = PROCESSES.filter(
       (one) => (one !== 'ledger' || !ledgerElsewhere(home)) && (one !== 'keeper' || keeper),
@@ -170,7 +172,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases, people } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people, search } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -190,6 +192,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       devicePolicy,
       releases,
       people,
+      search,
     }).filter(([, value]) => value !== undefined),
   );
 }

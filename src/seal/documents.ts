@@ -34,6 +34,7 @@ import {
   parseRosterChange,
 } from './roster-documents.ts';
 import { parseRotateKey } from './rotate-key.ts';
+import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
@@ -202,6 +203,7 @@ export const parseSignIn: Shape<SignIn> = object({
   op: oneOf('sign-in'),
   nonce: base64url(16, 64),
   console: text(200),
+  key: base64url(32),
   notAfter: time,
 });
 
@@ -263,6 +265,9 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  hydrate: parseHydrate,
+  dehydrate: parseDehydrate,
+  search: parseSearch,
   import: parseImportPeople,
   roster: parseRosterChange,
   lock: parseLockNow,
@@ -292,6 +297,7 @@ export function parseApprovable(value: unknown): Approvable {
     case 'change':
     case 'rotate-key':
     case 'roster':
+    case 'hydrate':
       return read;
     default:
       throw new SealError('shape', 'This document does not need two people.');

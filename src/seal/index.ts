@@ -52,7 +52,15 @@ export {
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { ADMIN } from './handles.ts';
-export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  type HpkeContext,
+  hpkeEnc,
+  hpkeOpen,
+  hpkeOpenAuth,
+  hpkeOpenDerived,
+  hpkeSeal,
+  hpkeSealAuth,
+} from './hpke.ts';
 export {
   keysDigest,
   parseImportPermit,
@@ -90,6 +98,17 @@ export {
   parseRotateKey,
   withOrgKey,
 } from './rotate-key.ts';
+export {
+  padQuery,
+  parseDehydrate,
+  parseHydrate,
+  parseSearch,
+  queryAad,
+  queryBox,
+  sealedQuery,
+  unpadQuery,
+} from './search-documents.ts';
+export * from './search-types.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {

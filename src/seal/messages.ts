@@ -5,6 +5,7 @@
  */
 
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
@@ -207,6 +208,8 @@ export interface SignIn {
   readonly op: 'sign-in';
   readonly nonce: string;
   readonly console: string;
+  /** SHA-256 of the key that only the browser holds which signs in: nobody else can use this touch. */
+  readonly key: string;
   readonly notAfter: number;
 }
 
@@ -247,7 +250,8 @@ export type Approvable =
   | Change
   | RotateLocks
   | RotateKey
-  | RosterChange;
+  | RosterChange
+  | Hydrate;
 export type Signable =
   | Grant
   | Approvable
@@ -257,7 +261,9 @@ export type Signable =
   | CancelRaise
   | BreakGlass
   | Refound
-  | ImportPeople;
+  | ImportPeople
+  | Search
+  | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {

@@ -200,6 +200,7 @@ export async function refuseForeignConsole(person: Person, place: Place): Promis
     op: 'sign-in',
     nonce: 'AAAAAAAAAAAAAAAAAAAAAA',
     console: 'https://console.example',
+    key: 'A'.repeat(43),
     notAfter: 0,
   };
   const packed = Buffer.from(JSON.stringify(asked)).toString('base64url');

@@ -44,6 +44,8 @@ function summary({ document }: Approval): string {
       return `Put organisation key ${document.number} in force`;
     case 'leave':
       return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
+    case 'hydrate':
+      return `Open the search by ${document.field} for ${counted(document.hours, 'hour')}`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
     case 'roster':

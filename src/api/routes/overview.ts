@@ -57,24 +57,21 @@ async function logState(doors: ApiDoors) {
   }
 }
 
-/** Which of the guards do not answer. */
-async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
-  const answers = (call: Promise<unknown>) =>
-    call.then(
-      () => true,
-      () => false,
-    );
-  const [keys, ledger] = await Promise.all([
-    sealerKeys(doors),
-    answers(doors.ledger.call('status', {}, { timeoutMs: 1_500 })),
-  ]);
-  return { sealer: keys !== null, ledger, keys };
-}
-
 interface Guards {
   readonly sealer: boolean;
   readonly ledger: boolean;
   readonly keys: SealerKeys | null;
+  /** Whether the ledger's disk is nearly full, and what is left of it. */
+  readonly room: { readonly freeMb: number; readonly low: boolean } | undefined;
+}
+
+/** Which of the guards answer. */
+async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
+  const [keys, ledger] = await Promise.all([
+    sealerKeys(doors),
+    doors.ledger.call<{ room?: Guards['room'] }>('status', {}, { timeoutMs: 1_500 }).catch(() => undefined),
+  ]);
+  return { sealer: keys !== null, ledger: ledger !== undefined, keys, room: ledger?.room };
 }
 
 /** The organisation's key in a line; null if the sealer does not answer. */
@@ -103,6 +100,12 @@ function findings(doors: ApiDoors, guards: Guards) {
     found.push({
       title: 'The ledger is called over the network, but at an address of this very machine.',
       fix: 'Run it on a host of its own; until then this is one host, and root here owns both guards.',
+    });
+  }
+  if (guards.room?.low) {
+    found.push({
+      title: `The disk of the ledger's log has ${guards.room.freeMb} MiB left: once it is full nothing is read.`,
+      fix: 'Free space on it or give it a larger one. Its log is never cut.',
     });
   }
   if (!guards.ledger) {

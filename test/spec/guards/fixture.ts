@@ -6,16 +6,21 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, Seale
 import {
   type Founder,
   foundLedger,
+  foundLedgerSearch,
   foundSealer,
+  foundSealerSearch,
   LEDGER_CALLERS,
   Ledger,
   type LedgerCaller,
   ledgerDoors,
+  ledgerSearchDoors,
   SEALER_CALLERS,
   Sealer,
   type SealerCaller,
   type SealerOptions,
+  type SearchSettings,
   sealerDoors,
+  sealerSearchDoors,
   serveCaller,
 } from '#guard';
 import {
@@ -118,11 +123,14 @@ export class Guards {
   /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
   ran: number | undefined;
   unusable = 0;
+  patience: { sinkMs: number; hungMs: number } | undefined;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
   /** Where the organisation's key is to come from. */
   sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
+  /** What can be searched, if anything. */
+  search: SearchSettings | undefined;
   #clients: GuardClient[] = [];
 
   constructor(caps: Partial<Caps> = {}) {
@@ -132,8 +140,14 @@ export class Guards {
   readonly clock: Clock = () => this.now ?? Date.now();
   readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}, holdMs = 0, recovery?: string): Promise<Guards> {
+  static async start(
+    caps: Partial<Caps> = {},
+    holdMs = 0,
+    recovery?: string,
+    search?: SearchSettings,
+  ): Promise<Guards> {
     const guards = new Guards(caps);
+    guards.search = search;
     guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
@@ -142,6 +156,10 @@ export class Guards {
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
     guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
     mkdirSync(join(guards.folder, 'run'));
+    if (search !== undefined) {
+      await foundLedgerSearch(join(guards.folder, 'ledger'));
+      await foundSealerSearch(join(guards.folder, 'sealer'));
+    }
     await guards.startLedger();
     await guards.startSealer();
     for (const one of guards.founders) await guards.enrol(one.passkey, one.token);
@@ -165,8 +183,10 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      ...(this.patience === undefined ? {} : { patience: this.patience }),
       holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
+      ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
   }
 
@@ -180,7 +200,8 @@ export class Guards {
 
   async startLedger(): Promise<void> {
     this.ledger = await Ledger.open(this.ledgerOptions());
-    const doors = ledgerDoors(this.ledger);
+    const { search } = this.ledger;
+    const doors = { ...ledgerDoors(this.ledger), ...(search === undefined ? {} : ledgerSearchDoors(search)) };
     const closers: { close(): Promise<void> }[] = [];
     for (const caller of LEDGER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('ledger', caller), caller, doors, logger: SILENT }));
@@ -208,11 +229,13 @@ export class Guards {
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
       ledger,
+      ...(this.search === undefined ? {} : { search: this.search }),
       ...this.sources,
     });
     await this.sealer.loading.catch(() => {});
-    const doors = sealerDoors(this.sealer);
-    const closers: { close(): Promise<void> | void }[] = [ledger];
+    const search = await this.sealer.openSearch();
+    const doors = { ...sealerDoors(this.sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
+    const closers: { close(): Promise<void> | void }[] = [ledger, ...(search === undefined ? [] : [search])];
     for (const caller of SEALER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('sealer', caller), caller, doors, logger: SILENT }));
     }

@@ -6,6 +6,7 @@ import { Contents, useChecked } from './contents.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
 import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
+import { hydrateEffect, hydrateHeading } from './search-words.ts';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
 const SCOPE: Readonly<Record<LockScope, string>> = {
@@ -36,6 +37,7 @@ function heading(document: Approvable): string {
     return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
   }
   if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
+  if (document.op === 'hydrate') return hydrateHeading(document);
   if (document.op === 'leave') {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
@@ -63,6 +65,7 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'rotate-key') {
     return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
+  if (document.op === 'hydrate') return hydrateEffect(document);
   if (document.op === 'leave') {
     return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }

@@ -4,9 +4,10 @@ import { Card, Signer, Trouble } from '../parts.tsx';
 import { identify, known } from '../passkey.ts';
 import type { Published } from '../server.ts';
 import { judge } from './judge.ts';
+import { inParts, type Parts } from './permit.ts';
 import { fingerprint, pin, pinned } from './pin.ts';
 import { sealPeople, shuffled } from './seal.ts';
-import { announce, begin, cancel, commonDomain, finish, inParts, type Parts, type Sending, sendParts } from './send.ts';
+import { announce, begin, cancel, commonDomain, finish, type Sending, sendParts } from './send.ts';
 import { WHY } from './words.ts';
 
 interface Refused {

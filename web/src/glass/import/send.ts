@@ -1,17 +1,15 @@
 import type { PlainPerson } from '../../../../src/people/judge.ts';
 import type { Assertion, ImportPeople, ImportPermit, PublicKeys } from '../../../../src/seal/messages.ts';
-import { fromBase64url, toBase64url, utf8 } from '../../shared/bytes.ts';
-import { canonicalJson, type Json } from '../../shared/canonical.ts';
+import { fromBase64url, toBase64url } from '../../shared/bytes.ts';
 import { Problem } from '../../shared/problem.ts';
 import { type Known, touch } from '../passkey.ts';
 import { post } from '../server.ts';
+import { hashOf, type Parts, permitHolds } from './permit.ts';
 import { keysDigest } from './pin.ts';
 import { KEYS_A_PART, type Place, sealKeys } from './seal.ts';
 
-const PEOPLE_A_PART = 150;
 const PARTS_AT_ONCE = 4;
 
-const hashOf = async (bytes: Uint8Array<ArrayBuffer>) => new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
 const packed = (hashes: readonly Uint8Array[]) => hashes.map((one) => toBase64url(one));
 
 /** An import on its way. The keys are those that the page was given; the ledger's permit says whether they are the right ones. */
@@ -50,20 +48,6 @@ async function permitted(
   return permit;
 }
 
-/** True if the ledger signed this permit over exactly this document, its keys among it. */
-export async function permitHolds(ledger: string, permit: ImportPermit, document: ImportPeople): Promise<boolean> {
-  const { signature, ...body } = permit;
-  const { leaf: _, ...said } = body;
-  if (canonicalJson(said as unknown as Json) !== canonicalJson(document as unknown as Json)) return false;
-  const key = await crypto.subtle.importKey('spki', fromBase64url(ledger), { name: 'Ed25519' }, false, ['verify']);
-  return crypto.subtle.verify(
-    { name: 'Ed25519' },
-    key,
-    fromBase64url(signature),
-    utf8(canonicalJson(body as unknown as Json)),
-  );
-}
-
 /** First touch: places for everybody, in the order of `people`. */
 export async function begin(
   sending: Sending,
@@ -88,18 +72,6 @@ export async function begin(
     told(places.length);
   }
   return places;
-}
-
-/** Sealed lines in parts, with the hash that is touched for. */
-export interface Parts {
-  readonly texts: readonly string[];
-  readonly hashes: readonly Uint8Array<ArrayBuffer>[];
-}
-
-export async function inParts(lines: readonly string[]): Promise<Parts> {
-  const texts: string[] = [];
-  for (let at = 0; at < lines.length; at += PEOPLE_A_PART) texts.push(lines.slice(at, at + PEOPLE_A_PART).join('\n'));
-  return { texts, hashes: await Promise.all(texts.map((text) => hashOf(utf8(text)))) };
 }
 
 /** Second touch: over the count and the hash of everything that is sent. */
