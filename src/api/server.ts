@@ -22,6 +22,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
+import { messageRoutes } from './routes/messages.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { profileRoutes } from './routes/profiles.ts';
@@ -50,6 +51,7 @@ export const ROUTES: readonly Route[] = [
   ...adeRoutes,
   ...identityRoutes,
   ...peopleRoutes,
+  ...messageRoutes,
   ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,

@@ -8,6 +8,7 @@ import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
+import { sendMessage } from './send.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -25,17 +26,20 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: /^\/api\/keys$/,
-    handle: ({ keys, origins, caps }) => ({ keys, console: origins.console, caps: { perTouch: caps.perTouch } }),
+    handle: ({ keys, origins, caps }) => ({
+      ...{ keys, console: origins.console, edge: origins.edge, caps: { perTouch: caps.perTouch } },
+    }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
+  { method: 'POST', path: /^\/api\/send$/, handle: (doors, { body }) => sendMessage(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
     path: new RegExp(`^/api/approvals/(${UUID})$`),
-    handle: async ({ pool, origins }, { id }) => {
+    handle: async ({ pool, origins, keys }, { id }) => {
       const shown = await showApproval(pool, id);
-      return { ...shown, data: await shownData(pool, shown.bodies, origins.edge) };
+      return { ...shown, organisation: keys.org, data: await shownData(pool, shown.bodies, origins.edge) };
     },
   },
   {
@@ -52,7 +56,7 @@ export interface GlassServer {
 }
 
 /**
- * The origin of touches: its pages and six requests, on nothing but Node. It has no session; every act carries its own
+ * The origin of touches: its pages and seven requests, on nothing but Node. It has no session; every act carries its own
  * touch, and the guards judge it.
  */
 export function glassServer(doors: GlassDoors): GlassServer {

@@ -15,6 +15,7 @@ import {
   MOST_PERMIT_MS,
   passkeyPublic,
   type RosterKey,
+  type Send,
   type Signable,
   type Unlock,
   verifyAssertion,
@@ -82,6 +83,15 @@ export class Gate {
       { e: 'used', id: grant.id, notAfter: grant.notAfter, sha256: hashOf(grant) },
       { e: 'charge', ...charge },
     ];
+  }
+
+  /** Whose touch this message to one person bears; they must be allowed to read people. Throws Refusal. */
+  touched(document: Send, assertion: Assertion): string {
+    const { admin, role } = this.#signer(document, assertion);
+    if (admin !== document.admin) throw new Refusal('refused', REFUSED, admin);
+    if (role === 'dpo') throw new Refusal('refused', 'This role sends no messages.', admin);
+    this.#mustBeOpen(admin);
+    return admin;
   }
 
   /** True if this very document was accepted before. */

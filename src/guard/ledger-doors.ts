@@ -16,7 +16,7 @@ import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
+import { handle, lockRequest, messageBody, nothing, twoOrMore } from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -70,6 +70,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['sealer'],
       parse: openBody,
       handle: ({ grant, assertion, rows }) => ledger.open(grant, assertion, rows),
+    }),
+    message: door({
+      from: ['sealer'],
+      parse: messageBody,
+      handle: ({ message, assertions, rows }) => ledger.messages.open(message, assertions, rows),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({

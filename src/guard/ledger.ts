@@ -21,6 +21,7 @@ import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { EvidenceLog } from './log.ts';
+import { Messages } from './messages.ts';
 import { Persons } from './persons.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
@@ -59,6 +60,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** Ed25519 SPKI of core, base64url: whose rules may send messages. None may if it is left out. */
+  readonly coreKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -72,6 +75,7 @@ export class Ledger {
   #decisions!: Decisions;
   #settling!: Settling;
   #decoys!: Decoys;
+  #messages!: Messages;
   readonly #org: string;
   readonly #outer: KeyObject;
 
@@ -104,6 +108,9 @@ export class Ledger {
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#messages = new Messages({
+      ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
+    });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
     });
@@ -127,6 +134,11 @@ export class Ledger {
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** What courier sends. */
+  get messages(): Messages {
+    return this.#messages;
   }
 
   async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
@@ -233,7 +245,8 @@ export class Ledger {
     const charges = state.meters.counters(now).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks] };
+    const messages = state.messages.recent(now).map((opening): Effect => ({ e: 'message', opening }));
+    return { time: now, effects: [...charges, ...used, ...locks, ...messages] };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {

@@ -1,9 +1,9 @@
 import { parseAssertion, parseEnrolKey, parseGrant, parseInvite, parseSealedRow, parseUnlock, shape } from '#seal';
 import type { Sealer } from './sealer.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { lockRequest, nothing, twoOrMore } from './shapes.ts';
+import { lockRequest, messageBody, nothing, twoOrMore } from './shapes.ts';
 
-export const SEALER_CALLERS = ['glass', 'core', 'console'] as const;
+export const SEALER_CALLERS = ['glass', 'core', 'console', 'courier'] as const;
 export type SealerCaller = (typeof SEALER_CALLERS)[number];
 
 const door = doorsFor<SealerCaller>();
@@ -21,6 +21,11 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       from: ['glass'],
       parse: revealBody,
       handle: ({ grant, assertion, rows }) => sealer.reveal(grant, assertion, rows),
+    }),
+    message: door({
+      from: ['courier'],
+      parse: messageBody,
+      handle: ({ message, assertions, rows }) => sealer.message(message, assertions, rows),
     }),
     'enrol-key': door({
       from: ['glass'],

@@ -5,6 +5,7 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, toBas
 import {
   type Assertion,
   type Caps,
+  CHANNEL_FIELD,
   challengeOf,
   type EnrolKey,
   type Grant,
@@ -13,6 +14,7 @@ import {
   hpkeSeal,
   type Invite,
   type LockScope,
+  type Ordered,
   openInner,
   type Receipt,
   SealError,
@@ -26,6 +28,8 @@ import { makeFolder, writeDurably } from './files.ts';
 import { Gate, Refusal } from './gate.ts';
 import { loadKey, makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
+import { judgeMessage, orderedHash } from './message-gate.ts';
+import { messageDetail } from './messages.ts';
 import type { Effect } from './state.ts';
 
 export interface SealerOptions {
@@ -42,9 +46,13 @@ export interface SealerOptions {
   readonly ledger: GuardClient;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey: string;
+  /** Raw X25519 of courier and Ed25519 SPKI of core, base64url; without the first no message is sent. */
+  readonly courierKey?: string;
+  readonly coreKey?: string;
 }
 
 const REVEAL_INFO = 'bartizan reveal v1';
+const MESSAGE_INFO = 'bartizan courier v1';
 const unavailable = () => new GuardError('unavailable', 'The ledger cannot be asked. Nothing is opened without it.');
 
 /** Makes the organisation's key and pins the founders. Once only. Returns the public key. */
@@ -82,14 +90,8 @@ export class Sealer {
    * receipt, open the inner layer, seal everything to the browser that touched the passkey.
    */
   async reveal(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
-    if (this.#synced === undefined) this.#synced = this.#sync();
     let effects: readonly Effect[];
-    try {
-      await this.#synced;
-    } catch {
-      this.#synced = undefined;
-      throw unavailable();
-    }
+    await this.#ready();
     try {
       effects = this.gate.reveal(grant, assertion);
     } catch (error) {
@@ -104,20 +106,59 @@ export class Sealer {
       { grant, assertion, rows },
     );
     const { receipt } = answer;
-    const fits =
-      verifyReceipt(this.#options.ledgerKey, receipt) &&
-      receipt.grant === grant.id &&
-      receipt.grantSha256 === toBase64url(challengeOf(grant)) &&
-      receipt.opened.join() === answer.inner.map((one) => one.subject).join();
-    if (!fits) throw new GuardError('refused', 'The ledger gave no valid receipt. Nothing is opened without one.');
+    this.#mustFit(receipt, answer.inner, grant.id, toBase64url(challengeOf(grant)));
     return this.#sealToBrowser(grant, rows, answer.inner, receipt);
   }
 
+  /**
+   * One message: judge and charge here, let the ledger judge, charge, record and open, and seal the addresses to courier's
+   * key. `silent` are those that courier must not write to.
+   */
+  async message(message: Ordered, assertions: readonly Assertion[], rows: readonly SealedRow[]) {
+    const { courierKey, coreKey } = this.#options;
+    if (courierKey === undefined) throw new GuardError('unavailable', 'This installation has no courier.');
+    await this.#ready();
+    let judged: ReturnType<typeof judgeMessage>;
+    try {
+      judged = judgeMessage(this.gate, coreKey, message, assertions, rows);
+    } catch (error) {
+      return this.#refuse('message.refused', error, messageDetail(message, rows.length));
+    }
+    this.gate.state.apply(judged.effects);
+    const { inner, receipt, silent } = await this.#options.ledger.call<{
+      inner: { subject: string; inner: string }[];
+      receipt: Receipt;
+      silent: string[];
+    }>('message', { message, assertions, rows });
+    this.#mustFit(receipt, inner, message.id, orderedHash(message));
+    const to = { field: CHANNEL_FIELD[message.channel], browserKey: courierKey };
+    return this.#sealToBrowser(to, rows, inner, receipt, { info: MESSAGE_INFO, more: { silent } });
+  }
+
+  /** Nothing is opened before the day's charges are known. */
+  async #ready(): Promise<void> {
+    try {
+      await this.sync();
+    } catch {
+      throw unavailable();
+    }
+  }
+
+  #mustFit(receipt: Receipt, inner: readonly { subject: string }[], id: string, sha256: string): void {
+    const fits =
+      verifyReceipt(this.#options.ledgerKey, receipt) &&
+      receipt.grant === id &&
+      receipt.grantSha256 === sha256 &&
+      receipt.opened.join() === inner.map((one) => one.subject).join();
+    if (!fits) throw new GuardError('refused', 'The ledger gave no valid receipt. Nothing is opened without one.');
+  }
+
   #sealToBrowser(
-    grant: Grant,
+    grant: Pick<Grant, 'field' | 'browserKey'>,
     rows: readonly SealedRow[],
     inner: readonly { subject: string; inner: string }[],
     receipt: Receipt,
+    { info, more }: { info: string; more: object } = { info: REVEAL_INFO, more: {} },
   ) {
     const versions = new Map(rows.map((row) => [row.subject, row.version]));
     const values: { [subject: string]: string } = {};
@@ -134,9 +175,9 @@ export class Sealer {
         if (!(error instanceof SealError)) throw error;
       }
     }
-    const plaintext = Buffer.from(canonicalJson({ values }));
+    const plaintext = Buffer.from(canonicalJson({ values, ...more }));
     const aad = Buffer.from(canonicalJson(receipt as unknown as Json));
-    const sealed = hpkeSeal(fromBase64url(grant.browserKey), plaintext, { info: REVEAL_INFO, aad });
+    const sealed = hpkeSeal(fromBase64url(grant.browserKey), plaintext, { info, aad });
     plaintext.fill(0);
     return { enc: toBase64url(sealed.subarray(0, 32)), ct: toBase64url(sealed.subarray(32)), receipt };
   }
@@ -197,7 +238,7 @@ export class Sealer {
     );
     this.gate.time.see(time);
     // Roster changes reach this guard through signatures only, never through the other guard.
-    const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock');
+    const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock' || e === 'message');
     this.gate.state.apply(taken);
   }
 

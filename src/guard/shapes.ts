@@ -1,5 +1,15 @@
 import { HANDLE } from '#base';
-import { ADMIN, FIELDS, LOCK_SCOPES, parseAssertion, SealError, type Shape, shape } from '#seal';
+import {
+  ADMIN,
+  FIELDS,
+  LOCK_SCOPES,
+  parseAssertion,
+  parseOrdered,
+  parseSealedRow,
+  SealError,
+  type Shape,
+  shape,
+} from '#seal';
 
 const { object, list, text, oneOf, optional } = shape;
 
@@ -8,6 +18,12 @@ export const field = oneOf(...FIELDS);
 /** An empty body. */
 export const nothing = object({});
 export const twoOrMore = list(parseAssertion, 8, 2);
+/** A message with what lets it go, and the addresses that it needs. */
+export const messageBody = object({
+  message: parseOrdered,
+  assertions: list(parseAssertion, 8),
+  rows: list(parseSealedRow, 25, 1),
+});
 
 const lock = object({
   scope: oneOf(...LOCK_SCOPES),

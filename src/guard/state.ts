@@ -1,5 +1,6 @@
 import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
+import { MessageBook, type Opening } from './message-book.ts';
 import { Meters } from './meters.ts';
 import { type RowChange, Rows } from './rows.ts';
 
@@ -25,6 +26,7 @@ export type Effect =
   /** As decoys were told before their times were kept. */
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
   | { readonly e: 'decoy'; readonly change: DecoyChange }
+  | { readonly e: 'message'; readonly opening: Opening }
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange };
 
@@ -52,6 +54,7 @@ export class GuardState {
   readonly used = new Map<string, { readonly notAfter: number; readonly sha256: string }>();
   readonly locks = new Map<string, Lock>();
   readonly decoyBook = new DecoyBook();
+  readonly messages = new MessageBook();
   readonly meters = new Meters();
   readonly rows = new Rows();
   /** Grants that asked for a decoy since the directory was last unlocked. */
@@ -73,6 +76,7 @@ export class GuardState {
   /** Forgets documents that have expired anyway; keeps the memory bounded. */
   prune(now: number): void {
     for (const [id, { notAfter }] of this.used) if (notAfter < now) this.used.delete(id);
+    this.messages.prune(now);
   }
 
   #apply(effect: Effect): void {
@@ -114,6 +118,9 @@ export class GuardState {
         break;
       case 'decoy':
         this.decoyBook.apply(effect.change);
+        break;
+      case 'message':
+        this.messages.apply(effect.opening);
         break;
       case 'hit':
         this.hits++;

@@ -12,3 +12,4 @@ export type { Guards } from './guards.ts';
 export { askInvite } from './invite.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
+export { askNotice, listMessages, type MessageRow } from './notices.ts';

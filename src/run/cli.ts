@@ -7,6 +7,7 @@ import { type AccountOptions, setAccount } from './account.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
+import { courierCommands } from './cli-courier.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -232,6 +233,7 @@ program
   });
 
 pushCommands(program);
+courierCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);

@@ -153,16 +153,17 @@ export async function found(
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
   };
-  const [core, edge, intake, ledger, sealer] = await Promise.all([
+  const [core, edge, intake, courier, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'intake', ''),
+    initProcess(home, 'courier', ''),
     initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
     initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const made = { ...ledger, ...sealer, ...core, ...edge, ...intake };
+  const made = { ...ledger, ...sealer, ...core, ...edge, ...intake, ...courier };
   const keys = { v: 1, org: options.org, ...made, writers } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake', 'courier'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });

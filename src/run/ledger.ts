@@ -34,7 +34,8 @@ async function pin(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const release =
+    config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release, coreKey: config.publicKeys.core };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });

@@ -16,8 +16,20 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessC
   }
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const origin = origins.glass;
-  const { ledger: ledgerKey, release: releaseKey } = publicKeys;
-  return new Sealer({ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey });
+  const { ledger: ledgerKey, release: releaseKey, courier: courierKey, core: coreKey } = publicKeys;
+  const message = { coreKey, ...(courierKey === undefined ? {} : { courierKey }) };
+  return new Sealer({
+    org,
+    state,
+    origin,
+    caps,
+    clock: systemClock,
+    logger,
+    ledgerKey,
+    ledger,
+    releaseKey,
+    ...message,
+  });
 }
 
 async function init(): Promise<void> {

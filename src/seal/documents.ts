@@ -20,6 +20,7 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import { parseNotice, parseSend } from './notice-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
@@ -200,6 +201,8 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   reveal: parseGrant,
   command: parseCommandSet,
   declare: parseDeclare,
+  send: parseSend,
+  notice: parseNotice,
   unlock: parseUnlock,
   invite: parseInvite,
   'enrol-key': parseEnrolKey,
@@ -218,7 +221,7 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op !== 'command' && read.op !== 'declare' && read.op !== 'unlock' && read.op !== 'invite') {
+  if (read.op === 'reveal' || read.op === 'send' || read.op === 'enrol-key' || read.op === 'sign-in') {
     throw new SealError('shape', 'This document does not need two people.');
   }
   return read;

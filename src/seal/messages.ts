@@ -4,6 +4,8 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { Notice, Send } from './notices.ts';
+
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
 ] as const;
@@ -148,8 +150,8 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite;
-export type Signable = Grant | Approvable | EnrolKey | SignIn;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Notice;
+export type Signable = Grant | Send | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
@@ -263,6 +265,8 @@ export interface PublicKeys {
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of courier: addresses of people are opened to it, message by message. */
+  readonly courier?: string;
   /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
   readonly intake?: string;
   /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */

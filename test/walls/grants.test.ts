@@ -59,6 +59,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'courier.message': 's', 'courier.standing': 'S' },
       ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.profile': 'ISu', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
@@ -139,7 +140,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.template': 'S', 'people.sealed': 's', 'respond.approval': 'S', 'respond.signature': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
-    functions: ['fleet.put_release', 'log.emit', 'people.read_page', 'people.read_rows'],
+    functions: ['courier.ask', 'fleet.put_release', 'log.emit', 'people.read_page', 'people.read_rows'],
+  },
+  courier: {
+    tables: {},
+    functions: ['again', 'expand', 'finish', 'notice', 'sending', 'stands', 'started', 'take'].map(
+      (name) => `courier.${name}`,
+    ),
   },
   core: {
     tables: {
@@ -231,6 +238,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
+      ...['courier.ask_auto', 'courier.forget', 'courier.prune'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
       // declarations
       ...[

@@ -1,13 +1,13 @@
 import * as z from 'zod';
 import { headingOf } from '#fleet';
 import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks } from '#respond';
-import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
+import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey, TEMPLATES } from '#seal';
 import { tx } from '#store';
 import { admin, page, purpose, route, uuid } from '../route.ts';
 
 const STATES = ['open', 'executing', 'executed', 'refused', 'expired', 'cancelled'] as const;
 
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+const counted = (n: number, what: string, many = `${what}s`): string => `${n} ${n === 1 ? what : many}`;
 
 function devicesOf(document: Approvable): readonly string[] {
   if (document.op === 'command') return document.commands.map(({ device }) => device);
@@ -30,6 +30,8 @@ function summary({ document }: Approval): string {
         : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
+    case 'notice':
+      return `Write to ${counted(document.subjects.length, 'person', 'people')}: ${TEMPLATES[document.topic].title.toLowerCase()}`;
     default:
       return document satisfies never;
   }

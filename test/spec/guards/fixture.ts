@@ -104,6 +104,9 @@ export class Guards {
   readonly caps: Caps;
   /** Stands for edge's release key. */
   readonly edge = newBrowser();
+  /** Stands for courier's key, and core's. */
+  readonly courier = newBrowser();
+  readonly core = generateKeyPairSync('ed25519');
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
   now: number | undefined;
@@ -126,7 +129,10 @@ export class Guards {
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
+    guards.keys = {
+      ...{ v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, writers },
+      ...{ core: guards.coreKey, release: guards.edge.publicKey, courier: guards.courier.publicKey },
+    };
     mkdirSync(join(guards.folder, 'run'));
     await guards.startLedger();
     await guards.startSealer();
@@ -150,7 +156,12 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      coreKey: this.coreKey,
     };
+  }
+
+  get coreKey(): string {
+    return toBase64url(this.core.publicKey.export({ format: 'der', type: 'spki' }));
   }
 
   get logDir(): string {
@@ -189,6 +200,8 @@ export class Guards {
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
+      coreKey: keys.core,
+      ...(keys.courier === undefined ? {} : { courierKey: keys.courier }),
       ledger,
     });
     const doors = sealerDoors(this.sealer);

@@ -1,10 +1,12 @@
 import { useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
+import { TOPICS, type Topic, VARIABLES } from '../../../src/seal/notices.ts';
 import { Approve } from './approve.tsx';
 import { Join } from './join.tsx';
 import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
+import { SendMessage } from './send.tsx';
 import { type Published, published } from './server.ts';
 import { SignIn } from './sign-in.tsx';
 
@@ -35,6 +37,21 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   const device = asked.get('device') ?? '';
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
+  }
+  const topic = asked.get('send');
+  const to = asked.get('to') ?? '';
+  const channel = asked.get('channel');
+  if (
+    topic !== null &&
+    (TOPICS as string[]).includes(topic) &&
+    HANDLE.test(to) &&
+    (channel === 'sms' || channel === 'email')
+  ) {
+    const given = Object.keys(VARIABLES).flatMap((name) => {
+      const value = asked.get(name);
+      return value === null ? [] : [[name, value]];
+    });
+    return <SendMessage {...{ topic: topic as Topic, channel, to, config }} variables={Object.fromEntries(given)} />;
   }
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;

@@ -3,6 +3,7 @@ import { type Approvable, DESTROYING, EVERY_DEVICE } from '../../../src/seal/mes
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
+import { NoticeParticulars } from './notice.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
 import { type ApprovalView, approval, signApproval } from './server.ts';
@@ -26,6 +27,7 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'notice') return `Write to ${document.subjects.length} people`;
   return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
 }
 
@@ -39,10 +41,13 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
   }
+  if (document.op === 'notice') {
+    return 'Each of these people receives exactly this text. Their numbers and addresses are opened to courier alone.';
+  }
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
 
-function Particulars({ document }: { document: Approvable }) {
+function Particulars({ document, organisation }: { document: Approvable; organisation: string }) {
   return (
     <dl className="facts">
       <dt>Asked by</dt>
@@ -87,6 +92,7 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{utc(document.until)}</dd>
         </>
       ) : null}
+      {document.op === 'notice' ? <NoticeParticulars document={document} organisation={organisation} /> : null}
       {document.op === 'invite' ? (
         <>
           <dt>Role</dt>
@@ -167,7 +173,7 @@ export function Approve({ id }: { id: string }) {
       <p className={document.op === 'command' && DESTROYING.has(document.verb) ? 'note bad' : 'note warn'}>
         {effect(document)}
       </p>
-      <Particulars document={document} />
+      <Particulars document={document} organisation={view.organisation} />
       <Contents view={view} checked={checked} />
       <Signatures view={view} />
       <div role="status">

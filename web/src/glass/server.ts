@@ -8,6 +8,7 @@ import type {
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
+import type { Send } from '../../../src/seal/notices.ts';
 import { exchange } from '../shared/problem.ts';
 
 /** What glass's own server publishes before anything else: whose keys to trust and which console may send people here. */
@@ -15,6 +16,8 @@ export interface Published {
   readonly keys: PublicKeys;
   /** The only origin to which a sign-in is sent back. */
   readonly console: string;
+  /** Where devices enrol: links elsewhere are not sent. */
+  readonly edge: string;
   /** The guards' limits, if the server knows them. */
   readonly caps?: Pick<Caps, 'perTouch'>;
 }
@@ -30,6 +33,8 @@ export interface ShownData {
 }
 
 export interface ApprovalView {
+  /** The organisation's id, as messages name it. */
+  readonly organisation: string;
   readonly document: Approvable;
   readonly state: string;
   readonly needs: number;
@@ -50,5 +55,7 @@ export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
 export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
+export const askSend = (message: Send, assertion: Assertion, box: string) =>
+  post<{ id: string }>('/api/send', { message, assertion, box });
 export const askReveal = (grant: Grant, assertion: Assertion) =>
   post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', { grant, assertion });
