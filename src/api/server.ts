@@ -5,6 +5,7 @@ import { getCookie } from 'hono/cookie';
 import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { readPages, securityHeaders } from '#page';
+import { boundSession, COOKIE } from './bound.ts';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
@@ -22,6 +23,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
@@ -29,7 +31,8 @@ import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
-import { COOKIE, sessionRoutes } from './routes/session.ts';
+import { rosterRoutes } from './routes/roster.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -56,6 +59,8 @@ export const ROUTES: readonly Route[] = [
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,
+  ...rosterRoutes,
+  ...keyRoutes,
 ];
 
 const HEADERS = securityHeaders({ passkeys: false });
@@ -199,7 +204,9 @@ function fromOurPage(doors: ApiDoors, context: Context): void {
 
 async function authorise(doors: ApiDoors, one: Route, context: Context): Promise<Session | undefined> {
   if (one.for === 'anyone') return undefined;
-  const session = await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '');
+  const session = one.byLink
+    ? await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '')
+    : await boundSession(doors, context);
   if (session === undefined) {
     throw new ApiError('signed-out', 'You are not signed in, or your session has ended. Sign in again.', {
       status: 401,

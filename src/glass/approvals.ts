@@ -36,6 +36,21 @@ interface ShownData {
 }
 
 const parse = shape.object({ assertion: parseAssertion });
+/** A new key comes from its source first: a token or a key service may take a while. */
+const RELAY = { timeoutMs: 25_000 };
+
+/** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
+const RELAYED: ReadonlySet<string> = new Set([
+  'unlock',
+  'invite',
+  'leave',
+  'change',
+  'rotate-locks',
+  'rotate-key',
+  'roster',
+  'hydrate',
+]);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change', 'rotate-locks']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {
@@ -83,8 +98,8 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
   if (state !== 'open') {
     throw new GlassError('closed', `This approval is ${state}. Nothing can be signed any more.`, { status: 409 });
   }
-  const { keys } = await doors.ledger.call<{ keys: RosterKey[] }>('roster', {});
-  const key = keys.find((one) => one.credential === assertion.credential);
+  const { keys, opened } = await doors.ledger.call<{ keys: RosterKey[]; opened: RosterKey[] }>('roster', {});
+  const key = [...keys, ...opened].find((one) => one.credential === assertion.credential);
   if (key === undefined) {
     throw new GlassError('not-allowed', 'This passkey is not registered here.', { status: 403 });
   }
@@ -106,13 +121,14 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
 }
 
 /**
- * Hands unlocks and invitations with enough signatures to both guards. The sealer first: the ledger's entry closes the
+ * Hands unlocks, invitations and changes of the key with enough signatures to both guards. The sealer first: the ledger's entry closes the
  * approval, so whatever stops in between is open still and asked again. Command sets are core's.
  */
 export async function relay(doors: GlassDoors): Promise<void> {
   const { rows } = await doors.pool.query<{ id: string }>(
-    `select id from respond.approval a where op in ('unlock', 'invite') and state = 'open' and not_after > now()
+    `select id from respond.approval a where op = any($1) and state = 'open' and not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= needs order by created_at limit 20`,
+    [[...RELAYED]],
   );
   for (const { id } of rows) {
     try {
@@ -127,12 +143,18 @@ export async function relay(doors: GlassDoors): Promise<void> {
 async function relayOne(doors: GlassDoors, id: string): Promise<void> {
   const { rows } = await doors.pool.query<{ document: Approvable; assertions: Assertion[] }>(
     `select a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
-     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite') and a.state = 'open' and a.not_after > now()
+     from respond.approval a where a.id = $1 and a.op = any($2) and a.state = 'open' and a.not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs`,
-    [id],
+    [id, [...RELAYED]],
   );
   const ready = rows[0];
   if (ready === undefined) return;
-  await doors.sealer.call(ready.document.op, ready);
-  await doors.ledger.call(ready.document.op, ready);
+  // The sealer takes changes of the roster in the ledger's order, and follows by itself if it is not told.
+  if (ready.document.op === 'roster') {
+    await doors.ledger.call('roster-change', ready);
+    await doors.sealer.call('roster-change', ready);
+    return;
+  }
+  if (!LEDGERS_ALONE.has(ready.document.op)) await doors.sealer.call(ready.document.op, ready, RELAY);
+  await doors.ledger.call(ready.document.op, ready, RELAY);
 }

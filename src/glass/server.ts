@@ -3,11 +3,17 @@ import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { type PageFile, readPages, securityHeaders } from '#page';
 import { relay, showApproval, shownData, sign } from './approvals.ts';
+import { cancelChange } from './change.ts';
+import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { permitImport, relayImport } from './import.ts';
+import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
+import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
+import { endSearch, keepFilled, search, searchStatus } from './search.ts';
 import { sendMessage } from './send.ts';
 
 const BODY_BYTES = 256 * 1024;
@@ -26,13 +32,33 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: /^\/api\/keys$/,
-    handle: ({ keys, origins, caps }) => ({
-      ...{ keys, console: origins.console, edge: origins.edge, caps: { perTouch: caps.perTouch } },
+    handle: async (doors) => ({
+      ...{ keys: doors.keys, console: doors.origins.console, edge: doors.origins.edge, numbers: doors.numbers },
+      caps: { perTouch: (await rosterOf(doors))?.caps.perTouch ?? doors.caps.perTouch },
     }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
   { method: 'POST', path: /^\/api\/send$/, handle: (doors, { body }) => sendMessage(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'POST', path: /^\/api\/import\/permit$/, handle: (doors, { body }) => permitImport(doors, body) },
+  {
+    method: 'POST',
+    path: /^\/api\/import\/(begin|places|send|part|missing|finish|cancel)$/,
+    handle: (doors, { id, body }) => relayImport(doors, id, body),
+  },
+  { method: 'GET', path: /^\/api\/roster$/, handle: (doors) => showRoster(doors) },
+  { method: 'POST', path: /^\/api\/lock$/, handle: (doors, { body }) => lockNow(doors, body) },
+  { method: 'POST', path: /^\/api\/cancel-raise$/, handle: (doors, { body }) => cancelRaise(doors, body) },
+  { method: 'POST', path: /^\/api\/break-glass$/, handle: (doors, { body }) => breakGlass(doors, body) },
+  { method: 'POST', path: /^\/api\/refound$/, handle: (doors, { body }) => refound(doors, body) },
+  { method: 'POST', path: /^\/api\/cosign$/, handle: (doors, { body }) => cosign(doors, body) },
+  { method: 'GET', path: new RegExp(`^/api/cosign/(${UUID})$`), handle: (_, { id }) => cosigned(id) },
+  { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
+  { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
+  { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
+  { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
+  { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
+  { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
@@ -56,7 +82,7 @@ export interface GlassServer {
 }
 
 /**
- * The origin of touches: its pages and seven requests, on nothing but Node. It has no session; every act carries its own
+ * The origin of touches: its pages and a few requests, on nothing but Node. It has no session; every act carries its own
  * touch, and the guards judge it.
  */
 export function glassServer(doors: GlassDoors): GlassServer {
@@ -78,10 +104,12 @@ export function glassServer(doors: GlassDoors): GlassServer {
       });
   }, RELAY_EVERY_MS);
   again.unref();
+  const filling = keepFilled(doors);
   return {
     server,
     close: async () => {
       clearInterval(again);
+      filling.close();
       server.close();
       server.closeAllConnections();
       await refusals.close();

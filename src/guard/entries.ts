@@ -7,6 +7,14 @@ const KINDS = {
   'account.key_enrolled': [3001, 1, 2],
   'account.invited': [3001, 1, 2],
   'account.refused': [3001, 99, 3],
+  'roster.changed': [3001, 99, 4],
+  'roster.refounded': [3001, 99, 5],
+  'breakglass.registered': [3001, 1, 4],
+  'breakglass.opened': [6003, 99, 6],
+  'breakglass.drilled': [6003, 99, 2],
+  'breakglass.reviewed': [6003, 99, 3],
+  'caps.changed': [6002, 3, 4],
+  'caps.raise_stopped': [6002, 3, 3],
   'command.permitted': [6003, 3, 2],
   'declaration.permitted': [6002, 3, 2],
   'approval.refused': [6003, 99, 4],
@@ -16,10 +24,25 @@ const KINDS = {
   'message.opened': [6005, 1, 2],
   'message.refused': [6005, 99, 4],
   'directory.settled': [6005, 3, 1],
+  'directory.import_permitted': [3004, 3, 2],
+  'directory.erased': [6005, 4, 2],
+  'change.held': [6005, 3, 2],
+  'change.released': [6005, 3, 3],
+  'change.cancelled': [6005, 4, 2],
+  'locks.rotating': [6005, 3, 3],
+  'locks.rotated': [6005, 3, 1],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
+  'search.hydrated': [6005, 99, 4],
+  'search.dehydrated': [6005, 99, 2],
+  'search.opened': [6005, 1, 3],
+  'search.evaluated': [6005, 1, 2],
+  'directory.searched': [6005, 1, 2],
   'lock.on': [7001, 1, 4],
   'lock.off': [7001, 3, 3],
+  'key.promoted': [6002, 3, 4],
+  'key.resealing': [6005, 3, 2],
+  'key.retired': [6002, 4, 3],
   'log.trouble': [6002, 99, 5],
 } as const;
 
@@ -89,4 +112,11 @@ export function makeEntry(statement: Statement, n: number, time: number): { entr
 /** A leaf's bytes: what the log's tree hashes and its public files hold. */
 export function encodeLeaf(leaf: Leaf): Buffer {
   return Buffer.from(canonicalJson(leaf as unknown as Json));
+}
+
+/** Whom an entry is about: the handles that it names as its subjects. */
+export function subjectsOf({ subject, detail }: OwnEntry): readonly string[] {
+  const many = detail['subjects'];
+  if (Array.isArray(many)) return many.filter((one) => typeof one === 'string');
+  return subject === undefined ? [] : [subject];
 }

@@ -12,11 +12,16 @@ const founding = object({
     1,
   ),
   writers: optional(pins),
+  recovery: optional(base64url(32, 200)),
 });
 
-/** Reads `{"founders": [{admin, role, tokenSha256}]}`, as `--init` of a guard takes it. Throws SealError `shape`. */
-export function parseFounders(json: string): readonly Founder[] {
-  return founding(JSON.parse(json)).founders;
+/**
+ * Reads `{"founders": [{admin, role, tokenSha256}], "recovery": …}`, as `--init` of a guard takes it; `recovery` is the Ed25519
+ * SPKI of the offline recovery key (base64url), if there is one. Throws SealError `shape`.
+ */
+export function parseRoster(json: string): { readonly founders: readonly Founder[]; readonly recovery?: string } {
+  const { founders, recovery } = founding(JSON.parse(json));
+  return { founders, ...(recovery === undefined ? {} : { recovery }) };
 }
 
 const writing = object({ writers: pins });
@@ -31,7 +36,11 @@ export function parseWriters(value: unknown): readonly WriterKey[] {
 }
 
 /** Reads what `--init` of the ledger takes: the founders, and whoever writes values. Throws SealError `shape`. */
-export function parseFounding(json: string): { founders: readonly Founder[]; writers: readonly WriterKey[] } {
-  const { founders, writers } = founding(JSON.parse(json));
-  return { founders, writers: parseWriters({ writers }) };
+export function parseFounding(json: string): {
+  readonly founders: readonly Founder[];
+  readonly writers: readonly WriterKey[];
+  readonly recovery?: string;
+} {
+  const { founders, writers, recovery } = founding(JSON.parse(json));
+  return { founders, writers: parseWriters({ writers }), ...(recovery === undefined ? {} : { recovery }) };
 }

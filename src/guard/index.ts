@@ -1,8 +1,16 @@
+export { Council } from './council.ts';
 export { foundLedger } from './found-ledger.ts';
-export { parseFounders, parseFounding, parseWriters } from './founders.ts';
+export { parseFounding, parseRoster, parseWriters } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions, type WriterKey } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
+export { GRADES, KEY_SOURCES, type KeySource, type KeyVersion } from './org-key.ts';
+export { serveRemote } from './remote.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
-export { type Door, type DoorTable, serveCaller } from './server.ts';
+export { ledgerSearchDoors, sealerSearchDoors } from './search/doors.ts';
+export { foundLedgerSearch, foundSealerSearch } from './search/keys.ts';
+export type { SearchSettings } from './search/rules.ts';
+export { type Door, type DoorTable, doorsFor, readRequest, serveCaller } from './server.ts';
+export { locksOut, standing } from './standing.ts';
+export { SteadyTime } from './time.ts';

@@ -3,20 +3,37 @@ import {
   GuardError,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
+  parseLeave,
+  parseRotateKey,
+  parseRotateLocks,
   parseSealedRow,
   parseUnlock,
   shape,
 } from '#seal';
 import { type Detail, REFUSAL_KINDS } from './entries.ts';
+import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
+import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, messageBody, nothing, twoOrMore } from './shapes.ts';
+import {
+  field,
+  handle,
+  lockRequest,
+  messageBody,
+  nothing,
+  retireBody,
+  rotateBody,
+  rotatedBody,
+  twoOrMore,
+} from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -40,7 +57,13 @@ const noteDetail = (value: unknown): Detail => {
   return value as Detail;
 };
 
-const openBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const openBody = object({
+  grant: parseGrant,
+  assertion: parseAssertion,
+  rows: list(parseSealedRow, 1_000),
+  others: optional(list(parseAssertion, 7)),
+});
+const decreesBody = object({ after: integer(0) });
 const noteBody = object({
   kind: oneOf(...REFUSAL_KINDS),
   admin: (value: unknown) => (value === null ? null : text(63, { pattern: ADMIN })(value)),
@@ -61,7 +84,20 @@ const proofBody = object({ leaf: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const importBody = object({ document: parseImportPeople, assertion: parseAssertion });
+const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
+const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
+const rotateLocksBody = object({ document: parseRotateLocks, assertions: twoOrMore });
+const withdrawn = object({ subject: handle, field, version: integer(1) });
+const relockBody = object({
+  generation: integer(1),
+  rows: list(parseSealedRow, 1_000),
+  withdrawn: list(withdrawn, 1_000),
+});
+const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
+
+const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
 
 /** Every message that the ledger understands: the whole of its attack surface. */
 export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
@@ -69,7 +105,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     open: door({
       from: ['sealer'],
       parse: openBody,
-      handle: ({ grant, assertion, rows }) => ledger.open(grant, assertion, rows),
+      handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
     }),
     message: door({
       from: ['sealer'],
@@ -111,6 +147,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['core'],
       parse: tailBody,
       handle: ({ after, waitMs }) => readTail(ledger.log, after, waitMs),
+      waits: ({ waitMs }) => waitMs,
     }),
     roster: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.roster() }),
     exposure: door({
@@ -138,6 +175,59 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
+    }),
+    import: door({
+      from: ['glass'],
+      parse: importBody,
+      handle: ({ document, assertion }) => ledger.imports.permit(document, assertion),
+    }),
+    ...rosterDoors<LedgerCaller>(() => ledger.decisions.roster, 'glass'),
+    decrees: door({
+      from: ['sealer'],
+      parse: decreesBody,
+      handle: ({ after }) => ledger.decisions.roster.decrees(after),
+    }),
+    'rotate-key': door({
+      from: ['glass'],
+      parse: rotateKeyBody,
+      handle: ({ document, assertions }) => ledger.rekeying.promote(document, assertions),
+    }),
+    rotate: door({
+      from: ['sealer'],
+      parse: rotateBody,
+      handle: ({ number, rows }) => ledger.rekeying.open(number, rows),
+    }),
+    rotated: door({
+      from: ['sealer'],
+      parse: rotatedBody,
+      handle: ({ number, values, found }) => ledger.rekeying.close(number, values, found),
+    }),
+    retire: door({ from: ['sealer'], parse: retireBody, handle: ({ number }) => ledger.rekeying.retire(number) }),
+    leave: door({
+      from: ['glass'],
+      parse: leaveBody,
+      handle: ({ document, assertions }) => ledger.leaving.leave(document, assertions),
+    }),
+    change: door({
+      from: ['glass'],
+      parse: changeBody,
+      handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
+    }),
+    'rotate-locks': door({
+      from: ['glass'],
+      parse: rotateLocksBody,
+      handle: ({ document, assertions }) => ledger.relocking.start(document, assertions),
+    }),
+    relock: door({
+      from: ['core'],
+      parse: relockBody,
+      handle: ({ generation, rows, withdrawn: gone }) => ledger.relocking.carry(generation, rows, gone),
+    }),
+    history: door({
+      from: ['console', 'glass'],
+      parse: historyBody,
+      handle: ({ subject, after }, caller) =>
+        readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
     }),
     decoys: door({
       from: ['intake'],

@@ -7,26 +7,38 @@ import {
   challengeOf,
   type Grant,
   GuardError,
+  keysDigest,
   type LockScope,
   type Receipt,
   type Role,
   type SealedRow,
   signReceipt,
   type Writer,
+  x25519Raw,
 } from '#seal';
 import { Book } from './book.ts';
+import { Changes } from './changes.ts';
 import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
+import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
-import { EvidenceLog } from './log.ts';
+import { Leaving } from './leaving.ts';
+import { EvidenceLog, type LogOptions } from './log.ts';
 import { Messages } from './messages.ts';
+import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
+import { Rekeying } from './rekeying.ts';
+import { Relocking } from './relocking.ts';
+import { Disk, watchRoom } from './room.ts';
+import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
+import { LedgerSearch } from './search/ledger-search.ts';
+import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { dayOf } from './time.ts';
+import { DAY, dayOf } from './time.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -57,11 +69,23 @@ export interface LedgerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
   /** Ed25519 SPKI of core, base64url: whose rules may send messages. None may if it is left out. */
   readonly coreKey?: string;
+  /** How long the log's disk may take; for tests. */
+  readonly patience?: LogOptions['patience'];
+  /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
+  readonly holdMs?: number;
+  /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
+  readonly credentials?: string;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -71,18 +95,26 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
+  readonly #disk: Disk;
+  #unwatch: () => void = () => {};
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
   #settling!: Settling;
+  #leaving!: Leaving;
   #decoys!: Decoys;
   #messages!: Messages;
+  /** Where something can be searched. */
+  search: LedgerSearch | undefined;
+  #imports!: Imports;
   readonly #org: string;
   readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
-    this.#signing = loadKey(options.state, 'receipts', 'ed25519');
-    this.#outer = loadKey(options.state, 'outer', 'x25519');
+    this.#disk = new Disk(options.state);
+    this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
+    this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
     const { rows } = this.gate.state;
     this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
@@ -96,30 +128,68 @@ export class Ledger {
         state: options.state,
         folder: options.logDir,
         origin: logOrigin(options.org),
-        key: loadKey(options.state, 'log', 'ed25519'),
+        key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
+        disk: ledger.#disk,
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
         },
       },
-      (effects) => ledger.gate.state.apply(effects),
+      (effects) => ledger.gate.replay(effects),
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
+    ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
+      const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
+      const outer = toBase64url(x25519Raw(ledger.#outer));
+      return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
+    });
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
     ledger.#messages = new Messages({
       ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
     });
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      holdMs: options.holdMs ?? DAY,
     });
+    if (options.search !== undefined) {
+      ledger.search = await LedgerSearch.open({
+        ...{ state: options.state, settings: options.search, book: ledger.#book, persons: ledger.#persons },
+        ...{ signing: ledger.#signing, decoy: (read, effects) => ledger.#decoy(read, effects) },
+      });
+    }
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
+    await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
+    ledger.#unwatch = await watchRoom(ledger.#disk, ({ freeMb }) => {
+      ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
+    });
     return ledger;
   }
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** New locks for everybody. */
+  get relocking(): Relocking {
+    return new Relocking(this.#book, this.#persons);
+  }
+
+  /** Changed numbers and addresses that wait. */
+  get changes(): Changes {
+    return new Changes(this.#book);
+  }
+
+  /** Who has left, and how their locks go. */
+  get leaving(): Leaving {
+    return this.#leaving;
   }
 
   get book(): Book {
@@ -129,6 +199,11 @@ export class Ledger {
   /** What people decide with their passkeys. */
   get decisions(): Decisions {
     return this.#decisions;
+  }
+
+  /** Touches over people who are sent sealed. */
+  get imports(): Imports {
+    return this.#imports;
   }
 
   /** What is known of decoys here and nowhere else. */
@@ -141,8 +216,17 @@ export class Ledger {
     return this.#messages;
   }
 
-  async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
-    const effects = [...founders.map((founder): Effect => ({ e: 'founder', ...founder })), ...writers.map(pinOf)];
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
+  }
+
+  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: string): Promise<void> {
+    const effects: Effect[] = [
+      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
+      ...writers.map(pinOf),
+      ...(recovery === undefined ? [] : [{ e: 'recovery', key: recovery } as const]),
+    ];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
     await this.#book.record('system.started', null, { founded: true, founders: names, writers: pinned }, effects);
@@ -170,7 +254,14 @@ export class Ledger {
     await this.#book.record('writers.pinned', null, { writers: pinned }, writers.map(pinOf));
   }
 
+  /** Writes down how long this guard has been running; called every few minutes. */
+  async rememberTime(): Promise<void> {
+    await this.#book.log.remember([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
   async close(): Promise<void> {
+    this.#unwatch();
+    if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
 
@@ -178,25 +269,27 @@ export class Ledger {
    * Opens the outer layers of a grant's rows: verify, charge, write, and only then open. The answer holds what is still
    * sealed to the sealer, and the signed receipt.
    */
-  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     const { state } = this.gate;
     const detail = { grant: grant.id, field: grant.field, asked: grant.subjects.length };
     let effects: readonly Effect[];
     try {
       const subjects = new Set(grant.subjects);
       const fits = rows.every((row) => row.field === grant.field && subjects.delete(row.subject));
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
       if (!fits) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
-    if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
+    if (grant.subjects.some((subject) => state.decoys.has(subject))) {
+      return this.#decoy({ ...grant, asked: grant.subjects.length }, effects);
+    }
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
     const entry = this.#book.write(
       'directory.revealed',
       grant.admin,
-      { ...detail, purpose: grant.purpose, subjects },
+      { ...detail, ...this.#cosigners(others), purpose: grant.purpose, subjects },
       effects,
       subject,
     );
@@ -217,6 +310,12 @@ export class Ledger {
     return { inner, receipt };
   }
 
+  /** Who signed the grant besides its reader. */
+  #cosigners(others: readonly Assertion[]): { signers?: string[] } {
+    const names = others.map((one) => this.gate.state.keys.get(one.credential)?.admin ?? '');
+    return names.length === 0 ? {} : { signers: [...new Set(names)].sort() };
+  }
+
   /** A lock that was put back opens nothing, and the log says so; the other rows of a grant are not held up. */
   async #trouble(subject: string, error: unknown): Promise<undefined> {
     if (!(error instanceof GuardError && error.code === 'rolled-back')) throw error;
@@ -224,12 +323,13 @@ export class Ledger {
   }
 
   /** The first decoy freezes whoever asked, the second locks the directory. The caller learns only that it was refused. */
-  async #decoy(grant: Grant, effects: readonly Effect[]): Promise<never> {
-    const { admin, field, id } = grant;
+  async #decoy(
+    read: Pick<Grant, 'admin' | 'field' | 'id'> & { readonly asked: number },
+    effects: readonly Effect[],
+  ): Promise<never> {
+    const { admin, field, id, asked } = read;
     const charged = [...effects, { e: 'hit' } as const];
-    const writes = [
-      this.#book.write('directory.decoy', admin, { grant: id, field, asked: grant.subjects.length }, charged).written,
-    ];
+    const writes = [this.#book.write('directory.decoy', admin, { grant: id, field, asked }, charged).written];
     const second = this.gate.state.hits > 1;
     writes.push(this.#book.lockOn('admin', admin, 'decoy', undefined, null));
     if (second) writes.push(this.#book.lockOn('directory', '', 'decoy', undefined, null));
@@ -238,15 +338,17 @@ export class Ledger {
   }
 
   /** Counters, locks and document ids of today, from which the sealer rebuilds its own memory after a restart. */
-  spent(): { time: number; effects: readonly Effect[] } {
+  spent(): { time: number; effects: readonly Effect[]; recent: readonly Recent[] } {
     const { state, time } = this.gate;
     const now = time.now();
     state.prune(now);
-    const charges = state.meters.counters(now).map((one): Effect => ({ e: 'charge', ...one, at: now }));
+    const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
+    const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
     const messages = state.messages.recent(now).map((opening): Effect => ({ e: 'message', opening }));
-    return { time: now, effects: [...charges, ...used, ...locks, ...messages] };
+    const effects = [...charges, ...used, ...locks, ...asked, ...messages];
+    return { time: now, effects, recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -266,7 +368,7 @@ export class Ledger {
   }
 
   roster() {
-    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps };
+    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps, ...rosterView(this.gate) };
   }
 
   status() {
@@ -280,7 +382,9 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
-      spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      room: this.#disk.room,
+      spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

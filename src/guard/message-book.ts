@@ -20,14 +20,11 @@ export interface Opening {
   readonly notAfter: number;
   readonly subjects: readonly string[];
   readonly at: number;
-  /** Who signed a notice. */
-  readonly signers?: readonly string[];
 }
 
 interface Used {
   readonly sha256: string;
   readonly notAfter: number;
-  readonly signers: readonly string[];
   readonly times: Map<string, number>;
 }
 
@@ -37,16 +34,11 @@ export class MessageBook {
   #recent: Opening[] = [];
 
   apply(opening: Opening): void {
-    const { id, sha256, notAfter, subjects, signers = [] } = opening;
-    const used = this.#used.get(id) ?? { sha256, notAfter, signers, times: new Map<string, number>() };
+    const { id, sha256, notAfter, subjects } = opening;
+    const used = this.#used.get(id) ?? { sha256, notAfter, times: new Map<string, number>() };
     for (const subject of subjects) used.times.set(subject, (used.times.get(subject) ?? 0) + 1);
     this.#used.set(id, used);
     this.#recent.push(opening);
-  }
-
-  /** The document of this id as it was first accepted. */
-  used(id: string): { readonly sha256: string; readonly signers: readonly string[] } | undefined {
-    return this.#used.get(id);
   }
 
   /** Why these addresses may not be opened, or undefined. */

@@ -1,17 +1,18 @@
 import { HANDLE } from '#base';
 import {
-  ADMIN,
   FIELDS,
+  innerBytes,
   LOCK_SCOPES,
+  lockTargetFits,
   parseAssertion,
   parseOrdered,
   parseSealedRow,
-  SealError,
   type Shape,
   shape,
 } from '#seal';
+import type { ResealedValue } from './rekeying.ts';
 
-const { object, list, text, oneOf, optional } = shape;
+const { object, list, text, oneOf, optional, integer, base64url } = shape;
 
 export const handle = text(40, { pattern: HANDLE });
 export const field = oneOf(...FIELDS);
@@ -32,11 +33,23 @@ const lock = object({
   alert: optional(text(64)),
 });
 
-/** A lock names its admin if it locks one, and nobody otherwise. */
-export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => {
-  const read = lock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
+/** A lock names what it locks, and nothing if it locks all. */
+export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => lockTargetFits(lock(value, where));
+
+const named = { subject: handle, field, version: integer(1) };
+const value = object({ ...named, inner: base64url(1, 8192) });
+const resealedValue: Shape<ResealedValue> = (given, where) => {
+  const read = value(given, where);
+  base64url(innerBytes(read.field))(read.inner, `${where ?? ''}.inner`);
   return read;
 };
+const keyNumber = integer(2, 1_000_000);
+/** Rows and values of one frame. */
+export const resealRows = list(parseSealedRow, 500);
+export const rotateBody = object({ number: keyNumber, rows: resealRows });
+export const rotatedBody = object({
+  number: keyNumber,
+  values: list(resealedValue, 500),
+  found: list(object(named), 500),
+});
+export const retireBody = object({ number: keyNumber });

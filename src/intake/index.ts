@@ -3,3 +3,4 @@ export { IntakeError } from './error.ts';
 export { SCIM_PATH, type ScimServer, scimServer } from './scim-server.ts';
 export { type IntakeSecrets, makeIntakeSecrets, readIntakeSecrets } from './secrets.ts';
 export { readTokens, SOURCE, TOKEN_PREFIX, TOKENS_FILE, type TokenRecord, Tokens } from './tokens.ts';
+export { uploadServer } from './upload-server.ts';

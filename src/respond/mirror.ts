@@ -1,6 +1,7 @@
 import type { Json } from '#base';
 import { uuidv7 } from '#base';
 import { readEvents } from '#log';
+import { endHold, erasePeople, startRotation } from '#people';
 import { type Pool, type Tx, tx } from '#store';
 import { close } from './approval.ts';
 
@@ -52,7 +53,39 @@ async function apply(
       );
       if (approval) await close(t, approval, 'executed', null);
       return;
+    case 'roster.changed':
+      await endRemoved(t, detail);
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'roster.refounded':
+      await t.query(`update api.session set ended_at = now(), ended_by = 'roster made anew' where ended_at is null`);
+      await t.query(
+        `update respond.approval set state = 'cancelled', reason = 'roster-anew', done_at = now() where state = 'open' and op <> 'command'`,
+      );
+      return;
+    case 'caps.changed':
+    case 'breakglass.registered':
+    case 'breakglass.reviewed':
     case 'account.invited':
+    case 'key.promoted':
+    case 'search.hydrated':
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'change.released':
+    case 'change.cancelled':
+      await endHold(
+        t,
+        { subject: text('subject'), field: text('field'), version: Number(detail['version']) },
+        kind === 'change.released',
+      );
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'locks.rotating':
+      await startRotation(t, Number(detail['generation']));
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'directory.erased':
+      await erasePeople(t, handlesIn(detail['subjects']), uid);
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'account.refused':
@@ -64,6 +97,25 @@ async function apply(
     default:
   }
 }
+
+/** Who lost a passkey, a role or the roster itself loses sessions and what he asked for at once. */
+async function endRemoved(t: Tx, detail: { readonly [key: string]: Json }): Promise<void> {
+  const { act, admin, credential } = detail;
+  if (typeof admin !== 'string' || !['remove-admin', 'remove-key', 'role'].includes(String(act))) return;
+  await t.query(
+    `update api.session set ended_at = now(), ended_by = 'roster changed'
+     where admin = $1 and ended_at is null and ($2::text is null or credential is null or credential = $2)`,
+    [admin, typeof credential === 'string' ? credential : null],
+  );
+  if (act !== 'remove-admin') return;
+  await t.query(
+    `update respond.approval set state = 'cancelled', reason = 'requester-removed', done_at = now()
+     where requester = $1 and state = 'open' and op <> 'command'`,
+    [admin],
+  );
+}
+const handlesIn = (value: Json | undefined): string[] =>
+  Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 
 /** Whether a lock is in force, as far as core has heard. */
 export async function isLocked(pool: Pool, scope: 'directory' | 'commands'): Promise<boolean> {

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Home, type ProcessName, uidOf } from './home.ts';
+import { confined } from './confine.ts';
+import { type Home, ledgerElsewhere, type ProcessName, uidOf } from './home.ts';
 
 const LOG_BYTES = 20 * 1024 * 1024;
 const FIRST_BACKOFF_MS = 200;
@@ -15,6 +16,16 @@ const NODE_ARGS = [
   ...['--disable-warning=ExperimentalWarning', '--disable-sigusr1', '--disallow-code-generation-from-strings'],
   '--max-old-space-size=768',
 ];
+
+/** The sealer drops what it has read of a key at once, and has OpenSSL wipe its copies: lock means gone. */
+const argsOf = (name: ProcessName): readonly string[] =>
+  name === 'sealer' ? [...NODE_ARGS, '--expose-gc'] : NODE_ARGS;
+
+/** What systemd gave us for the guards (LoadCredential). The folder's own permissions say who can read it. */
+function credentialsOf(name: ProcessName): { CREDENTIALS_DIRECTORY?: string } {
+  const folder = process.env['CREDENTIALS_DIRECTORY'];
+  return folder !== undefined && (name === 'sealer' || name === 'ledger') ? { CREDENTIALS_DIRECTORY: folder } : {};
+}
 
 /** One process of the product, kept alive until it is told to stop. */
 export class Child {
@@ -53,23 +64,26 @@ export class Child {
   start(): void {
     this.#stopping = false;
     this.failed = undefined;
-    const uid = uidOf(this.name);
     const startedAt = Date.now();
-    const child = spawn(
-      this.#home.node,
+    const how = confined(
+      this.name,
       [
-        ...NODE_ARGS,
+        this.#home.node,
+        ...argsOf(this.name),
         ...this.nodeArgs,
         ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
       ],
-      {
-        cwd: '/',
-        // Nothing of our own environment: it can hold what they must not know.
-        env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production' },
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-        ...(uid === undefined ? {} : { uid, gid: uid }),
-      },
+      uidOf(this.name),
+      // With the ledger on another host the guards speak TLS to each other.
+      { network: ledgerElsewhere(this.#home) },
     );
+    const child = spawn(how.file, how.args, {
+      cwd: '/',
+      // Nothing of our own environment: it can hold what they must not know.
+      env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production', ...credentialsOf(this.name) },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      ...(how.uid === undefined ? {} : { uid: how.uid, gid: how.gid }),
+    });
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => this.#log(part));
     child.stdio[3]?.on('data', (part: Buffer) => {

@@ -8,12 +8,15 @@ import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { courierCommands } from './cli-courier.ts';
+import { hostsCommands } from './cli-hosts.ts';
+import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
-import { january } from './drill/january.ts';
+import { addDrills } from './drill-command.ts';
 import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
@@ -24,9 +27,6 @@ import { lockHome, startProduct } from './supervisor.ts';
 import { foundWriters } from './writers.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const DRILLS = [
-  { id: 'january', what: 'attacker inside edge, stolen admin, stolen database and files (30 January 2026)' },
-];
 
 const number = (text: string): number => {
   const value = Number(text);
@@ -61,6 +61,7 @@ program
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
   .option('--os-releases-url <url>', 'where the list of system versions is read, such as https://gdmf.apple.com/v2/pmv')
   .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
+  .option('--ledger-bundle <dir>', 'the ledger is on another host: what was prepared for this one (first start only)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
@@ -76,6 +77,7 @@ program
       pushCa?: string;
       osReleasesUrl?: string;
       osReleasesCa?: string;
+      ledgerBundle?: string;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
@@ -103,6 +105,7 @@ program
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
+      say(gradeLine(await keysReport(product.home)));
       for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
       say(product.urls.console);
       await new Promise<void>((resolve) => {
@@ -142,40 +145,7 @@ program
 
 addSim(program, say);
 
-const drill = program.command('drill').description('attack the real stack and judge it from outside');
-drill
-  .command('list')
-  .option('--json', 'one JSON object', false)
-  .action(({ json }: { json: boolean }) => {
-    if (json) say(JSON.stringify(DRILLS));
-    else for (const { id, what } of DRILLS) say(`${id}  ${what}`);
-  });
-const runDrill = async (id: string, options: { json: boolean; portBase: number; phones: number; people: number }) => {
-  if (!DRILLS.some((one) => one.id === id))
-    throw new RunError('usage', `There is no drill '${id}'. See 'bartizan drill list'.`);
-  await buildPages();
-  const result = await january(options, options.json ? (line) => process.stderr.write(`${line}\n`) : say);
-  if (options.json) say(JSON.stringify(result));
-  else say(result.passed ? 'passed' : 'FAILED');
-  process.exitCode = result.passed ? 0 : 1;
-};
-for (const [name, args] of [
-  ['run', '<id>'],
-  ['january', ''],
-] as const) {
-  drill
-    .command(`${name} ${args}`.trim())
-    .option('--json', 'last line is one JSON object', false)
-    .option('--port-base <port>', 'first of four ports', number, 8450)
-    .option('--phones <n>', 'how many simulated phones', number, 40)
-    .option('--people <n>', 'how many invented people', number, 60)
-    .action((...given: unknown[]) => {
-      const [first, second] = given;
-      return args === ''
-        ? runDrill('january', first as Parameters<typeof runDrill>[1])
-        : runDrill(first as string, second as Parameters<typeof runDrill>[1]);
-    });
-}
+addDrills(program, say);
 
 program
   .command('account')
@@ -237,7 +207,10 @@ courierCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+keysCommands(program);
+hostsCommands(program, say);
 peopleCommands(program);
+searchCommand(program);
 
 program
   .command('log')

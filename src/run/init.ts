@@ -7,8 +7,11 @@ import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
-import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { needsKeeper, readKeySettings } from './key-settings.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import type { SearchSettings } from './search-settings.ts';
+import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
 import { makePens, pinsOf } from './writers.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
@@ -25,6 +28,8 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
+  /** Ed25519 SPKI (base64url) of the offline recovery key, which can make the roster anew; pinned at founding only. */
+  readonly recovery?: string;
   /** The least that an enrolment may ask for; default SCEP. */
   readonly identity?: IdentityKind;
   /** PEM texts of the roots whose device attestations are believed; none: none is. */
@@ -41,6 +46,8 @@ export interface InstanceOptions {
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** How people are taken in. */
   readonly people?: PeopleSettings;
+  /** What can be searched; nothing if it is left out. */
+  readonly search?: SearchSettings;
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
@@ -61,6 +68,9 @@ export function readFounders(home: Home): Founder[] {
   return JSON.parse(readFileSync(join(home.dir, 'supervisor', 'founding.json'), 'utf8')) as Founder[];
 }
 
+/** Who is told what can be searched. */
+const SEARCHING: ReadonlySet<ProcessName> = new Set(['ledger', 'sealer', 'glass', 'console']);
+
 /** Writes the configuration of every process, each readable by that process alone. */
 export function writeConfigs(
   home: Home,
@@ -68,10 +78,19 @@ export function writeConfigs(
   database: { admin: DatabaseConfig; passwords: Record<ProcessRole, string> },
   publicKeys?: PublicKeys,
 ): void {
-  for (const name of PROCESSES) {
-    const client = (server: ProcessName) =>
-      DOORS.some(([s, c]) => s === server && c === name) ? { [server]: home.socket(server, name) } : {};
-    const listen = Object.fromEntries(DOORS.filter(([s]) => s === name).map(([s, c]) => [c, home.socket(s, c)]));
+  const level = levelOf(home);
+  const elsewhere = ledgerElsewhere(home);
+  const keys = readKeySettings(home);
+  for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere)) {
+    const client = (server: ProcessName) => {
+      if (!DOORS.some(([s, c]) => s === server && c === name)) return {};
+      return { [server]: server === 'ledger' && elsewhere ? remoteLedger(home, name) : home.socket(server, name) };
+    };
+    const listen = Object.fromEntries(
+      localDoors(home)
+        .filter(([s]) => s === name)
+        .map(([s, c]) => [c, home.socket(s, c)]),
+    );
     const role = name in database.passwords ? (name as ProcessRole) : undefined;
     const port = PORT[name];
     const { host, port: pgPort, database: pgName } = database.admin;
@@ -79,11 +98,18 @@ export function writeConfigs(
       name,
       home: home.dir,
       org: options.org,
-      level: isRoot() ? 'L1' : 'L0',
+      level,
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
-      sockets: { ...client('ledger'), ...client('sealer'), listen },
+      sockets: {
+        ...client('ledger'),
+        ...client('sealer'),
+        ...client('intake'),
+        ...(needsKeeper(keys) ? client('keeper') : {}),
+        listen,
+      },
+      ...((name === 'sealer' || name === 'keeper') && keys !== undefined ? { keys } : {}),
       ...(role === undefined
         ? {}
         : {
@@ -110,6 +136,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...(SEARCHING.has(name) && Object.keys(options.search ?? {}).length > 0 ? { search: options.search! } : {}),
       ...((name === 'intake' || name === 'glass') && options.people !== undefined ? { people: options.people } : {}),
       ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
@@ -152,17 +179,22 @@ export async function found(
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
+    ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
   };
   const [core, edge, intake, courier, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'intake', ''),
     initProcess(home, 'courier', ''),
-    initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
+    ledgerElsewhere(home) ? {} : initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
     initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const made = { ...ledger, ...sealer, ...core, ...edge, ...intake, ...courier };
-  const keys = { v: 1, org: options.org, ...made, writers } as unknown as PublicKeys;
+  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, ...courier, writers };
+  const far = await foundElsewhere(home, { ...options, origins: ORIGINS(options.portBase) }, made, {
+    ...roster,
+    writers: pinsOf(writers),
+  });
+  const keys = { ...made, ...far } as unknown as PublicKeys;
   for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake', 'courier'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
@@ -174,7 +206,12 @@ export async function found(
 }
 
 /** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
-export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+export function initProcess(
+  home: Home,
+  name: ProcessName,
+  input: string,
+  what: '--init' | '--init-search' = '--init',
+): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(
@@ -184,7 +221,7 @@ export function initProcess(home: Home, name: ProcessName, input: string): Promi
         join(home.code, 'src', 'run', `${name}.ts`),
         '--config',
         home.config(name),
-        '--init',
+        what,
       ],
       {
         cwd: '/',

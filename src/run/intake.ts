@@ -1,14 +1,24 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { processLogger } from '#base';
-import { type IntakeDoors, makeIntakeSecrets, readIntakeSecrets, SCIM_PATH, scimServer, Tokens } from '#intake';
+import {
+  type IntakeDoors,
+  makeIntakeSecrets,
+  readIntakeSecrets,
+  SCIM_PATH,
+  scimServer,
+  Tokens,
+  uploadServer,
+} from '#intake';
 import { DEFAULT_NUMBERS, intakeServer } from '#people';
 import { guardClient, readPen } from '#seal';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 import { tokensFile } from './scim-tokens.ts';
+import { followKeys } from './writer-keys.ts';
 
 // People come in here, in the clear, and leave sealed. Holds public keys, and one key that makes tags. `--init` makes that one.
 const logger = processLogger('intake');
@@ -16,11 +26,11 @@ const config = readProcessConfig('intake');
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const { database, publicKeys: keys, sockets, http, people: settings = {} } = config;
+  const { database, publicKeys, sockets, http, people: settings = {} } = config;
   const path = sockets.listen['operator'];
   if (
     database === undefined ||
-    keys === undefined ||
+    publicKeys === undefined ||
     sockets.ledger === undefined ||
     path === undefined ||
     http === undefined
@@ -28,13 +38,18 @@ async function run(): Promise<void> {
     throw new Error('incomplete configuration');
   const pool = openPool(database, { max: 6, name: 'intake' });
   running.onStop(() => pool.end());
+  const keys = await followKeys({
+    ...{ keys: publicKeys, state: config.state, running, log: logger },
+    read: async () =>
+      (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+  });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());
   const pen = readPen(config.state, 'intake', keys);
   const { region, landlines = DEFAULT_NUMBERS.landlines, unknown = DEFAULT_NUMBERS.unknown } = settings;
   const numbers = { ...(region === undefined ? {} : { region }), landlines, unknown };
   const doors: IntakeDoors = {
-    ...{ pool, ledger, keys, pen, numbers, now: Date.now, log: logger },
+    ...{ pool, ledger, keys, pen, numbers, now: Date.now, random: randomInt, log: logger },
     secrets: readIntakeSecrets(config.state, keys.intake),
     scimUrl: settings.scimUrl ?? `http://${http.host}:${http.port}${SCIM_PATH}`,
   };
@@ -50,6 +65,8 @@ async function run(): Promise<void> {
       server.closeAllConnections();
     });
   };
+  const glass = sockets.listen['glass'];
+  if (glass !== undefined) await onSocket(uploadServer(doors, logger), glass);
   await onSocket(intakeServer({ pool, ledger, keys, pen, numbers }, logger), path);
 
   const tokens = new Tokens(tokensFile(config.home), Date.now, (records) => {

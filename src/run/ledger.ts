@@ -1,13 +1,26 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, parseWriters, serveCaller } from '#guard';
+import {
+  foundLedger,
+  foundLedgerSearch,
+  LEDGER_CALLERS,
+  Ledger,
+  ledgerDoors,
+  ledgerSearchDoors,
+  parseFounding,
+  parseWriters,
+  serveCaller,
+  serveRemote,
+} from '#guard';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The ledger: `--init --config FILE` founds it (founders on standard input, public keys as one JSON line on standard
-// output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
+// output), `--pin-writers` pins the writers of one from before they signed, `--init-search` makes its key of number search, `--config FILE`
+// runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
+const credentials = process.env['CREDENTIALS_DIRECTORY'];
 const common = {
   org: config.org,
   state: config.state,
@@ -16,11 +29,12 @@ const common = {
   caps: config.caps,
   clock: systemClock,
   logger,
+  ...(credentials === undefined ? {} : { credentials }),
 };
 
 async function init(): Promise<void> {
-  const { founders, writers } = parseFounding(await text(process.stdin));
-  const keys = await foundLedger(common, founders, writers);
+  const { founders, writers, recovery } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, writers, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
@@ -34,22 +48,35 @@ async function pin(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
+  const { publicKeys } = config;
+  const search = config.search === undefined ? {} : { search: config.search };
   const release =
-    config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release, coreKey: config.publicKeys.core };
+    publicKeys === undefined
+      ? {}
+      : { releaseKey: publicKeys.release, orgKey: publicKeys.inner, coreKey: publicKeys.core };
   let ledger: Ledger;
   try {
-    ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
+    ledger = await Ledger.open({ ...common, ...release, ...search, onUnusable: () => running.stop(74) });
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
     running.stop(74);
     return;
   }
   running.onStop(() => ledger.close());
-  const doors = ledgerDoors(ledger);
+  const doors = {
+    ...ledgerDoors(ledger),
+    ...(ledger.search === undefined ? {} : ledgerSearchDoors(ledger.search)),
+  };
   for (const caller of LEDGER_CALLERS) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
     const served = await serveCaller({ path, caller, doors, logger });
+    running.onStop(() => served.close());
+  }
+  const clock = setInterval(() => void ledger.rememberTime().catch(() => {}), 10 * 60_000);
+  running.onStop(() => clearInterval(clock));
+  if (config.remote !== undefined) {
+    const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());
   }
   running.ready();
@@ -57,7 +84,12 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-const once = process.argv.includes('--init') ? init : process.argv.includes('--pin-writers') ? pin : undefined;
+const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ['--init', init],
+  ['--pin-writers', pin],
+  ['--init-search', () => foundLedgerSearch(config.state)],
+]);
+const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];
 if (once !== undefined) {
   await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);

@@ -1,18 +1,24 @@
-import { HANDLE } from '#base';
+import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
+import { admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
+  type Change,
   type CommandSet,
   type Declare,
   type EnrolKey,
   EVERY_DEVICE,
   FIELDS,
   type Grant,
+  type ImportPeople,
   type Invite,
+  type Leave,
   LOCK_SCOPES,
+  MOST_LEAVING,
   ROLES,
+  type RotateLocks,
   type SealedRow,
   type Signable,
   type SignIn,
@@ -21,16 +27,18 @@ import {
   WRITERS,
 } from './messages.ts';
 import { parseNotice, parseSend } from './notice-documents.ts';
+import {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
+import { parseRotateKey } from './rotate-key.ts';
+import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
-export const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
-
-export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
-export const admin: Shape<string> = text(63, { pattern: ADMIN });
-export const handle: Shape<string> = text(40, { pattern: HANDLE });
 export const field = oneOf(...FIELDS);
 const purpose = text(200, { min: 5 });
 const v1 = oneOf(1);
@@ -128,14 +136,8 @@ const unlock = object({
   notAfter: time,
 });
 
-/** Reads an unlock document: a target for scope `admin` only. Throws SealError `shape`. */
-export const parseUnlock: Shape<Unlock> = (value, where) => {
-  const read = unlock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** Reads an unlock document; its target fits its scope. Throws SealError `shape`. */
+export const parseUnlock: Shape<Unlock> = (value, where) => lockTargetFits(unlock(value, where));
 
 /** Reads an invitation. Throws SealError `shape`. */
 export const parseInvite: Shape<Invite> = object({
@@ -148,6 +150,42 @@ export const parseInvite: Shape<Invite> = object({
   requester: admin,
   purpose,
   notAfter: time,
+});
+
+const leave = object({
+  v: v1,
+  op: oneOf('leave'),
+  id: uuid,
+  subjects: list(handle, MOST_LEAVING, 1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads who has left: each once, sorted. Throws SealError `shape`. */
+export const parseLeave: Shape<Leave> = (value, where) => {
+  const read = leave(value, where);
+  sortedUnique(read.subjects);
+  return read;
+};
+
+/** Reads what is decided about a change that waits. Throws SealError `shape`. */
+export const parseChange: Shape<Change> = object({
+  v: v1,
+  op: oneOf('change'),
+  id: uuid,
+  act: oneOf('release', 'cancel'),
+  subject: handle,
+  field,
+  version: integer(1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads what starts a change of all locks. Throws SealError `shape`. */
+export const parseRotateLocks: Shape<RotateLocks> = object({
+  ...{ v: v1, op: oneOf('rotate-locks'), id: uuid, requester: admin, purpose, notAfter: time },
 });
 
 /** Reads a key registration. Throws SealError `shape`. */
@@ -166,8 +204,27 @@ export const parseSignIn: Shape<SignIn> = object({
   op: oneOf('sign-in'),
   nonce: base64url(16, 64),
   console: text(200),
+  key: base64url(32),
   notAfter: time,
 });
+
+/** Most people in one import. */
+export const MOST_IMPORTED = 50_000;
+export const importMembers = {
+  v: v1,
+  op: oneOf('import'),
+  id: uuid,
+  import: uuid,
+  admin,
+  stage: oneOf('begin', 'send'),
+  count: integer(1, MOST_IMPORTED),
+  sha256: base64url(32),
+  keys: base64url(32),
+  notAfter: time,
+} as const;
+
+/** Reads what an administrator touches for an import. Throws SealError `shape`. */
+export const parseImportPeople: Shape<ImportPeople> = object(importMembers);
 
 /** Reads an assertion. Throws SealError `shape`. */
 export const parseAssertion: Shape<Assertion> = object({
@@ -205,8 +262,21 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   notice: parseNotice,
   unlock: parseUnlock,
   invite: parseInvite,
+  'rotate-key': parseRotateKey,
+  leave: parseLeave,
+  change: parseChange,
+  'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  hydrate: parseHydrate,
+  dehydrate: parseDehydrate,
+  search: parseSearch,
+  import: parseImportPeople,
+  roster: parseRosterChange,
+  lock: parseLockNow,
+  'cancel-raise': parseCancelRaise,
+  'break-glass': parseBreakGlass,
+  refound: parseRefound,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
@@ -221,8 +291,19 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op === 'reveal' || read.op === 'send' || read.op === 'enrol-key' || read.op === 'sign-in') {
-    throw new SealError('shape', 'This document does not need two people.');
+  switch (read.op) {
+    case 'command':
+    case 'declare':
+    case 'unlock':
+    case 'invite':
+    case 'leave':
+    case 'change':
+    case 'rotate-key':
+    case 'roster':
+    case 'hydrate':
+    case 'notice':
+      return read;
+    default:
+      throw new SealError('shape', 'This document does not need two people.');
   }
-  return read;
 }

@@ -1,21 +1,27 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
+export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
-  ADMIN,
+  MOST_IMPORTED,
   parseApprovable,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
+  parseLeave,
+  parseRotateLocks,
   parseSealedRow,
   parseSignable,
   parseSignIn,
   parseUnlock,
 } from './documents.ts';
+export { credentialDigest, isLockTarget, lockTargetFits } from './documents-shapes.ts';
 export { GuardError, SealError } from './errors.ts';
 export {
   type FanOut,
@@ -27,8 +33,10 @@ export {
 } from './fan-out.ts';
 export {
   innerBytes,
+  innerPoint,
   lockRow,
   openInner,
+  openInnerDerived,
   openOuter,
   outerBytes,
   paddedBytes,
@@ -37,12 +45,28 @@ export {
   rowAad,
   rowBytes,
   sealField,
+  sealInner,
   unlockRow,
   unpadValue,
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
-export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export { ADMIN } from './handles.ts';
+export {
+  type HpkeContext,
+  hpkeEnc,
+  hpkeOpen,
+  hpkeOpenAuth,
+  hpkeOpenDerived,
+  hpkeSeal,
+  hpkeSealAuth,
+} from './hpke.ts';
+export {
+  keysDigest,
+  parseImportPermit,
+  signImportPermit,
+  verifyImportPermit,
+} from './import.ts';
 export {
   type Kem,
   kemOf,
@@ -70,11 +94,41 @@ export {
 export * from './notices.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export * from './roster.ts';
+export {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
+export {
+  joinNotice,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
+  orgKeyStatement,
+  orgKeyText,
+  parseRotateKey,
+  withOrgKey,
+} from './rotate-key.ts';
+export {
+  padQuery,
+  parseDehydrate,
+  parseHydrate,
+  parseSearch,
+  queryAad,
+  queryBox,
+  sealedQuery,
+  unpadQuery,
+} from './search-documents.ts';
+export * from './search-types.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
   challengeOf,
+  checkBody,
   type Delivery,
+  signBody,
   signDeclarePermit,
   signDelivery,
   signPermit,

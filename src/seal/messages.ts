@@ -5,6 +5,8 @@
  */
 
 import type { Notice, Send } from './notices.ts';
+import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
@@ -97,7 +99,8 @@ export interface Declare {
   readonly notAfter: number;
 }
 
-export const LOCK_SCOPES = ['directory', 'admin', 'commands'] as const;
+/** `role`, `credential` and `document` name a role, a passkey (base64url SHA-256 of its id), a grant or request. */
+export const LOCK_SCOPES = ['directory', 'admin', 'commands', 'role', 'credential', 'document'] as const;
 export type LockScope = (typeof LOCK_SCOPES)[number];
 
 /** Lifts a lock; two signatures. */
@@ -106,7 +109,7 @@ export interface Unlock {
   readonly op: 'unlock';
   readonly id: string;
   readonly scope: LockScope;
-  /** The admin's handle for scope `admin`, else the empty string. */
+  /** What the scope says: an admin's handle, a role and so on; empty for the directory and commands. */
   readonly target: string;
   readonly requester: string;
   readonly purpose: string;
@@ -129,6 +132,66 @@ export interface Invite {
   readonly notAfter: number;
 }
 
+/**
+ * Puts a staged organisation key in force; two signatures. New values are sealed to it at once, stored ones are sealed anew by
+ * the guards, and the previous key is destroyed when none is left under it.
+ */
+export interface RotateKey {
+  readonly v: 1;
+  readonly op: 'rotate-key';
+  readonly id: string;
+  /** Version of the new key: one more than the present one. */
+  readonly number: number;
+  /** Raw public keys: the staged one, and the one in force (X25519, or P-256 from a token). */
+  readonly key: string;
+  readonly previous: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** Most people in one `Leave`; and how many one administrator alone may have erased within an hour. */
+export const MOST_LEAVING = 100;
+export const LEAVING_PER_HOUR = 5;
+
+/**
+ * These people have left: their locks are destroyed, for ever. One administrator's signature for a few an hour, two for more.
+ */
+export interface Leave {
+  readonly v: 1;
+  readonly op: 'leave';
+  readonly id: string;
+  /** Handles of people, sorted and unique. */
+  readonly subjects: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** A changed number or address that waits: two people let it in before its time, one administrator turns it away. */
+export interface Change {
+  readonly v: 1;
+  readonly op: 'change';
+  readonly id: string;
+  readonly act: 'release' | 'cancel';
+  readonly subject: string;
+  readonly field: Field;
+  readonly version: number;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** New locks for everybody: two people start it, the ledger puts each row under its person's new lock. */
+export interface RotateLocks {
+  readonly v: 1;
+  readonly op: 'rotate-locks';
+  readonly id: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -146,12 +209,64 @@ export interface SignIn {
   readonly op: 'sign-in';
   readonly nonce: string;
   readonly console: string;
+  /** SHA-256 of the key that only the browser holds which signs in: nobody else can use this touch. */
+  readonly key: string;
   readonly notAfter: number;
 }
 
+/**
+ * Takes in people who were sealed in a browser: one administrator's touch, twice. `begin` before handles are given out, over
+ * the sealed keys of other systems; `send` over everything that is sent.
+ */
+export interface ImportPeople {
+  readonly v: 1;
+  readonly op: 'import';
+  readonly id: string;
+  /** The same in both documents of an import. */
+  readonly import: string;
+  readonly admin: string;
+  readonly stage: 'begin' | 'send';
+  readonly count: number;
+  /** SHA-256 of the hashes (32 bytes each) of the parts, in order. */
+  readonly sha256: string;
+  /** `keysDigest` of the keys that the values are sealed to. */
+  readonly keys: string;
+  readonly notAfter: number;
+}
+
+/** The ledger's statement that an administrator touched for exactly this import, and that these are the keys to seal to. */
+export interface ImportPermit extends ImportPeople {
+  readonly leaf: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Notice;
-export type Signable = Grant | Send | Approvable | EnrolKey | SignIn;
+export type Approvable =
+  | CommandSet
+  | Declare
+  | Unlock
+  | Invite
+  | Leave
+  | Change
+  | RotateLocks
+  | RotateKey
+  | RosterChange
+  | Hydrate
+  | Notice;
+export type Signable =
+  | Grant
+  | Send
+  | Approvable
+  | EnrolKey
+  | SignIn
+  | LockNow
+  | CancelRaise
+  | BreakGlass
+  | Refound
+  | ImportPeople
+  | Search
+  | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
@@ -226,11 +341,16 @@ export interface RosterKey {
 export interface Caps {
   /** Subjects in one grant. */
   readonly perTouch: number;
-  /** Per admin and UTC day: numbers, e-mails, device names and tokens each; names apart. */
+  /** Per admin and UTC day: numbers, device names, places each. */
   readonly perDay: number;
   readonly namesPerDay: number;
-  /** For the whole organisation and UTC day, over all admins, per field. */
+  readonly emailsPerDay: number;
+  /** Secrets of devices, each kind. */
+  readonly secretsPerDay: number;
+  /** For the whole organisation and UTC day, over all admins, per field: this or 0.5 % of `people`; above, others sign too. */
   readonly orgPerDay: number;
+  /** How many people the organisation has, as a quorum declared it. */
+  readonly people: number;
   /** Destructive commands per hour and per UTC day, whoever signs. */
   readonly destroyPerHour: number;
   readonly destroyPerDay: number;
@@ -242,7 +362,10 @@ export const DEFAULT_CAPS: Caps = {
   perTouch: 25,
   perDay: 100,
   namesPerDay: 500,
+  emailsPerDay: 100,
+  secretsPerDay: 50,
   orgPerDay: 200,
+  people: 0,
   destroyPerHour: 5,
   destroyPerDay: 20,
   changePerHour: 200,
@@ -253,12 +376,14 @@ export interface PublicKeys {
   readonly v: 1;
   /** Organisation id; part of all associated data. */
   readonly org: string;
-  /** Raw X25519 of the sealer: the inner layer. */
+  /** Raw X25519 of the sealer: the inner layer. The founding key; later ones come by notices (rotate-key.ts). */
   readonly inner: string;
   /** Raw X25519 of the ledger: the outer layer in transit. */
   readonly outer: string;
   /** Ed25519 SPKI DER of the ledger: receipts and permits. */
   readonly ledger: string;
+  /** Ed25519 SPKI DER of the sealer: with the ledger's it vouches for later organisation keys. Absent in old installations. */
+  readonly sealer?: string;
   /** C2SP note verifier key of the log's checkpoints: `<name>+<hash>+<base64>`. */
   readonly log: string;
   /** Ed25519 SPKI DER of core: ordinary commands. */

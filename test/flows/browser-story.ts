@@ -59,7 +59,9 @@ const JUMPS = [
   ['s', 'Approvals'],
   ['l', 'Locks'],
   ['w', 'Push'],
-  ['m', 'Admins'],
+  ['m', 'Roster'],
+  ['k', 'Limits'],
+  ['x', 'Break-glass'],
 ] as const;
 
 const PATHS: Readonly<Record<string, string>> = { 'Software updates': '/updates' };
@@ -198,6 +200,7 @@ export async function refuseForeignConsole(person: Person, place: Place): Promis
     op: 'sign-in',
     nonce: 'AAAAAAAAAAAAAAAAAAAAAA',
     console: 'https://console.example',
+    key: 'A'.repeat(43),
     notAfter: 0,
   };
   const packed = Buffer.from(JSON.stringify(asked)).toString('base64url');

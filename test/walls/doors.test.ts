@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ledgerDoors, sealerDoors } from '#guard';
+import { ledgerDoors, ledgerSearchDoors, sealerDoors, sealerSearchDoors } from '#guard';
 import { type Field, innerBytes, outerBytes, paddedBytes, rowBytes } from '#seal';
 import { DOORS } from '../../src/run/home.ts';
 
@@ -21,8 +21,14 @@ const written = text.split('\n').flatMap((line) => {
 
 // The handlers are not called, so there need be no guard behind the table.
 const doors = {
-  sealer: sealerDoors(undefined as unknown as Parameters<typeof sealerDoors>[0]),
-  ledger: ledgerDoors(undefined as unknown as Parameters<typeof ledgerDoors>[0]),
+  sealer: {
+    ...sealerDoors(undefined as unknown as Parameters<typeof sealerDoors>[0]),
+    ...sealerSearchDoors(undefined as unknown as Parameters<typeof sealerSearchDoors>[0]),
+  },
+  ledger: {
+    ...ledgerDoors(undefined as unknown as Parameters<typeof ledgerDoors>[0]),
+    ...ledgerSearchDoors(undefined as unknown as Parameters<typeof ledgerSearchDoors>[0]),
+  },
 };
 const built = Object.entries(doors).flatMap(([guard, table]) =>
   Object.entries(table).flatMap(([type, { from }]) =>

@@ -39,6 +39,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
       // apps of our own
       ...['package', 'package_part', 'package_unsigned'],
+      'organisation_notice',
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -49,10 +50,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {},
     functions: [
       ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+      'people.organisation_notice',
       // synchronisations
       ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
       ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
       ...['people.scim_group_delete', 'people.intake_refused', 'people.intake_tokens'],
+      ...['people.import_known', 'people.import_gone', 'people.import_batch', 'people.import_sent'],
     ],
   },
   console: {
@@ -93,7 +96,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
+      ...{ 'people.arriving': 's', 'people.rotation': 'S', 'people.rotating': 'S' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -110,9 +114,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.ask_attestation',
         'fleet.set_reattestation',
         'fleet.set_service_tokens',
+        'people.rows_left',
         'fleet.ask_renewal',
         'fleet.revoke_certificates',
         'fleet.renewal_obstacle',
+        'people.offer_sheet',
       ],
       ...[
         'fleet.cancel_intent',
@@ -140,7 +146,16 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.template': 'S', 'people.sealed': 's', 'respond.approval': 'S', 'respond.signature': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
-    functions: ['courier.ask', 'fleet.put_release', 'log.emit', 'people.read_page', 'people.read_rows'],
+    functions: [
+      'courier.ask',
+      'people.organisation_notice',
+      'people.sheet_of',
+      'people.sheet_opened',
+      'fleet.put_release',
+      'log.emit',
+      'people.read_page',
+      'people.read_rows',
+    ],
   },
   courier: {
     tables: {},
@@ -151,6 +166,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   core: {
     tables: {
       'api.session': 'su',
+      'respond.key_use': 'ISU',
       ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
       'fleet.service_token': 'SU',
       'fleet.service_token_policy': 'S',
@@ -195,7 +211,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.rows_account': 'SU', 'people.sealed': 's' },
+      ...{
+        'people.tombstone': 'S',
+        ...{ 'people.rotation': 'S', 'people.rotating': 'S' },
+        'people.import': 'S',
+        'people.person': 'S',
+        'people.rows_account': 'SU',
+        'people.sealed': 's',
+      },
       'people.scim_group': 's',
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
@@ -239,7 +262,11 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
       ...['courier.ask_auto', 'courier.forget', 'courier.prune'],
+      ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
+      ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
+      ...['people.erase', 'people.hold', 'people.end_hold'],
+      ...['people.start_rotation', 'people.rotating_rows', 'people.rotated', 'people.rotate_later'],
       // declarations
       ...[
         'fleet.change_set',

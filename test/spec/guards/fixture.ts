@@ -6,15 +6,21 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, Seale
 import {
   type Founder,
   foundLedger,
+  foundLedgerSearch,
   foundSealer,
+  foundSealerSearch,
   LEDGER_CALLERS,
   Ledger,
   type LedgerCaller,
   ledgerDoors,
+  ledgerSearchDoors,
   SEALER_CALLERS,
   Sealer,
   type SealerCaller,
+  type SealerOptions,
+  type SearchSettings,
   sealerDoors,
+  sealerSearchDoors,
   serveCaller,
 } from '#guard';
 import {
@@ -30,11 +36,15 @@ import {
   type GuardClient,
   guardClient,
   hpkeOpen,
+  joinNotice,
   newPen,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
   type Pen,
   type PublicKeys,
   penPublic,
   type Receipt,
+  type RotateKey,
   readWritten,
   type SealedRow,
   type Signable,
@@ -44,6 +54,7 @@ import {
   WRITES,
   type Writer,
   type Written,
+  withOrgKey,
   x25519Raw,
 } from '#seal';
 import { type AssertionOptions, assertion, newPasskey, type SoftwarePasskey } from '#sim';
@@ -109,11 +120,20 @@ export class Guards {
   readonly core = generateKeyPairSync('ed25519');
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
+  /** How long changes wait at this ledger; none, where a test is about something else. */
+  holdMs = 0;
   now: number | undefined;
+  /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
+  ran: number | undefined;
   unusable = 0;
+  patience: { sinkMs: number; hungMs: number } | undefined;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
+  /** Where the organisation's key is to come from. */
+  sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
+  /** What can be searched, if anything. */
+  search: SearchSettings | undefined;
   #clients: GuardClient[] = [];
 
   constructor(caps: Partial<Caps> = {}) {
@@ -121,19 +141,31 @@ export class Guards {
   }
 
   readonly clock: Clock = () => this.now ?? Date.now();
+  readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}): Promise<Guards> {
+  static async start(
+    caps: Partial<Caps> = {},
+    holdMs = 0,
+    recovery?: string,
+    search?: SearchSettings,
+  ): Promise<Guards> {
     const guards = new Guards(caps);
+    guards.search = search;
+    guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
-    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
-    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
+    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
+    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
     guards.keys = {
       ...{ v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, writers },
       ...{ core: guards.coreKey, release: guards.edge.publicKey, courier: guards.courier.publicKey },
     };
     mkdirSync(join(guards.folder, 'run'));
+    if (search !== undefined) {
+      await foundLedgerSearch(join(guards.folder, 'ledger'));
+      await foundSealerSearch(join(guards.folder, 'sealer'));
+    }
     await guards.startLedger();
     await guards.startSealer();
     for (const one of guards.founders) await guards.enrol(one.passkey, one.token);
@@ -145,7 +177,7 @@ export class Guards {
     const onUnusable = () => {
       this.unusable++;
     };
-    const { caps, clock } = this;
+    const { caps, clock, elapsed } = this;
     return {
       org: ORG,
       state,
@@ -153,10 +185,15 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
       coreKey: this.coreKey,
+      ...(this.patience === undefined ? {} : { patience: this.patience }),
+      holdMs: this.holdMs,
+      ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
+      ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
   }
 
@@ -174,7 +211,8 @@ export class Guards {
 
   async startLedger(): Promise<void> {
     this.ledger = await Ledger.open(this.ledgerOptions());
-    const doors = ledgerDoors(this.ledger);
+    const { search } = this.ledger;
+    const doors = { ...ledgerDoors(this.ledger), ...(search === undefined ? {} : ledgerSearchDoors(search)) };
     const closers: { close(): Promise<void> }[] = [];
     for (const caller of LEDGER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('ledger', caller), caller, doors, logger: SILENT }));
@@ -189,7 +227,7 @@ export class Guards {
 
   async startSealer(): Promise<void> {
     const ledger = guardClient(this.#socket('ledger', 'sealer'), { name: 'ledger' });
-    const { caps, clock, keys } = this;
+    const { caps, clock, elapsed, keys } = this;
     const state = join(this.folder, 'sealer');
     this.sealer = new Sealer({
       org: ORG,
@@ -197,20 +235,26 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
       coreKey: keys.core,
       ...(keys.courier === undefined ? {} : { courierKey: keys.courier }),
       ledger,
+      ...(this.search === undefined ? {} : { search: this.search }),
+      ...this.sources,
     });
-    const doors = sealerDoors(this.sealer);
-    const closers: { close(): Promise<void> | void }[] = [ledger];
+    await this.sealer.loading.catch(() => {});
+    const search = await this.sealer.openSearch();
+    const doors = { ...sealerDoors(this.sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
+    const closers: { close(): Promise<void> | void }[] = [ledger, ...(search === undefined ? [] : [search])];
     for (const caller of SEALER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('sealer', caller), caller, doors, logger: SILENT }));
     }
     this.stopSealer = async () => {
       for (const one of closers) await one.close();
+      await this.sealer.close();
     };
   }
 
@@ -265,7 +309,7 @@ export class Guards {
   written(subject: string, value: string, more: { field?: Field; version?: number; pen?: Pen } = {}): Written {
     const { field = 'number', version = 1 } = more;
     const pen = more.pen ?? this.pens[WRITERS.find((writer) => WRITES[writer].has(field))!];
-    const { keys } = this;
+    const keys = this.writers ?? this.keys;
     return readWritten(field, sealWrite({ keys, pen, subject, field, version, value: new Sealed(value) }))!;
   }
 
@@ -333,6 +377,42 @@ export class Guards {
     const id = uuidv7();
     const notAfter = this.clock() + 3_600_000;
     return { v: 1, op: 'unlock', id, scope, target, requester: ADMINS[0], purpose: 'a test of the guards', notAfter };
+  }
+
+  /** The document that puts the staged key in force. */
+  async staged(more: Partial<RotateKey> = {}): Promise<RotateKey> {
+    const { number, key, previous } = await this.client('sealer', 'console').call<RotateKey>('stage', {});
+    return {
+      ...{ v: 1, op: 'rotate-key', id: uuidv7(), number, key, previous, requester: ADMINS[0] },
+      ...{ purpose: 'a test of the guards', notAfter: this.clock() + 3_600_000 },
+      ...more,
+    };
+  }
+
+  /** Two people put a staged key in force at both guards; writers follow. Returns the notice. */
+  async promote(document: RotateKey, signers = [0, 1]): Promise<OrgKeyNotice | undefined> {
+    const assertions = signers.map((n) => touch(this.passkey(n), document));
+    type Said = { notice: { statement: OrgKeyStatement; signature: string } };
+    const sealer = await this.client('sealer', 'glass').call<Said>('rotate-key', { document, assertions });
+    const ledger = await this.client('ledger', 'glass').call<Said>('rotate-key', { document, assertions });
+    const notice = joinNotice(sealer.notice, ledger.notice);
+    this.writers = withOrgKey(this.writers ?? this.keys, notice).keys;
+    return notice;
+  }
+
+  /** What writers seal to, once they have followed a notice. */
+  writers: PublicKeys | undefined;
+
+  /** Has rows sealed anew and stored, as core does, until none is left under the old key. Returns the rows. */
+  async reseal(rows: readonly SealedRow[]): Promise<SealedRow[]> {
+    const core = this.client('sealer', 'core');
+    type Resealed = { rows: SealedRow[]; current: Omit<SealedRow, 'row'>[] };
+    const first = await core.call<Resealed>('reseal', { rows });
+    const name = (row: Omit<SealedRow, 'row'>) => `${row.subject}|${row.field}|${row.version}`;
+    const fresh = new Map(first.rows.map((row) => [name(row), row]));
+    const stored = rows.map((row) => fresh.get(name(row)) ?? row);
+    await core.call<Resealed>('reseal', { rows: stored });
+    return stored;
   }
 
   /** Two people lift a lock at both guards. */

@@ -4,7 +4,6 @@ import { api, whenExpired } from './client.ts';
 import { forgetAnswers, useAct, useAnswer } from './data.ts';
 import { JUMPS, SECTIONS, useShortcuts } from './keys.ts';
 import type { Session } from './model.ts';
-import { Admins } from './pages/admins.tsx';
 import { AlertPage } from './pages/alert.tsx';
 import { Alerts } from './pages/alerts.tsx';
 import { Approvals } from './pages/approvals.tsx';
@@ -18,15 +17,20 @@ import { Groups } from './pages/fleet-groups.tsx';
 import { Retirements } from './pages/fleet-retire.tsx';
 import { IncidentPage } from './pages/incident.tsx';
 import { Incidents } from './pages/incidents.tsx';
+import { KeysPage } from './pages/keys.tsx';
 import { Locks } from './pages/locks.tsx';
 import { Messages } from './pages/messages.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
+import { PersonPage } from './pages/person.tsx';
 import { ProfilePage } from './pages/profile.tsx';
 import { Profiles } from './pages/profiles.tsx';
 import { PushBanner, PushPage } from './pages/push.tsx';
 import { Queue } from './pages/queue.tsx';
 import { Rollouts } from './pages/rollouts.tsx';
+import { RosterPage } from './pages/roster.tsx';
+import { LimitsPage, RosterBanner } from './pages/roster-limits.tsx';
+import { SealedPage } from './pages/roster-sealed.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { SoftwareUpdates } from './pages/updates.tsx';
 import { Chip, Dialog, Frame, Refused } from './parts.tsx';
@@ -38,6 +42,7 @@ function page(path: string): ReactNode {
   if (rest.length > 0) return undefined;
   if (id !== undefined && id !== '') {
     if (room === 'devices') return <DevicePage key={id} handle={id} />;
+    if (room === 'people') return <PersonPage key={id} handle={id} />;
     if (room === 'profiles') return <ProfilePage key={id} id={id} />;
     if (room === 'alerts') return <AlertPage key={id} id={id} />;
     if (room === 'incidents') return <IncidentPage key={id} id={id} />;
@@ -62,7 +67,10 @@ function page(path: string): ReactNode {
   if (room === 'rollouts') return <Rollouts />;
   if (room === 'queue') return <Queue />;
   if (room === 'push') return <PushPage />;
-  if (room === 'admins') return <Admins />;
+  if (room === 'admins') return <RosterPage />;
+  if (room === 'limits') return <LimitsPage />;
+  if (room === 'break-glass') return <SealedPage />;
+  if (room === 'keys') return <KeysPage />;
   return undefined;
 }
 
@@ -213,6 +221,7 @@ function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
+        <RosterBanner />
         {path === '/push' ? null : <PushBanner />}
         {page(path) ?? (
           <Frame title="There is no such page">

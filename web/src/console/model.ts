@@ -145,7 +145,7 @@ export interface AlertDetail {
 
 export interface Lock {
   readonly id: string;
-  readonly scope: 'directory' | 'admin' | 'commands';
+  readonly scope: 'directory' | 'admin' | 'commands' | 'role' | 'credential' | 'document';
   readonly target: string;
   readonly reason: string;
   readonly putBy: string;
@@ -155,7 +155,7 @@ export interface Lock {
 
 export interface Approval {
   readonly id: string;
-  readonly op: 'command' | 'declare' | 'unlock' | 'invite';
+  readonly op: 'command' | 'declare' | 'unlock' | 'invite' | 'roster';
   readonly summary: string;
   readonly devices: readonly string[];
   readonly requester: string;
@@ -244,6 +244,8 @@ export interface Overview {
   readonly push: { readonly text: string; readonly urgent: boolean } | null;
   readonly posture: {
     readonly level: string;
+    /** The organisation's key; null if the sealer does not answer. */
+    readonly key: { readonly state: string; readonly number: number; readonly grade: string } | null;
     readonly findings: readonly { readonly title: string; readonly fix: string }[];
   };
   readonly log: {

@@ -1,14 +1,25 @@
-import { useEffect, useState } from 'react';
-import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
+import { lazy, Suspense, useEffect, useState } from 'react';
+import { DEVICE_SECRETS, FIELDS, type Field, LOCK_SCOPES, type LockScope } from '../../../src/seal/messages.ts';
 import { TOPICS, type Topic, VARIABLES } from '../../../src/seal/notices.ts';
 import { Approve } from './approve.tsx';
+import { BreakGlass } from './break-glass.tsx';
+import { CancelChange } from './change.tsx';
+import { Cosign } from './cosign.tsx';
 import { Join } from './join.tsx';
+import { Leavers } from './leave.tsx';
+import { LockNow } from './lock.tsx';
 import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
+import { SealedBanner } from './sealed-banner.tsx';
 import { SendMessage } from './send.tsx';
 import { type Published, published } from './server.ts';
+import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
+import { StopRaise } from './stop-raise.tsx';
+
+/** Fetched only by whoever imports: it knows the numbering plans of the world. */
+const Import = lazy(() => import('./import/import.tsx').then((page) => ({ default: page.Import })));
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
 const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
@@ -53,6 +64,30 @@ function Task({ hash, config }: { hash: string; config: Published }) {
     });
     return <SendMessage {...{ topic: topic as Topic, channel, to, config }} variables={Object.fromEntries(given)} />;
   }
+  if (asked.has('import')) {
+    return (
+      <Suspense fallback={<Card title="Import people">Loading</Card>}>
+        <Import config={config} />
+      </Suspense>
+    );
+  }
+  const scope = asked.get('lock');
+  if (scope !== null && (LOCK_SCOPES as readonly string[]).includes(scope)) {
+    return <LockNow scope={scope as LockScope} target={asked.get('target') ?? ''} />;
+  }
+  if (asked.has('stop-raise')) return <StopRaise />;
+  if (asked.has('break-glass')) return <BreakGlass drill={asked.get('break-glass') === 'drill'} />;
+  const cosigned = asked.get('cosign');
+  if (cosigned !== null) return <Cosign packed={cosigned} />;
+  const changed = asked.get('cancel-change') as Field | null;
+  const [whose, version] = [asked.get('subject') ?? '', Number(asked.get('version'))];
+  if ((changed === 'number' || changed === 'email') && HANDLE.test(whose) && Number.isSafeInteger(version)) {
+    return <CancelChange subject={whose} field={changed} version={version} />;
+  }
+  const leavers = [...new Set((asked.get('leave') ?? '').split(','))].sort();
+  if (leavers.every((subject) => HANDLE.test(subject))) return <Leavers subjects={leavers} />;
+  const sheet = asked.get('sheet');
+  if (sheet !== null) return <OwnSheet token={sheet} config={config} />;
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;
   return (
@@ -88,6 +123,7 @@ export function App() {
       <header className="band">
         <strong>Glass</strong> <span>Names are shown here and nowhere else</span>
       </header>
+      <SealedBanner />
       {config === undefined ? (
         <Card title="Glass">{error === undefined ? <p role="status">Loading</p> : <Trouble error={error} />}</Card>
       ) : (

@@ -1,17 +1,22 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import { type Approvable, DESTROYING, EVERY_DEVICE } from '../../../src/seal/messages.ts';
+import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
 import { NoticeParticulars } from './notice.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
+import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
+import { hydrateEffect, hydrateHeading } from './search-words.ts';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
-const SCOPE = {
+const SCOPE: Readonly<Record<LockScope, string>> = {
   directory: 'the directory of names and numbers',
-  admin: 'one admin',
+  admin: 'the admin',
   commands: 'all destructive commands',
+  role: 'everybody with the role',
+  credential: 'the passkey',
+  document: 'the request',
 };
 
 const counted = (devices: number) => `${devices} ${devices === 1 ? 'device' : 'devices'}`;
@@ -28,7 +33,18 @@ function heading(document: Approvable): string {
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
   if (document.op === 'notice') return `Write to ${document.subjects.length} people`;
-  return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
+  if (document.op === 'rotate-locks') return 'Give everybody a new lock';
+  if (document.op === 'roster') return rosterHeading(document.change);
+  if (document.op === 'change') {
+    return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
+  }
+  if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
+  if (document.op === 'hydrate') return hydrateHeading(document);
+  if (document.op === 'leave') {
+    const { length } = document.subjects;
+    return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
+  }
+  return `Unlock ${SCOPE[document.scope]}${document.target === '' ? '' : ` ${document.target}`}`;
 }
 
 function effect(document: Approvable): ReactNode {
@@ -43,6 +59,20 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'notice') {
     return 'Each of these people receives exactly this text. Their numbers and addresses are opened to courier alone.';
+  }
+  if (document.op === 'rotate-locks') {
+    return 'The ledger puts each value under a new lock and destroys the old ones; nothing is opened to anybody. Copies of the database and of the locks from before no longer fit together with what is stored now.';
+  }
+  if (document.op === 'roster') return rosterEffect(document.change);
+  if (document.op === 'change') {
+    return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
+  }
+  if (document.op === 'rotate-key') {
+    return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
+  }
+  if (document.op === 'hydrate') return hydrateEffect(document);
+  if (document.op === 'leave') {
+    return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
@@ -93,10 +123,37 @@ function Particulars({ document, organisation }: { document: Approvable; organis
         </>
       ) : null}
       {document.op === 'notice' ? <NoticeParticulars document={document} organisation={organisation} /> : null}
+      {document.op === 'change' ? (
+        <>
+          <dt>Of</dt>
+          <dd className="mono">{document.subject}</dd>
+        </>
+      ) : null}
+      {document.op === 'leave' ? (
+        <>
+          <dt>People ({document.subjects.length})</dt>
+          <dd>
+            <ul className="handles mono">
+              {document.subjects.map((handle) => (
+                <li key={handle}>{handle}</li>
+              ))}
+            </ul>
+          </dd>
+        </>
+      ) : null}
       {document.op === 'invite' ? (
         <>
           <dt>Role</dt>
           <dd>{document.role}</dd>
+        </>
+      ) : null}
+      {document.op === 'roster' ? <RosterParticulars document={document} /> : null}
+      {document.op === 'rotate-key' ? (
+        <>
+          <dt>New public key</dt>
+          <dd className="mono">{document.key}</dd>
+          <dt>In place of</dt>
+          <dd className="mono">{document.previous}</dd>
         </>
       ) : null}
       <dt>Sign before</dt>
@@ -182,7 +239,7 @@ export function Approve({ id }: { id: string }) {
             Signed.{' '}
             {view.signatures.length < view.needs
               ? 'It still waits for another person. You can close this tab.'
-              : 'Both signatures are there; the guards check them and then it runs. You can close this tab.'}
+              : 'All signatures are there; the guards check them and then it runs. You can close this tab.'}
           </p>
         ) : null}
       </div>

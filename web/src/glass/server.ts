@@ -1,15 +1,20 @@
+import type { NumberPolicy } from '../../../src/people/judge.ts';
 import type {
   Approvable,
   Assertion,
   Caps,
+  Change,
   EnrolKey,
   Grant,
+  Leave,
   PublicKeys,
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
 import type { Send } from '../../../src/seal/notices.ts';
+import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
 import { exchange } from '../shared/problem.ts';
+import type { SheetPage } from '../shared/sheet-page.ts';
 
 /** What glass's own server publishes before anything else: whose keys to trust and which console may send people here. */
 export interface Published {
@@ -18,6 +23,8 @@ export interface Published {
   readonly console: string;
   /** Where devices enrol: links elsewhere are not sent. */
   readonly edge: string;
+  /** What counts as a mobile number here. */
+  readonly numbers?: NumberPolicy;
   /** The guards' limits, if the server knows them. */
   readonly caps?: Pick<Caps, 'perTouch'>;
 }
@@ -44,7 +51,7 @@ export interface ApprovalView {
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 
-const post = <T>(path: string, body: unknown) =>
+export const post = <T>(path: string, body: unknown) =>
   exchange<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 export const published = () => exchange<Published>('/api/keys');
@@ -57,5 +64,35 @@ export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
 export const askSend = (message: Send, assertion: Assertion, box: string) =>
   post<{ id: string }>('/api/send', { message, assertion, box });
-export const askReveal = (grant: Grant, assertion: Assertion) =>
-  post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', { grant, assertion });
+export const askReveal = (grant: Grant, assertion: Assertion, others: readonly Assertion[] = []) =>
+  post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', {
+    ...{ grant, assertion },
+    ...(others.length === 0 ? {} : { others }),
+  });
+export const cosignGrant = (grant: Grant, assertion: Assertion) =>
+  post<{ admin: string }>('/api/cosign', { grant, assertion });
+export const cosignatures = (grant: string) =>
+  exchange<{ others: readonly Assertion[] }>(`/api/cosign/${encodeURIComponent(grant)}`);
+
+/** What glass tells of the guards' roster; null while the ledger does not answer. */
+export interface GlassRoster {
+  readonly version: number;
+  readonly threshold: number;
+  readonly raises: readonly Raise[];
+  readonly breakGlass: RosterView['breakGlass'];
+  readonly caps: Caps;
+  readonly admins: readonly string[];
+}
+export const roster = () => exchange<{ roster: GlassRoster | null }>('/api/roster').then((answer) => answer.roster);
+export const lockAtOnce = (document: LockNow, assertion: Assertion) =>
+  post<{ missing: readonly string[] }>('/api/lock', { document, assertion });
+export const stopRaise = (document: CancelRaise, assertion: Assertion) =>
+  post<{ missing: readonly string[] }>('/api/cancel-raise', { document, assertion });
+export const openSealed = (document: BreakGlass, assertions: readonly Assertion[]) =>
+  post<object>('/api/break-glass', { document, assertions });
+export const askCancel = (document: Change, assertion: Assertion) =>
+  post<object>('/api/change', { document, assertion });
+export const askLeave = (document: Leave, assertion: Assertion) =>
+  post<{ erased: number }>('/api/leave', { document, assertion });
+export const askSheet = (token: string) =>
+  post<{ handle: string; pages: readonly SheetPage[]; complete: boolean }>('/api/sheet', { token });
