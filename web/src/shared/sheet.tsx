@@ -40,7 +40,7 @@ export function Sheet({ pages, verifier }: { pages: readonly SheetPage[]; verifi
   if (entries.length === 0) return <p className="note good">Nobody has looked at these values.</p>;
   return (
     <div className="scroll">
-      <table className="list sheet">
+      <table className="sheet">
         <thead>
           <tr>
             <th scope="col">When</th>
