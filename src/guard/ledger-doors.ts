@@ -23,7 +23,17 @@ import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { field, handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
+import {
+  field,
+  handle,
+  lockRequest,
+  messageBody,
+  nothing,
+  retireBody,
+  rotateBody,
+  rotatedBody,
+  twoOrMore,
+} from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -96,6 +106,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['sealer'],
       parse: openBody,
       handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
+    }),
+    message: door({
+      from: ['sealer'],
+      parse: messageBody,
+      handle: ({ message, assertions, rows }) => ledger.messages.open(message, assertions, rows),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({

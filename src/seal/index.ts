@@ -79,6 +79,19 @@ export {
   x25519Secret,
 } from './kem.ts';
 export * from './messages.ts';
+export {
+  CHANNEL_FIELD,
+  messageHashes,
+  parseAutoSend,
+  parseNotice,
+  parseOrdered,
+  parseSend,
+  signAutoSend,
+  templateHash,
+  textHash,
+  verifyAutoSend,
+} from './notice-documents.ts';
+export * from './notices.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
 export * from './roster.ts';

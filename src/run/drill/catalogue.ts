@@ -3,6 +3,7 @@ import { drillD08 } from './d08.ts';
 import { drillD09 } from './d09.ts';
 import { drillD11 } from './d11.ts';
 import { drillD12 } from './d12.ts';
+import { drillD27 } from './d27.ts';
 import { january } from './january.ts';
 import { type DrillReport, type DrillResult, resultOf } from './report.ts';
 import { onScene, type Scene, type SceneOptions } from './scene.ts';
@@ -29,5 +30,6 @@ export const DRILLS: readonly Drill[] = [
   drill('D08', 'stolen admin session with its passkey asks for the whole directory', drillD08),
   drill('D09', 'the app server itself asks the guards to open everything', drillD09),
   drill('D11', 'hunt for secrets from inside edge, console and glass', drillD11),
+  drill('D27', 'theft of keys with the user of each process', drillD27),
   drill('D12', '100 people are erased and looked for everywhere, with all keys in hand', drillD12),
 ];
