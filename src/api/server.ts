@@ -24,6 +24,7 @@ import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { messageRoutes } from './routes/messages.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { profileRoutes } from './routes/profiles.ts';
@@ -53,6 +54,7 @@ export const ROUTES: readonly Route[] = [
   ...adeRoutes,
   ...identityRoutes,
   ...peopleRoutes,
+  ...messageRoutes,
   ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,

@@ -26,18 +26,17 @@ export interface Opened {
 
 const MOST_ROWS = 1_000;
 const MOST_INNER_BYTES = 8 * 1024;
-const opened = object({
-  inner: list(object({ subject: handle, inner: base64url(1, MOST_INNER_BYTES) }), MOST_ROWS),
-  receipt: object({
-    v: oneOf(1),
-    grant: text(64),
-    grantSha256: base64url(32),
-    leaf: integer(0),
-    opened: list(handle, MOST_ROWS),
-    time: integer(0),
-    signature: base64url(64),
-  }),
+const openedInner = list(object({ subject: handle, inner: base64url(1, MOST_INNER_BYTES) }), MOST_ROWS);
+const receipt = object({
+  v: oneOf(1),
+  grant: text(64),
+  grantSha256: base64url(32),
+  leaf: integer(0),
+  opened: list(handle, MOST_ROWS),
+  time: integer(0),
+  signature: base64url(64),
 });
+const opened = object({ inner: openedInner, receipt });
 
 /** The rows that a grant may open: of its field, and each of its people at most once. The sealer asks nobody else about that. */
 export function rowsOfGrant(grant: Grant, rows: readonly SealedRow[]): boolean {
@@ -70,6 +69,33 @@ export function readOpened(answer: unknown, grant: Grant, ledgerKey: string): Op
   return read;
 }
 
+const said = object({ inner: openedInner, receipt, silent: list(handle, MOST_ROWS) });
+
+/** The same for a message; `silent` are people whom it was asked for. Throws GuardError `refused`. */
+export function readMessage(
+  answer: unknown,
+  asked: { readonly id: string; readonly sha256: string; readonly subjects: readonly string[] },
+  ledgerKey: string,
+): Opened & { readonly silent: readonly string[] } {
+  const no = () => new GuardError('refused', 'The ledger gave no valid receipt. Nothing is opened without one.');
+  let read: Opened & { readonly silent: readonly string[] };
+  try {
+    read = said(answer);
+  } catch {
+    throw no();
+  }
+  const left = new Set(asked.subjects);
+  const fits =
+    verifyReceipt(ledgerKey, read.receipt) &&
+    read.receipt.grant === asked.id &&
+    read.receipt.grantSha256 === asked.sha256 &&
+    read.receipt.opened.length === read.inner.length &&
+    read.silent.every((one) => left.has(one)) &&
+    read.inner.every((one, i) => one.subject === read.receipt.opened[i] && left.delete(one.subject));
+  if (!fits) throw no();
+  return read;
+}
+
 const charge = object({
   e: oneOf('charge'),
   admin: text(63),
@@ -85,6 +111,13 @@ const searched = object({
   change: object({
     ...{ what: oneOf('asked'), grant: text(64), sha256: text(64), notAfter: integer(0), seq: integer(0) },
     ...{ count: integer(0), admin: text(63), field: oneOf(...SEARCHED), at: integer(0) },
+  }),
+});
+const message = object({
+  e: oneOf('message'),
+  opening: object({
+    ...{ lane: oneOf('single', 'notice', 'auto'), id: text(36), sha256: base64url(32), notAfter: integer(0) },
+    ...{ subjects: list(handle, MOST_ROWS), at: integer(0) },
   }),
 });
 const MOST_EFFECTS = 100_000;
@@ -112,6 +145,7 @@ export function readSpent(answer: unknown): Spent {
     if (kind === 'charge') taken.push(charge(effect));
     else if (kind === 'used') taken.push(used(effect));
     else if (kind === 'lock') taken.push(lock(effect));
+    else if (kind === 'message') taken.push(message(effect));
     else if (kind === 'search') taken.push(searched(effect));
   }
   return { time, effects: taken, recent };

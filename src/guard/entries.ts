@@ -21,6 +21,9 @@ const KINDS = {
   'directory.revealed': [6005, 1, 2],
   'directory.refused': [6005, 99, 4],
   'directory.decoy': [6005, 1, 5],
+  'canary.called': [6005, 99, 5],
+  'message.opened': [6005, 1, 2],
+  'message.refused': [6005, 99, 4],
   'directory.settled': [6005, 3, 1],
   'directory.import_permitted': [3004, 3, 2],
   'directory.erased': [6005, 4, 2],
@@ -45,7 +48,7 @@ const KINDS = {
 } as const;
 
 export type Kind = keyof typeof KINDS;
-export const REFUSAL_KINDS = ['directory.refused', 'approval.refused', 'account.refused'] as const;
+export const REFUSAL_KINDS = ['directory.refused', 'approval.refused', 'account.refused', 'message.refused'] as const;
 
 export type Detail = { readonly [key: string]: Json };
 

@@ -26,6 +26,7 @@ import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog, type LogOptions } from './log.ts';
+import { Messages } from './messages.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
@@ -73,6 +74,8 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** Ed25519 SPKI of core, base64url: whose rules may send messages. None may if it is left out. */
+  readonly coreKey?: string;
   /** How long the log's disk may take; for tests. */
   readonly patience?: LogOptions['patience'];
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
@@ -100,6 +103,7 @@ export class Ledger {
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
+  #messages!: Messages;
   /** Where something can be searched. */
   search: LedgerSearch | undefined;
   #imports!: Imports;
@@ -142,7 +146,10 @@ export class Ledger {
       const outer = toBase64url(x25519Raw(ledger.#outer));
       return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
     });
-    ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#decoys = new Decoys({ book: ledger.#book, key: ledger.#outer, now: () => ledger.gate.time.now() });
+    ledger.#messages = new Messages({
+      ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
+    });
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
       ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
@@ -202,6 +209,11 @@ export class Ledger {
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** What courier sends. */
+  get messages(): Messages {
+    return this.#messages;
   }
 
   /** Changes of the organisation's key. */
@@ -334,7 +346,9 @@ export class Ledger {
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
     const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
-    return { time: now, effects: [...charges, ...used, ...locks, ...asked], recent: state.meters.recent(time.lived()) };
+    const messages = state.messages.recent(now).map((opening): Effect => ({ e: 'message', opening }));
+    const effects = [...charges, ...used, ...locks, ...asked, ...messages];
+    return { time: now, effects, recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {

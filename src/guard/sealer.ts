@@ -27,6 +27,7 @@ import type { Founder } from './ledger.ts';
 import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
 import { Resealing } from './resealing.ts';
+import { SealerMessages } from './sealer-messages.ts';
 import { SealerRoster } from './sealer-roster.ts';
 import type { SearchSettings } from './search/rules.ts';
 import { SealerSearch } from './search/sealer-search.ts';
@@ -49,6 +50,9 @@ export interface SealerOptions {
   readonly ledger: GuardClient;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey: string;
+  /** Raw X25519 of courier and Ed25519 SPKI of core, base64url; without the first no message is sent. */
+  readonly courierKey?: string;
+  readonly coreKey?: string;
   /** The keeper of keys in tokens, key services and shares, if there is one. */
   readonly keeper?: GuardClient;
   /** Where systemd put this process's credentials. */
@@ -92,6 +96,9 @@ export class Sealer {
   #synced: Promise<void> | undefined;
   #livedKept = 0;
 
+  /** What courier sends. */
+  readonly messages: SealerMessages;
+
   /** Opens a founded sealer. Throws GuardError `not-founded` if its key or its pinned roster is missing. */
   constructor(options: SealerOptions) {
     this.#options = options;
@@ -109,6 +116,7 @@ export class Sealer {
       refuse: (kind, error, detail) => this.refuse(kind, error, detail),
       wipe: () => this.keys.wipe(),
     });
+    this.messages = new SealerMessages({ ...options, sealer: this, keys: this.keys });
     this.resealing = new Resealing({ ...options, sealer: this, keys: this.keys });
     // A file's key is there at once; what does not come now is asked for again.
     if (this.gate.state.locked('directory')) this.keys.wipe();

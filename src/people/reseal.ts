@@ -81,7 +81,11 @@ export class KeyChange {
     const rows = await this.#take(current.number);
     if (rows.length > 0) await this.#carry(current.number, rows);
     else if (this.#after.subject === '') await this.#finish(current.number);
-    else this.#after = { subject: '', field: '' };
+    else {
+      // Once more from the beginning: rows that were sealed anew are looked at as the database has kept them.
+      this.#after = { subject: '', field: '' };
+      return 1;
+    }
     return rows.length;
   }
 

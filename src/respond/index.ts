@@ -15,6 +15,7 @@ export { askInvite } from './invite.ts';
 export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
+export { askNotice, listMessages, type MessageRow } from './notices.ts';
 export { askRoster, type NewToken, type RosterWish } from './roster.ts';
 export { RosterWatch } from './roster-watch.ts';
 export { askRotateKey } from './rotate-key.ts';

@@ -50,7 +50,10 @@ async function run(): Promise<void> {
   const running = runProcess(logger);
   const { publicKeys } = config;
   const search = config.search === undefined ? {} : { search: config.search };
-  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
+  const release =
+    publicKeys === undefined
+      ? {}
+      : { releaseKey: publicKeys.release, orgKey: publicKeys.inner, coreKey: publicKeys.core };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, ...search, onUnusable: () => running.stop(74) });

@@ -4,15 +4,21 @@ import { proofBytes } from '#api';
 import { canonicalJson, fromBase64url, type Json, toBase64url, uuidv7 } from '#base';
 import {
   type Approvable,
+  type Channel,
   challengeOf,
   type EnrolKey,
   type Field,
   type Grant,
   hpkeOpen,
+  hpkeSeal,
+  messageHashes,
   type PublicKeys,
   type Receipt,
+  type Send,
   type Signable,
   type SignIn,
+  type Topic,
+  type Variables,
   verifyReceipt,
   x25519Raw,
 } from '#seal';
@@ -141,6 +147,26 @@ export class Person {
       ...{ notAfter: Date.now() + 5 * 60_000, browserKey: keys.release },
     };
     return send(this.origins.glass, 'POST', '/api/release', { grant, assertion: this.touch(grant) });
+  }
+
+  /** Sends one message to one person by handle; one touch. */
+  async message(to: string, channel: Channel, topic: Topic, variables: Variables): Promise<Answered> {
+    const keys = (await send(this.origins.glass, 'GET', '/api/keys')).body['keys'] as unknown as PublicKeys;
+    const message: Send = {
+      ...{ v: 1, op: 'send', id: uuidv7(), admin: this.admin, channel, topic, subject: to },
+      ...messageHashes(topic, keys.org, variables),
+      notAfter: Date.now() + 3_600_000,
+    };
+    const sealed = hpkeSeal(
+      fromBase64url(keys.courier ?? ''),
+      Buffer.from(canonicalJson(variables as unknown as Json)),
+      {
+        ...{ info: 'bartizan message v1', aad: Buffer.from(message.id) },
+      },
+    );
+    return send(this.origins.glass, 'POST', '/api/send', {
+      ...{ message, assertion: this.touch(message), box: toBase64url(sealed) },
+    });
   }
 
   /** Signs an approval on glass. */

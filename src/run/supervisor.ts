@@ -145,7 +145,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 async function bringUp(children: ReadonlyMap<ProcessName, Child>, home: Home): Promise<void> {
   for (const wave of [
     ['keeper', 'ledger', 'sealer'],
-    ['core', 'edge', 'intake', 'console', 'glass'],
+    ['core', 'edge', 'intake', 'console', 'glass', 'courier'],
   ] as const) {
     const started = wave.flatMap((name) => children.get(name) ?? []);
     for (const child of started) child.start();

@@ -26,6 +26,7 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import { parseNotice, parseSend } from './notice-documents.ts';
 import {
   parseBreakGlass,
   parseCancelRaise,
@@ -257,6 +258,8 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   reveal: parseGrant,
   command: parseCommandSet,
   declare: parseDeclare,
+  send: parseSend,
+  notice: parseNotice,
   unlock: parseUnlock,
   invite: parseInvite,
   'rotate-key': parseRotateKey,
@@ -298,6 +301,7 @@ export function parseApprovable(value: unknown): Approvable {
     case 'rotate-key':
     case 'roster':
     case 'hydrate':
+    case 'notice':
       return read;
     default:
       throw new SealError('shape', 'This document does not need two people.');

@@ -4,6 +4,7 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { Notice, Send } from './notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
 import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
@@ -251,9 +252,11 @@ export type Approvable =
   | RotateLocks
   | RotateKey
   | RosterChange
-  | Hydrate;
+  | Hydrate
+  | Notice;
 export type Signable =
   | Grant
+  | Send
   | Approvable
   | EnrolKey
   | SignIn
@@ -387,6 +390,8 @@ export interface PublicKeys {
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of courier: addresses of people are opened to it, message by message. */
+  readonly courier?: string;
   /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
   readonly intake?: string;
   /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */

@@ -37,6 +37,8 @@ export interface Living {
 export interface LivingOptions
   extends Partial<StageOptions>,
     Pick<ProductOptions, 'caps' | 'founders' | 'edgeWorkers'> {
+  /** Runs before anything is started, with the empty home. */
+  readonly prepare?: (home: string) => void;
   /** Runs when the processes are up and the directory is still empty. */
   readonly before?: (product: Product) => Promise<void>;
 }
@@ -52,6 +54,7 @@ export async function living(t: TestContext, options: LivingOptions): Promise<Li
 export async function live(options: LivingOptions): Promise<Living & { close(): Promise<void> }> {
   await buildPages();
   const home = openDir('btz-flow-');
+  options.prepare?.(home);
   const apns = await playApns();
   let product: Product | undefined;
   let stage: Stage | undefined;

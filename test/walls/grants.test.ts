@@ -44,6 +44,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
       'take_statuses',
+      'canary_called',
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -62,6 +63,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'courier.message': 's', 'courier.standing': 'S' },
       ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.profile': 'ISu', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
@@ -146,6 +148,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
     functions: [
+      'courier.ask',
       'people.organisation_notice',
       'people.sheet_of',
       'people.sheet_opened',
@@ -154,6 +157,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'people.read_page',
       'people.read_rows',
     ],
+  },
+  courier: {
+    tables: {},
+    functions: ['again', 'expand', 'finish', 'notice', 'sending', 'stands', 'started', 'take'].map(
+      (name) => `courier.${name}`,
+    ),
   },
   core: {
     tables: {
@@ -253,6 +262,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
+      ...['courier.ask_auto', 'courier.forget', 'courier.prune'],
+      ...['people.canary_told', 'people.take_canary_calls'],
       ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],

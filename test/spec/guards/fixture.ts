@@ -115,6 +115,9 @@ export class Guards {
   readonly caps: Caps;
   /** Stands for edge's release key. */
   readonly edge = newBrowser();
+  /** Stands for courier's key, and core's. */
+  readonly courier = newBrowser();
+  readonly core = generateKeyPairSync('ed25519');
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
   /** How long changes wait at this ledger; none, where a test is about something else. */
@@ -154,7 +157,10 @@ export class Guards {
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
+    guards.keys = {
+      ...{ v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, writers },
+      ...{ core: guards.coreKey, release: guards.edge.publicKey, courier: guards.courier.publicKey },
+    };
     mkdirSync(join(guards.folder, 'run'));
     if (search !== undefined) {
       await foundLedgerSearch(join(guards.folder, 'ledger'));
@@ -183,11 +189,16 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      coreKey: this.coreKey,
       ...(this.patience === undefined ? {} : { patience: this.patience }),
       holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
       ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
+  }
+
+  get coreKey(): string {
+    return toBase64url(this.core.publicKey.export({ format: 'der', type: 'spki' }));
   }
 
   get logDir(): string {
@@ -228,6 +239,8 @@ export class Guards {
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
+      coreKey: keys.core,
+      ...(keys.courier === undefined ? {} : { courierKey: keys.courier }),
       ledger,
       ...(this.search === undefined ? {} : { search: this.search }),
       ...this.sources,

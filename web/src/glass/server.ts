@@ -11,6 +11,7 @@ import type {
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
+import type { Send } from '../../../src/seal/notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
 import { exchange } from '../shared/problem.ts';
 import type { SheetPage } from '../shared/sheet-page.ts';
@@ -20,6 +21,8 @@ export interface Published {
   readonly keys: PublicKeys;
   /** The only origin to which a sign-in is sent back. */
   readonly console: string;
+  /** Where devices enrol: links elsewhere are not sent. */
+  readonly edge: string;
   /** What counts as a mobile number here. */
   readonly numbers?: NumberPolicy;
   /** The guards' limits, if the server knows them. */
@@ -37,6 +40,8 @@ export interface ShownData {
 }
 
 export interface ApprovalView {
+  /** The organisation's id, as messages name it. */
+  readonly organisation: string;
   readonly document: Approvable;
   readonly state: string;
   readonly needs: number;
@@ -57,6 +62,8 @@ export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
 export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
+export const askSend = (message: Send, assertion: Assertion, box: string) =>
+  post<{ id: string }>('/api/send', { message, assertion, box });
 export const askReveal = (grant: Grant, assertion: Assertion, others: readonly Assertion[] = []) =>
   post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', {
     ...{ grant, assertion },
