@@ -44,7 +44,7 @@ import {
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
-import { accountRows, KeyChange, relockPeople, settleArriving } from '#people';
+import { accountRows, KeyChange, relockPeople, settleArriving, tellCanaryCalls } from '#people';
 import {
   contain,
   executeCommands,
@@ -129,6 +129,11 @@ async function run(): Promise<void> {
   );
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
+  loop(
+    'canaries',
+    1_000,
+    then(() => tellCanaryCalls(pool, guards.ledger), ['tail']),
+  );
   loop('rows', 1_000, () => accountRows(pool, systemClock()));
   const keyChange = new KeyChange({ pool, guards, keys: publicKeys, log: logger });
   loop('key-change', 2_000, () => keyChange.step());
@@ -255,6 +260,7 @@ async function run(): Promise<void> {
         'permits',
         'locks',
         'settle',
+        'canaries',
         'relock',
       ];
       for (const name of woken) loops[name]?.wake();

@@ -26,6 +26,14 @@ async function readable(admins: readonly Person[], handles: readonly string[]) {
   return assert.fail('nobody could be read');
 }
 
+/** SIGKILL to processes of this product, which the supervisor starts again. */
+function kill({ product }: Scene, ...names: ('core' | 'ledger')[]): void {
+  for (const name of names) {
+    const { pid } = product.process(name);
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  }
+}
+
 /** Until two people have signed and the guards have acted. */
 async function approved({ stage }: Scene, path: string, body: object): Promise<void> {
   const asked = await stage.admins[0]!.call('POST', path, body);
@@ -137,6 +145,10 @@ test('people on a running product: erased, held, looked up and under new locks',
         async () => {
           const before = await rowOf(owner, handle);
           await approved(scene, '/api/people/rotation', { purpose: 'a copy of the locks is missing' });
+          kill(scene, 'core', 'ledger');
+          // The guards open nothing until the ledger is back.
+          const back = async () => (await admin.reveal('number', [handle], 'a usual call')).answer.status === 200;
+          assert.ok(await until(back, 20_000));
           const last = async () =>
             (await stage.admins[0]!.call('GET', '/api/people/rotation')).body['last'] as {
               doneAt: string | null;
@@ -165,6 +177,7 @@ test('people on a running product: erased, held, looked up and under new locks',
           };
           const body = { document, assertion: admin.touch(document) };
           assert.equal((await send(product.urls.glass, 'POST', '/api/leave', body)).status, 200);
+          kill(scene, 'core');
           const history = () => stage.admins[0]!.call('GET', `/api/people/${holder.handle}/history`);
           assert.ok(await until(async () => (await history()).body['rowsGoneAt'] !== null, 10_000));
           const [device] = holder.devices;

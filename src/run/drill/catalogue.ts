@@ -1,6 +1,7 @@
 import { drillD07 } from './d07.ts';
 import { drillD08 } from './d08.ts';
 import { drillD09 } from './d09.ts';
+import { drillD10 } from './d10.ts';
 import { drillD11 } from './d11.ts';
 import { drillD12 } from './d12.ts';
 import { drillD27 } from './d27.ts';
@@ -29,6 +30,7 @@ export const DRILLS: readonly Drill[] = [
   drill('D07', 'stolen database login: dumps, copies, replication', drillD07),
   drill('D08', 'stolen admin session with its passkey asks for the whole directory', drillD08),
   drill('D09', 'the app server itself asks the guards to open everything', drillD09),
+  drill('D10', 'canary persons are read, listed and rung', drillD10),
   drill('D11', 'hunt for secrets from inside edge, console and glass', drillD11),
   drill('D27', 'theft of keys with the user of each process', drillD27),
   drill('D12', '100 people are erased and looked for everywhere, with all keys in hand', drillD12),
