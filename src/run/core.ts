@@ -53,6 +53,7 @@ import {
   isLocked,
   lockByHand,
   mirrorGuards,
+  RosterWatch,
   requestApproval,
 } from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
@@ -220,6 +221,8 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  const rosterWatch = new RosterWatch(pool, guards, systemClock);
+  loop('roster', 60_000, () => rosterWatch.look());
   loop('releases', 60_000, async () => {
     await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
     return 0;
