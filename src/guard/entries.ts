@@ -21,6 +21,7 @@ const KINDS = {
   'directory.revealed': [6005, 1, 2],
   'directory.refused': [6005, 99, 4],
   'directory.decoy': [6005, 1, 5],
+  'canary.called': [6005, 99, 5],
   'message.opened': [6005, 1, 2],
   'message.refused': [6005, 99, 4],
   'directory.settled': [6005, 3, 1],

@@ -95,6 +95,8 @@ const relockBody = object({
   withdrawn: list(withdrawn, 1_000),
 });
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
+const canariesBody = object({ entries: list(object({ handle, tags: list(base64url(32), 4, 1) }), 200, 1) });
+const calledBody = object({ how: oneOf('call', 'sms', 'email'), box: base64url(80) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
 const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
@@ -228,6 +230,16 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: historyBody,
       handle: ({ subject, after }, caller) =>
         readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
+    }),
+    canaries: door({
+      from: ['intake'],
+      parse: canariesBody,
+      handle: ({ entries }) => ledger.decoys.canaries(entries),
+    }),
+    called: door({
+      from: ['core'],
+      parse: calledBody,
+      handle: ({ how, box }) => ledger.decoys.called(how, box),
     }),
     decoys: door({
       from: ['intake'],

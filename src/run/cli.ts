@@ -8,6 +8,7 @@ import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { courierCommands } from './cli-courier.ts';
+import { decoysCommands } from './cli-decoys.ts';
 import { hostsCommands } from './cli-hosts.ts';
 import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
@@ -203,6 +204,7 @@ program
   });
 
 pushCommands(program);
+decoysCommands(program);
 courierCommands(program);
 appsCommands(program);
 adeCommands(program);

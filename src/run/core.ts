@@ -44,7 +44,7 @@ import {
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
-import { accountRows, KeyChange, relockPeople, settleArriving, tellTransit } from '#people';
+import { accountRows, KeyChange, relockPeople, settleArriving, tellCanaryCalls, tellTransit } from '#people';
 import {
   contain,
   executeCommands,
@@ -53,6 +53,7 @@ import {
   isLocked,
   lockByHand,
   mirrorGuards,
+  RosterWatch,
   requestApproval,
 } from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
@@ -129,6 +130,11 @@ async function run(): Promise<void> {
   );
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
+  loop(
+    'canaries',
+    1_000,
+    then(() => tellCanaryCalls(pool, guards.ledger), ['tail']),
+  );
   loop('rows', 1_000, () => accountRows(pool, systemClock()));
   const keyChange = new KeyChange({ pool, guards, keys: publicKeys, log: logger });
   loop('key-change', 2_000, () => keyChange.step());
@@ -216,6 +222,8 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  const rosterWatch = new RosterWatch(pool, guards, systemClock);
+  loop('roster', 60_000, () => rosterWatch.look());
   loop('releases', 60_000, async () => {
     await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
     return 0;
@@ -256,6 +264,7 @@ async function run(): Promise<void> {
         'permits',
         'locks',
         'settle',
+        'canaries',
         'relock',
       ];
       for (const name of woken) loops[name]?.wake();

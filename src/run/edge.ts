@@ -10,6 +10,7 @@ import {
   Refusals,
   readAccountSettings,
   readEdgeSecrets,
+  readInbound,
   registerEdge,
 } from '#edge';
 import { readPen } from '#seal';
@@ -52,6 +53,7 @@ async function run(): Promise<void> {
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
   const account = readAccountSettings(config.state);
+  const inbound = readInbound(config.state);
   const {
     legacy = 'count',
     downloadsAtOnce,
@@ -78,6 +80,7 @@ async function run(): Promise<void> {
     },
     ...{ secrets, pen, policy: { ...DEFAULT_POLICY, ...policy } },
     ...(account === undefined ? {} : { account }),
+    ...(inbound === undefined ? {} : { inbound }),
     downloads,
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
     signProfiles: config.signProfiles ?? true,

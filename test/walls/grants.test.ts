@@ -45,6 +45,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
       'take_statuses',
+      'canary_called',
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -265,6 +266,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
       ...['courier.ask_auto', 'courier.forget', 'courier.prune'],
+      ...['people.canary_told', 'people.take_canary_calls'],
       ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],

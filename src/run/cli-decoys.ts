@@ -1,0 +1,64 @@
+import { chownSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { checkInbound, inboundFile } from '#edge';
+import { RunError } from './config.ts';
+import { defaultHome, type Home, openHome, uidOf } from './home.ts';
+import { importPeople } from './stage.ts';
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new RunError('usage', 'The file cannot be read.', { cause });
+  }
+}
+
+/** Gives edge the settings by which it knows the provider of canary numbers; holds from edge's next start. Throws RunError. */
+export function setInbound(home: Home, text: string): void {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new RunError('usage', 'The file is not JSON.', { cause });
+  }
+  const settings = checkInbound(value);
+  const to = inboundFile(home.state('edge'));
+  try {
+    writeFileSync(`${to}.new`, JSON.stringify(settings), { mode: 0o600 });
+    const uid = uidOf('edge');
+    if (uid !== undefined) chownSync(`${to}.new`, uid, uid);
+    renameSync(`${to}.new`, to);
+  } catch (cause) {
+    throw new RunError('usage', 'This is no installation, or you may not write to it. Give its --home.', { cause });
+  }
+}
+
+/** `bartizan decoys canary add|inbound`. */
+export function decoysCommands(program: Command): void {
+  const canary = program
+    .command('decoys')
+    .description('people who do not exist, so that whoever reads or steals them is noticed')
+    .command('canary')
+    .description('decoys whose numbers and mailboxes are your own: a call to one proves a leak');
+  canary
+    .command('add')
+    .description('seal decoys with live addresses into the directory of the running product')
+    .argument('<file>', 'CSV as for “bartizan import”; every number and mailbox in it is yours')
+    .option('--home <dir>', 'instance directory')
+    .action(async (file: string, { home = defaultHome() }: { home?: string }) => {
+      const handles = await importPeople({ home: openHome(home) }, readText(file), '/canaries');
+      say(`${handles.length} canaries are in the directory. Nothing but the ledger tells them from the others:`);
+      say('delete the file, and write their handles down nowhere.');
+    });
+  canary
+    .command('inbound')
+    .description('let the provider of your canary numbers and mailboxes tell the device plane of calls')
+    .argument('<file>', 'JSON: secret, and how the provider signs; see docs/decoys.md')
+    .option('--home <dir>', 'instance directory')
+    .action((file: string, { home = defaultHome() }: { home?: string }) => {
+      setInbound(openHome(home), readText(file));
+      say('Written. Restart Bartizan, then give the provider the address <edge>/hooks/inbound.');
+    });
+}
