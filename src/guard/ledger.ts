@@ -147,7 +147,11 @@ export class Ledger {
         ? undefined
         : keysDigest({ org: options.org, inner, outer: ledger.#transit.publicKey });
     });
-    ledger.#decoys = new Decoys({ book: ledger.#book, key: ledger.#outer, now: () => ledger.gate.time.now() });
+    ledger.#decoys = new Decoys({
+      book: ledger.#book,
+      transit: () => ledger.#transit,
+      now: () => ledger.gate.time.now(),
+    });
     ledger.#messages = new Messages({
       ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
     });

@@ -68,9 +68,14 @@ export class Transit {
 
   /** Takes the transit layer off, by whichever key it is under. Throws SealError `open-failed`. */
   open(outer: Uint8Array, label: RowLabel): { inner: Buffer; number: number } {
+    return this.any((key, number) => ({ inner: openOuter(key, outer, label), number }));
+  }
+
+  /** What `work` makes of the first key that it does not refuse, the newest first. Throws SealError. */
+  any<T>(work: (key: KeyObject, number: number) => T): T {
     for (const [number, key] of [...this.#keys].reverse()) {
       try {
-        return { inner: openOuter(key, outer, label), number };
+        return work(key, number);
       } catch (error) {
         if (!(error instanceof SealError)) throw error;
       }
