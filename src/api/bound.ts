@@ -9,9 +9,9 @@ import { type Session, sessionOf } from './session.ts';
 export const COOKIE = 'bartizan_session';
 
 const proofs = new WeakMap<ApiDoors, Proofs>();
-/** Failures that were told of: an hour's worth in events at most, whoever sends them. */
-const MOST_TOLD = 30;
-const told = { since: 0, count: 0 };
+/** When a failure of a session was last told: once a minute, so that a thief who tries on fills nothing and hides nobody else. */
+const told = new Map<string, number>();
+const TOLD_AGAIN_MS = 60_000;
 
 /**
  * The session of a request, if the request was made by the browser that signed in: the cookie says which session, the proof
@@ -40,9 +40,9 @@ export async function boundSession(doors: ApiDoors, context: Context): Promise<S
 
 async function tell(doors: ApiDoors, session: Session, fault: ProofFault): Promise<void> {
   const now = doors.now();
-  if (now - told.since > 3_600_000) Object.assign(told, { since: now, count: 0 });
-  told.count += 1;
-  if (told.count > MOST_TOLD) return;
+  if (now - (told.get(session.id) ?? 0) < TOLD_AGAIN_MS) return;
+  for (const [id, at] of told) if (now - at >= TOLD_AGAIN_MS) told.delete(id);
+  told.set(session.id, now);
   const detail = { session: session.id, fault, key: session.boundDigest };
   await emit(doors.pool, { kind: 'auth.binding_failed', actor: session.admin, detail });
 }

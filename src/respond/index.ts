@@ -18,5 +18,6 @@ export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks 
 export { isLocked, mirrorGuards } from './mirror.ts';
 export { askNotice, listMessages, type MessageRow } from './notices.ts';
 export { askRoster, type NewToken, type RosterWish } from './roster.ts';
+export { RosterWatch } from './roster-watch.ts';
 export { askRotateKey } from './rotate-key.ts';
 export { askRotateLocks } from './rotate-locks.ts';

@@ -54,6 +54,7 @@ import {
   isLocked,
   lockByHand,
   mirrorGuards,
+  RosterWatch,
   requestApproval,
   tellHeldChanges,
 } from '#respond';
@@ -224,6 +225,8 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  const rosterWatch = new RosterWatch(pool, guards, systemClock);
+  loop('roster', 60_000, () => rosterWatch.look());
   loop('releases', 60_000, async () => {
     await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
     return 0;

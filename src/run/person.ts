@@ -203,10 +203,11 @@ export function send(
         ...{ host: '127.0.0.1', port, method, path, timeout: 30_000 },
         headers: {
           ...{ host, origin, accept: 'application/json', 'x-bartizan': '1' },
-          ...(cookie === '' ? {} : { cookie, ...more }),
+          ...(cookie === '' ? {} : { cookie }),
           ...(text === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+          ...(cookie === '' ? {} : more),
         },
       },
       (response) => {

@@ -4,8 +4,13 @@ import { uuidv7 } from '#base';
 import type { Signable } from '#seal';
 import { newPasskey } from '#sim';
 import { openPool } from '#store';
+import { drillD26 } from '../../src/run/drill/d26.ts';
+import { drillD30 } from '../../src/run/drill/d30.ts';
 import { Person, send } from '../../src/run/person.ts';
 import { until } from '../../src/run/stage.ts';
+import { launch, screenshotPlace, Person as Visitor } from './browser-person.ts';
+import { withoutBrowser } from './browser-stage.ts';
+import * as story from './browser-story.ts';
 import { living } from './product.ts';
 
 interface View {
@@ -19,7 +24,7 @@ interface View {
 }
 
 test('the roster is changed through console, glass and both guards, and locks go past the console', async (t) => {
-  const { product, stage } = await living(t, { phones: 1, people: 4, admins: 4, founders: 4 });
+  const { product, stage } = await living(t, { phones: 1, people: 4, admins: 4, founders: 5 });
   const pool = openPool(product.admin, { max: 2 });
   t.after(() => pool.end());
   const [ada, bo, cy, dora] = stage.admins as [Person, Person, Person, Person];
@@ -114,4 +119,98 @@ test('the roster is changed through console, glass and both guards, and locks go
     );
     assert.ok(by, 'the record says who locked');
   });
+
+  const quiet = { product, stage, tell: () => {} };
+  for (const [id, play] of [
+    ['D30, break-glass used improperly and properly', drillD30],
+    ['D26, taking over the console', drillD26],
+  ] as const) {
+    await t.test(id, async () => {
+      const report = await play(quiet);
+      assert.deepEqual(
+        report.steps.filter((step) => !step.ok),
+        [],
+      );
+      assert.ok(report.steps.length >= 15, 'a drill that tries little proves little');
+    });
+  }
+
+  await t.test(
+    'D26 in a real browser: planted script does not run, and the cookie alone is worth nothing',
+    { skip: withoutBrowser },
+    async () => {
+      const chrome = await launch();
+      try {
+        const me = product.founders[4]!;
+        const place = { console: product.urls.console, glass };
+        const person = await Visitor.arrive(chrome, me.admin, Object.values(place), screenshotPlace());
+        await story.join(person, me.link, { look: false });
+        const { page } = await story.signIn(person, place, { look: false });
+        const hostile = `x<img src=x onerror="globalThis.owned=1"><svg/onload=owned=1>`;
+        const handle = (await pool.query<{ handle: string }>('select handle from fleet.device limit 1')).rows[0]!
+          .handle;
+        // What a phone, an app's list and an administrator's words could bring; the phone's past all checks.
+        await pool.query('update fleet.device set model = $1, product_name = $1, os_version = $2', [
+          hostile,
+          '<svg/onload=owned=1>',
+        ]);
+        await bo.signIn();
+        const app = { identifier: 'org.example.x', name: hostile, adamId: 12345, manifestUrl: null, configuration: {} };
+        const made = await bo.call('POST', '/api/apps', app);
+        const group = await bo.call('POST', '/api/groups', { name: hostile, filter: { field: 'os', op: 'known' } });
+        assert.equal(
+          (await bo.call('POST', '/api/locks', { scope: 'role', target: 'dpo', reason: hostile })).status,
+          200,
+        );
+        const opened = await bo.call('POST', '/api/incidents', {
+          ...{ title: hostile, windowFrom: new Date().toISOString(), principal: null },
+        });
+        let shown = 0;
+        for (const path of [
+          '/',
+          '/devices',
+          `/devices/${handle}`,
+          '/apps',
+          '/groups',
+          '/locks',
+          '/incidents',
+          '/alerts',
+          '/admins',
+        ]) {
+          await page.goto(`${place.console}${path}`);
+          await page.getByRole('heading', { level: 1 }).waitFor();
+          const loaded = async () => !(await page.evaluate(`document.body.innerText.includes('Loading')`));
+          assert.ok(await until(loaded, 10_000, 100), path);
+          assert.equal(await page.evaluate('globalThis.owned'), undefined, path);
+          if ((await page.getByText(hostile).count()) > 0) shown += 1;
+        }
+        assert.ok(shown >= 3, `shown as text on ${shown} pages; ${made.status} ${group.status} ${opened.status}`);
+        assert.deepEqual(person.troubles, []);
+        // The key is there, and not even the page can have it.
+        assert.equal(await page.evaluate('document.cookie'), '');
+        const key = await page.evaluate(`new Promise((done) => {
+          const asked = indexedDB.open('bartizan', 1);
+          asked.onsuccess = () => {
+            const found = asked.result.transaction('keys').objectStore('keys').get('present');
+            found.onsuccess = () => {
+              const { privateKey } = found.result;
+              crypto.subtle.exportKey('pkcs8', privateKey).then(() => 'exported', () => 'kept')
+                .then((taken) => done({ extractable: privateKey.extractable, taken }));
+            };
+          };
+        })`);
+        assert.deepEqual(key, { extractable: false, taken: 'kept' });
+        const thief = await chrome.newContext();
+        await thief.addCookies(await person.context.cookies());
+        const elsewhere = await thief.newPage();
+        await elsewhere.goto(`${place.console}/people`);
+        await elsewhere.getByRole('button', { name: 'Sign in with a passkey' }).waitFor();
+        assert.match((await elsewhere.textContent('body')) ?? '', /belongs to another browser/);
+        // Containment ends the session for its owner too, whose page says so and keeps what was typed.
+        await page.getByRole('heading', { name: 'You are signed out' }).waitFor();
+      } finally {
+        await chrome.close();
+      }
+    },
+  );
 });
