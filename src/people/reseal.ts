@@ -11,8 +11,8 @@ import {
 import { type Pool, tx } from '#store';
 
 /** Rows of one frame: secrets of devices are long, and a token derives one point after another. */
-const BATCH = 200;
-const BATCH_BYTES = 400_000;
+const BATCH = 400;
+const BATCH_BYTES = 700_000;
 const SEALER_MS = 120_000;
 
 interface Row {
@@ -79,8 +79,14 @@ export class KeyChange {
     // Only what both guards agree about is worked on.
     if (old === undefined || state !== 'open' || orgKey.number !== current.number) return 0;
     const rows = await this.#take(current.number);
-    if (rows.length > 0) await this.#carry(current.number, rows);
-    else if (this.#after.subject === '') await this.#finish(current.number);
+    if (rows.length > 0) {
+      // Two at a time: while one is with the ledger the sealer works on the other.
+      const half = Math.ceil(rows.length / 2);
+      const parts = [rows.slice(0, half), rows.slice(half)].filter(({ length }) => length > 0);
+      await Promise.all(parts.map((part) => this.#carry(current.number, part)));
+      const last = rows.at(-1)!;
+      this.#after = { subject: last.subject, field: last.field };
+    } else if (this.#after.subject === '') await this.#finish(current.number);
     else {
       // Once more from the beginning: rows that were sealed anew are looked at as the database has kept them.
       this.#after = { subject: '', field: '' };
@@ -124,8 +130,6 @@ export class KeyChange {
         await t.query('select people.mark_resealed($1, $2, $3, $4)', [subject, field, version, number]);
       }
     });
-    const last = rows.at(-1)!;
-    this.#after = { subject: last.subject, field: last.field };
   }
 
   async #finish(number: number): Promise<void> {

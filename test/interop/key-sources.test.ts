@@ -2,11 +2,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
 import { Sealer } from '#guard';
 import { Keeper, type KeySettings, parseKeySettings, serveKeeper } from '#keeper';
-import { type GuardClient, guardClient, type SealedRow, x25519Private, x25519Secret } from '#seal';
+import { encodeFrame, type GuardClient, guardClient, type SealedRow, x25519Private, x25519Secret } from '#seal';
 import { Guards, ORG, ORIGIN, person, SILENT } from '../spec/guards/fixture.ts';
 import { localCertificate, TransitPeer } from './transit-peer.ts';
 
@@ -365,6 +366,38 @@ test('shares that were lost with the keeper before anybody had them make way for
   for (const share of shares.slice(1)) await again.operator('share', { share });
   await guards.promote(document);
   assert.equal(guards.sealer.keys.current.number, document.number);
+});
+
+test('the keeper drops whoever sends what is not a message of his, and has no door for the key itself', async () => {
+  await startKeeper({ next: 'quorum', quorum: { shares: 2, of: 3 } });
+  const send = (caller: string, bytes: Buffer) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(join(guards.folder, 'run', `keeper-${caller}`));
+      let answer = '';
+      socket.on('data', (chunk: Buffer) => {
+        answer += chunk.toString();
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(answer));
+      socket.write(bytes);
+    });
+  const frame = (value: unknown) => encodeFrame(value as object);
+  const key = guards.keys.inner;
+  for (const [caller, bytes] of [
+    ['sealer', frame({ id: 1, type: 'unwrap', body: {} })],
+    ['sealer', frame({ id: 1, type: 'share', body: { share: 'bzs1.aaaaaaaa.2.x.y' } })],
+    ['sealer', frame({ id: 1, type: 'take', body: { key } })],
+    ['sealer', frame({ id: 1, type: 'take', body: { key, to: key, more: 1 } })],
+    ['sealer', frame({ id: 1, type: 'derive', body: { key, points: [] } })],
+    ['sealer', frame({ id: 1, type: 'toString', body: {} })],
+    ['operator', frame({ id: 1, type: 'take', body: { key, to: key } })],
+    ['operator', frame({ id: 1, type: 'destroy', body: { key } })],
+    ['operator', frame({ id: 1, type: 'share', body: { share: 7 } })],
+    ['operator', Buffer.from([0, 0, 0, 0])],
+    ['operator', Buffer.from([255, 255, 255, 255])],
+    ['operator', Buffer.from('\0\0\0\x02{]')],
+  ] as const)
+    assert.equal(await send(caller, bytes), '', `${caller} ${bytes.subarray(4).toString()}`);
 });
 
 test('key settings that are not understood are refused', () => {
