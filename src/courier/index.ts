@@ -1,4 +1,3 @@
-export { askAutomatic } from './automatic.ts';
 export { Courier } from './courier.ts';
 export { CourierError } from './error.ts';
 export { makeCourierKey, readCourierKey } from './key.ts';

@@ -193,6 +193,9 @@ export class GuardState {
       case 'rows':
         this.rows.apply(effect.change);
         this.searches.see(effect.change);
+        if (effect.change.what === 'left') {
+          this.decoyBook.apply({ what: 'left', handles: effect.change.subjects, at: effect.change.at });
+        }
         break;
       case 'search':
         this.searches.apply(effect.change);

@@ -6,6 +6,7 @@ export {
   listApprovals,
   requestApproval,
 } from './approval.ts';
+export { askAutomatic, tellHeldChanges } from './automatic.ts';
 export { askRelease } from './change.ts';
 export { type ActionVerb, contain, lockByHand } from './containment.ts';
 export { RespondError } from './error.ts';

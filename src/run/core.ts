@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
+
 import {
   Ade,
   AdeFiles,
@@ -55,6 +56,7 @@ import {
   mirrorGuards,
   RosterWatch,
   requestApproval,
+  tellHeldChanges,
 } from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
@@ -135,6 +137,8 @@ async function run(): Promise<void> {
     1_000,
     then(() => tellCanaryCalls(pool, guards.ledger), ['tail']),
   );
+  const telling = { coreKey: signKey, organisation: publicKeys.org, now: systemClock };
+  loop('changes-told', 5_000, () => tellHeldChanges(pool, telling));
   loop('rows', 1_000, () => accountRows(pool, systemClock()));
   const keyChange = new KeyChange({ pool, guards, keys: publicKeys, log: logger });
   loop('key-change', 2_000, () => keyChange.step());
@@ -228,7 +232,7 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('days', 3_600_000, async () => {
-    await pool.query('select log.prepare_days(7)');
+    await pool.query('select log.prepare_days(7), courier.prune()');
     return pruneHistory(pool);
   });
   const pushes = new PushKeeper(pool, {

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { canonicalJson, fromBase64url, type Json, type Logger, uuidv7 } from '#base';
-import { askAutomatic, Courier, type CourierSettings, checkSettings, Queue } from '#courier';
+import { Courier, type CourierSettings, checkSettings, Queue } from '#courier';
+import { askAutomatic, tellHeldChanges } from '#respond';
 import {
   type Channel,
   type GuardClient,
@@ -271,10 +272,28 @@ test('a rule’s message goes without a touch, within its small budget', async (
   await courier.start(smsSettings());
   await run(courier);
   assert.equal(sms.posts.length, 1);
+  // A changed number that waits is told to the number from before, once.
+  await admin.query(
+    `insert into people.arriving (subject, field, version, outer_layer, held_until)
+     values ($1, 'number', 2, decode(repeat('00', 289), 'hex'), now() + interval '1 day')`,
+    [PEOPLE[8]],
+  );
+  const telling = { coreKey: guards.core.privateKey, organisation: ORG, now: Date.now };
+  assert.equal(await tellHeldChanges(core, telling), 1);
+  assert.equal(await tellHeldChanges(core, telling), 0);
+  await run(courier);
+  assert.deepEqual([sms.posts.length, sms.posts[1]!.body['to']], [2, number(8)]);
   await assert.rejects(
     askAutomatic(core, guards.core.privateKey, { ...asked, variables: {}, subject: PEOPLE[6]!, now: Date.now() }),
     /not those of this message/,
   );
+});
+
+test('whoever is erased is forgotten, what waits for them included', async () => {
+  const id = await ask(PEOPLE[42]!);
+  await admin.query('delete from people.person where handle = $1', [PEOPLE[42]]);
+  const { rows } = await admin.query('select from courier.message where id = $1 or subject = $2', [id, PEOPLE[42]]);
+  assert.equal(rows.length, 0);
 });
 
 test('a text that is not the signed one, and a message that nobody touched, are refused', async () => {

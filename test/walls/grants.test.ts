@@ -262,7 +262,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
-      ...['courier.ask_auto', 'courier.forget', 'courier.prune'],
+      ...['courier.ask_auto', 'courier.change_told', 'courier.forget', 'courier.prune', 'courier.untold_changes'],
       ...['people.canary_told', 'people.take_canary_calls'],
       ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
