@@ -140,6 +140,7 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export { signTransit, type TransitNotice, withTransitKey } from './transit.ts';
 export {
   type Pen,
   penPublic,
