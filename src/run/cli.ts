@@ -14,6 +14,7 @@ import { hostsCommands } from './cli-hosts.ts';
 import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { rosterCommands } from './cli-roster.ts';
 import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
@@ -23,6 +24,7 @@ import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { readRecoveryKey } from './roster-anew.ts';
 import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { lockHome, startProduct } from './supervisor.ts';
@@ -49,6 +51,7 @@ program
   .option('--port-base <port>', 'console, glass, edge and SCIM listen on this port and the next three', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
+  .option('--recovery-key <file>', 'PEM of the Ed25519 public key that can make the roster anew (first start only)')
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
   .addOption(
     new Option('--identity <kind>', 'the least that an enrolment asks for; kept for later starts').choices(
@@ -71,6 +74,7 @@ program
       portBase?: number;
       org?: string;
       founders?: number;
+      recoveryKey?: string;
       edgeWorkers?: number;
       certificates?: string;
       identity?: IdentityKind;
@@ -92,6 +96,7 @@ program
         certificates,
         osReleasesUrl,
         osReleasesCa,
+        recoveryKey,
         ...rest
       } = options;
       const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
@@ -100,6 +105,7 @@ program
       const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
       const product = await startProduct({
         ...{ home, ...rest, ...settings },
+        ...(recoveryKey === undefined ? {} : { recovery: readRecoveryKey(recoveryKey) }),
         ...(push === undefined ? {} : { push }),
         ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
@@ -214,6 +220,7 @@ appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
 keysCommands(program);
+rosterCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
 searchCommand(program);

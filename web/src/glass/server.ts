@@ -81,7 +81,6 @@ export interface GlassRoster {
   readonly raises: readonly Raise[];
   readonly breakGlass: RosterView['breakGlass'];
   readonly caps: Caps;
-  readonly admins: readonly string[];
 }
 export const roster = () => exchange<{ roster: GlassRoster | null }>('/api/roster').then((answer) => answer.roster);
 export const lockAtOnce = (document: LockNow, assertion: Assertion) =>
