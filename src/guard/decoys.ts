@@ -1,9 +1,10 @@
-import { type KeyObject, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import type { Clock } from '#base';
 import { GuardError, openCall } from '#seal';
 import type { Book } from './book.ts';
 import type { CopyKind, DecoyBook, DecoyChange } from './decoy-book.ts';
 import type { Effect } from './state.ts';
+import type { Transit } from './transit.ts';
 
 /** A copy without decoys could not be told from another one. */
 const FEWEST = 2;
@@ -16,12 +17,12 @@ const MOST_NAMED = 20;
 export class Decoys {
   readonly #book: Book;
   readonly #now: Clock;
-  readonly #outer: KeyObject;
+  readonly #open: (box: string) => string;
 
-  /** `key` is the ledger's X25519 private key. */
-  constructor(options: { readonly book: Book; readonly key: KeyObject; readonly now: Clock }) {
+  /** `transit` has the ledger's keys of what others seal to it. */
+  constructor(options: { readonly book: Book; readonly transit: () => Transit; readonly now: Clock }) {
     this.#book = options.book;
-    this.#outer = options.key;
+    this.#open = (box) => options.transit().any((key) => openCall(key, box));
     this.#now = options.now;
   }
 
@@ -74,7 +75,7 @@ export class Decoys {
    * hold it, never whose it is. The answer is the same for every address.
    */
   async called(how: string, box: string): Promise<object> {
-    const handle = this.#known.byTag(openCall(this.#outer, box));
+    const handle = this.#known.byTag(this.#open(box));
     if (handle === undefined) return {};
     const change: DecoyChange = { what: 'called', handle, at: this.#now() };
     this.#known.apply(change);

@@ -32,6 +32,8 @@ const KINDS = {
   'change.cancelled': [6005, 4, 2],
   'locks.rotating': [6005, 3, 3],
   'locks.rotated': [6005, 3, 1],
+  'transit.renewed': [6002, 3, 2],
+  'transit.destroyed': [6002, 4, 2],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
   'search.hydrated': [6005, 99, 4],

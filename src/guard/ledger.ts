@@ -14,7 +14,6 @@ import {
   type SealedRow,
   signReceipt,
   type Writer,
-  x25519Raw,
 } from '#seal';
 import { Book } from './book.ts';
 import { Changes } from './changes.ts';
@@ -38,7 +37,8 @@ import { LedgerSearch } from './search/ledger-search.ts';
 import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { DAY, dayOf } from './time.ts';
+import { DAY, dayOf, HOUR } from './time.ts';
+import { Transit } from './transit.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -101,6 +101,8 @@ export class Ledger {
   #decisions!: Decisions;
   #rekeying!: Rekeying;
   #settling!: Settling;
+  #transit!: Transit;
+  #tending: NodeJS.Timeout | undefined;
   #leaving!: Leaving;
   #decoys!: Decoys;
   #messages!: Messages;
@@ -108,13 +110,11 @@ export class Ledger {
   search: LedgerSearch | undefined;
   #imports!: Imports;
   readonly #org: string;
-  readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
     this.#disk = new Disk(options.state);
     this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
-    this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
     const { rows } = this.gate.state;
     this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
@@ -143,10 +143,15 @@ export class Ledger {
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
       const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
-      const outer = toBase64url(x25519Raw(ledger.#outer));
-      return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
+      return inner === undefined
+        ? undefined
+        : keysDigest({ org: options.org, inner, outer: ledger.#transit.publicKey });
     });
-    ledger.#decoys = new Decoys({ book: ledger.#book, key: ledger.#outer, now: () => ledger.gate.time.now() });
+    ledger.#decoys = new Decoys({
+      book: ledger.#book,
+      transit: () => ledger.#transit,
+      now: () => ledger.gate.time.now(),
+    });
     ledger.#messages = new Messages({
       ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
     });
@@ -154,8 +159,17 @@ export class Ledger {
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
       ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
     });
+    ledger.#transit = new Transit({
+      ...{ book: ledger.#book, state: options.state, org: ledger.#org },
+      ...{ signing: ledger.#signing, founding: () => loadKey(options.state, 'outer', 'x25519', options.credentials) },
+    });
+    await ledger.#transit.finish();
+    ledger.#tending = setInterval(() => {
+      ledger.#transit.tend().catch((error: unknown) => options.logger.error('transit keys could not be tended', error));
+    }, HOUR);
+    ledger.#tending.unref();
     ledger.#settling = new Settling({
-      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, transit: ledger.#transit },
       holdMs: options.holdMs ?? DAY,
     });
     if (options.search !== undefined) {
@@ -179,7 +193,12 @@ export class Ledger {
 
   /** New locks for everybody. */
   get relocking(): Relocking {
-    return new Relocking(this.#book, this.#persons);
+    return new Relocking(this.#book, this.#persons, this.#transit);
+  }
+
+  /** The keys of values in transit. */
+  get transit(): Transit {
+    return this.#transit;
   }
 
   /** Changed numbers and addresses that wait. */
@@ -234,12 +253,18 @@ export class Ledger {
 
   /**
    * Pins the writers of a ledger that was founded before writers signed, once, with the versions that its lock files hold.
-   * Repeating it with the same keys does nothing. Throws GuardError `founded` if others are pinned.
+   * Repeating it with the same keys does nothing. `renew` names one whose key the operator has made anew: it takes the place of
+   * the pinned one, with an entry. Throws GuardError `founded` if others are pinned.
    */
-  async pinWriters(writers: readonly WriterKey[]): Promise<void> {
+  async pinWriters(writers: readonly WriterKey[], renew?: Writer): Promise<void> {
     const { rows } = this.gate.state;
     if (rows.writers.size > 0) {
-      if (writers.every(({ writer, key }) => rows.writers.get(writer) === key)) return;
+      const fresh = writers.filter(({ writer, key }) => rows.writers.get(writer) !== key);
+      if (fresh.length === 0) return;
+      if (fresh.every(({ writer }) => writer === renew)) {
+        const detail = { writers: fresh.map(({ writer }) => writer), renewed: true };
+        return this.#book.record('writers.pinned', null, detail, fresh.map(pinOf));
+      }
       throw new GuardError('founded', 'This ledger has pinned its writers already.');
     }
     const present: Placed[] = [];
@@ -260,6 +285,7 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#tending);
     this.#unwatch();
     if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
@@ -375,6 +401,7 @@ export class Ledger {
     const { state, time } = this.gate;
     const now = time.now();
     const { size, at } = this.#book.log.checkpoint;
+    const transit = this.#transit.notice;
     return {
       locked: [...state.locks.values()],
       size: this.#book.log.tree.size,
@@ -385,6 +412,7 @@ export class Ledger {
       room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
+      ...(transit === undefined ? {} : { transit }),
     };
   }
 }

@@ -25,3 +25,4 @@ export { accountRows } from './rows-account.ts';
 export { intakeServer } from './server.ts';
 export { settleArriving } from './settle.ts';
 export { offerSheet } from './sheet.ts';
+export { tellTransit } from './transit.ts';

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
+import { WRITERS, type Writer } from '#seal';
 import { type AccountOptions, setAccount } from './account.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
@@ -13,6 +14,7 @@ import { hostsCommands } from './cli-hosts.ts';
 import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { rosterCommands } from './cli-roster.ts';
 import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
@@ -22,6 +24,7 @@ import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { readRecoveryKey } from './roster-anew.ts';
 import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { lockHome, startProduct } from './supervisor.ts';
@@ -48,6 +51,7 @@ program
   .option('--port-base <port>', 'console, glass, edge and SCIM listen on this port and the next three', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
+  .option('--recovery-key <file>', 'PEM of the Ed25519 public key that can make the roster anew (first start only)')
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
   .addOption(
     new Option('--identity <kind>', 'the least that an enrolment asks for; kept for later starts').choices(
@@ -70,6 +74,7 @@ program
       portBase?: number;
       org?: string;
       founders?: number;
+      recoveryKey?: string;
       edgeWorkers?: number;
       certificates?: string;
       identity?: IdentityKind;
@@ -91,6 +96,7 @@ program
         certificates,
         osReleasesUrl,
         osReleasesCa,
+        recoveryKey,
         ...rest
       } = options;
       const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
@@ -99,6 +105,7 @@ program
       const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
       const product = await startProduct({
         ...{ home, ...rest, ...settings },
+        ...(recoveryKey === undefined ? {} : { recovery: readRecoveryKey(recoveryKey) }),
         ...(push === undefined ? {} : { push }),
         ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
@@ -120,16 +127,19 @@ program
 program
   .command('found-writers')
   .description('give an installation from before values were signed its writers’ keys, once, while it is stopped')
+  .addOption(new Option('--renew <writer>', 'a new key for this writer instead').choices(WRITERS))
   .option('--home <dir>', 'instance directory')
-  .action(async (options: { home?: string }) => {
+  .action(async (options: { home?: string; renew?: Writer }) => {
     const home = openHome(options.home ?? defaultHome());
     const release = lockHome(home);
     try {
-      await foundWriters(home);
+      await foundWriters(home, options.renew);
     } finally {
       release();
     }
-    say('The ledger has pinned the keys of edge, intake and glass. Start Bartizan again.');
+    const whose =
+      options.renew === undefined ? 'the keys of edge, intake and glass' : `the new key of ${options.renew}`;
+    say(`The ledger has pinned ${whose}. Start Bartizan again.`);
   });
 
 program
@@ -210,6 +220,7 @@ appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
 keysCommands(program);
+rosterCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
 searchCommand(program);

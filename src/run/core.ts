@@ -45,7 +45,7 @@ import {
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
-import { accountRows, KeyChange, relockPeople, settleArriving, tellCanaryCalls } from '#people';
+import { accountRows, KeyChange, relockPeople, settleArriving, tellCanaryCalls, tellTransit } from '#people';
 import {
   contain,
   executeCommands,
@@ -142,6 +142,7 @@ async function run(): Promise<void> {
   loop('rows', 1_000, () => accountRows(pool, systemClock()));
   const keyChange = new KeyChange({ pool, guards, keys: publicKeys, log: logger });
   loop('key-change', 2_000, () => keyChange.step());
+  loop('transit', 5_000, tellTransit(pool, guards.ledger));
   loop('relock', 2_000, () => relockPeople(pool, guards.ledger));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};

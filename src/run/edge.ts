@@ -44,6 +44,8 @@ async function run(): Promise<void> {
     ...{ keys, state: config.state, running, log: logger },
     read: async () =>
       (await pool.query<{ notice: unknown }>('select edge.organisation_notice() as notice')).rows[0]?.notice,
+    readTransit: async () =>
+      (await pool.query<{ notice: unknown }>('select edge.transit_notice() as notice')).rows[0]?.notice,
   });
   const identity = await registerEdge(pool, config.state);
   const secrets = readEdgeSecrets(config.state, keys.release);

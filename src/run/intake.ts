@@ -43,6 +43,8 @@ async function run(): Promise<void> {
     ...{ keys: publicKeys, state: config.state, running, log: logger },
     read: async () =>
       (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+    readTransit: async () =>
+      (await pool.query<{ notice: unknown }>('select people.transit_notice() as notice')).rows[0]?.notice,
   });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());

@@ -172,7 +172,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases, people, search } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people, search, recovery } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -185,6 +185,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       edgeWorkers,
       push,
       certificates,
+      recovery,
       identity,
       attestationRoots,
       signProfiles,

@@ -62,6 +62,8 @@ const JUMPS = [
   ['m', 'Roster'],
   ['k', 'Limits'],
   ['x', 'Break-glass'],
+  ['h', 'Messages'],
+  ['y', 'Keys'],
 ] as const;
 
 const PATHS: Readonly<Record<string, string>> = { 'Software updates': '/updates' };

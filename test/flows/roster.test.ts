@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { test } from 'node:test';
-import { uuidv7 } from '#base';
-import type { Signable } from '#seal';
+import { toBase64url, uuidv7 } from '#base';
+import type { Grant, Signable } from '#seal';
 import { newPasskey } from '#sim';
 import { openPool } from '#store';
 import { drillD26 } from '../../src/run/drill/d26.ts';
 import { drillD30 } from '../../src/run/drill/d30.ts';
 import { Person, send } from '../../src/run/person.ts';
+import { rosterAnew } from '../../src/run/roster-anew.ts';
 import { until } from '../../src/run/stage.ts';
 import { launch, screenshotPlace, Person as Visitor } from './browser-person.ts';
 import { withoutBrowser } from './browser-stage.ts';
@@ -23,8 +25,13 @@ interface View {
   readonly findings: { title: string }[];
 }
 
+const recovery = generateKeyPairSync('ed25519');
+
 test('the roster is changed through console, glass and both guards, and locks go past the console', async (t) => {
-  const { product, stage } = await living(t, { phones: 1, people: 4, admins: 4, founders: 5 });
+  const { product, stage } = await living(t, {
+    ...{ phones: 1, people: 4, admins: 4, founders: 5 },
+    recovery: toBase64url(recovery.publicKey.export({ format: 'der', type: 'spki' })),
+  });
   const pool = openPool(product.admin, { max: 2 });
   t.after(() => pool.end());
   const [ada, bo, cy, dora] = stage.admins as [Person, Person, Person, Person];
@@ -213,4 +220,58 @@ test('the roster is changed through console, glass and both guards, and locks go
       }
     },
   );
+
+  await t.test('beyond the organisation’s day a second person signs on glass', async () => {
+    for (const one of [ada, bo]) await one.signIn();
+    const { caps } = await roster();
+    assert.equal(
+      (await both((await ask({ act: 'caps', caps: { ...caps, orgPerDay: 1 } })).approval)).state,
+      'executed',
+    );
+    const grant: Grant = {
+      ...{ v: 1, op: 'reveal', id: uuidv7(), admin: ada.admin, field: 'email', purpose: 'a test of the limits' },
+      ...{ subjects: ['amber-otter-9801', 'amber-otter-9802'], notAfter: Date.now() + 60_000 },
+      browserKey: Buffer.alloc(32, 9).toString('base64url'),
+    };
+    const reveal = (others?: object) =>
+      send(glass, 'POST', '/api/reveal', {
+        grant,
+        assertion: ada.touch(grant),
+        ...(others === undefined ? {} : { others }),
+      });
+    assert.equal((await reveal()).body['code'], 'second-person');
+    const cosign = (who: Person) => send(glass, 'POST', '/api/cosign', { grant, assertion: who.touch(grant) });
+    assert.equal((await cosign(ada)).status, 403, 'nobody is his own second person');
+    assert.equal((await cosign(new Person(product.urls, bo.admin))).status, 403);
+    assert.equal((await cosign(bo)).status, 200);
+    const { others } = (await send(glass, 'GET', `/api/cosign/${grant.id}`)).body as { others: object[] };
+    assert.equal(others.length, 1);
+    assert.equal((await reveal(others)).status, 200);
+    assert.equal((await reveal(others)).body['code'], 'used');
+  });
+
+  await t.test('the recovery key makes the roster anew; everybody sees it, and those of before are out', async () => {
+    await bo.signIn();
+    const anew = { home: product.home, glass, founders: 2, purpose: 'nobody could act any more' };
+    const stranger = generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
+    await assert.rejects(rosterAnew({ ...anew, key: stranger }), /refused/);
+    const links = await rosterAnew({
+      ...anew,
+      key: recovery.privateKey.export({ format: 'pem', type: 'pkcs8' }).toString(),
+    });
+    assert.equal(links.length, 2);
+    assert.ok(await until(async () => (await bo.call('GET', '/api/roster')).status === 401, 10_000));
+    assert.notEqual((await bo.signIn()).status, 200);
+    const nora = new Person(product.urls, links[0]!.admin);
+    assert.equal(
+      (await nora.join(new URLSearchParams(new URL(links[0]!.link).hash.slice(1)).get('join')!)).status,
+      200,
+    );
+    assert.equal((await nora.signIn()).status, 200);
+    const view = (await nora.call('GET', '/api/roster')).body as unknown as View;
+    assert.deepEqual([view.agree, view.admins.map(({ admin }) => admin)], [true, [nora.admin]]);
+    const told = async () =>
+      (await pool.query(`select from watch.alert where rule = 'roster-anew' and level = 'critical'`)).rowCount === 1;
+    assert.ok(await until(told, 10_000), 'everybody is told');
+  });
 });

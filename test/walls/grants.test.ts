@@ -40,6 +40,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       // apps of our own
       ...['package', 'package_part', 'package_unsigned'],
       'organisation_notice',
+      'transit_notice',
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -52,6 +53,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     functions: [
       ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
       'people.organisation_notice',
+      'people.transit_notice',
       // synchronisations
       ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
       ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
@@ -150,6 +152,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     functions: [
       'courier.ask',
       'people.organisation_notice',
+      'people.transit_notice',
       'people.sheet_of',
       'people.sheet_opened',
       'fleet.put_release',
@@ -268,6 +271,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
       ...['people.erase', 'people.hold', 'people.end_hold'],
+      'people.put_transit',
       ...['people.start_rotation', 'people.rotating_rows', 'people.rotated', 'people.rotate_later'],
       // declarations
       ...[
