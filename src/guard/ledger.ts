@@ -253,12 +253,18 @@ export class Ledger {
 
   /**
    * Pins the writers of a ledger that was founded before writers signed, once, with the versions that its lock files hold.
-   * Repeating it with the same keys does nothing. Throws GuardError `founded` if others are pinned.
+   * Repeating it with the same keys does nothing. `renew` names one whose key the operator has made anew: it takes the place of
+   * the pinned one, with an entry. Throws GuardError `founded` if others are pinned.
    */
-  async pinWriters(writers: readonly WriterKey[]): Promise<void> {
+  async pinWriters(writers: readonly WriterKey[], renew?: Writer): Promise<void> {
     const { rows } = this.gate.state;
     if (rows.writers.size > 0) {
-      if (writers.every(({ writer, key }) => rows.writers.get(writer) === key)) return;
+      const fresh = writers.filter(({ writer, key }) => rows.writers.get(writer) !== key);
+      if (fresh.length === 0) return;
+      if (fresh.every(({ writer }) => writer === renew)) {
+        const detail = { writers: fresh.map(({ writer }) => writer), renewed: true };
+        return this.#book.record('writers.pinned', null, detail, fresh.map(pinOf));
+      }
       throw new GuardError('founded', 'This ledger has pinned its writers already.');
     }
     const present: Placed[] = [];

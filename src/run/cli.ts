@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
+import { WRITERS, type Writer } from '#seal';
 import { type AccountOptions, setAccount } from './account.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
@@ -126,16 +127,19 @@ program
 program
   .command('found-writers')
   .description('give an installation from before values were signed its writers’ keys, once, while it is stopped')
+  .addOption(new Option('--renew <writer>', 'a new key for this writer instead').choices(WRITERS))
   .option('--home <dir>', 'instance directory')
-  .action(async (options: { home?: string }) => {
+  .action(async (options: { home?: string; renew?: Writer }) => {
     const home = openHome(options.home ?? defaultHome());
     const release = lockHome(home);
     try {
-      await foundWriters(home);
+      await foundWriters(home, options.renew);
     } finally {
       release();
     }
-    say('The ledger has pinned the keys of edge, intake and glass. Start Bartizan again.');
+    const whose =
+      options.renew === undefined ? 'the keys of edge, intake and glass' : `the new key of ${options.renew}`;
+    say(`The ledger has pinned ${whose}. Start Bartizan again.`);
   });
 
 program

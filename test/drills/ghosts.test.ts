@@ -3,7 +3,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { test } from 'node:test';
 import { Sealed, uuidv7 } from '#base';
-import { type Change, type Leave, penFile, sealWrite } from '#seal';
+import { type Change, type Leave, penFile, penPublic, readPen, sealWrite } from '#seal';
 import { openPool, type Pool } from '#store';
 import { drillD12 } from '../../src/run/drill/d12.ts';
 import { onScene, type Scene } from '../../src/run/drill/scene.ts';
@@ -209,6 +209,10 @@ test('people on a running product: erased, held, looked up and under new locks',
             { code: 'start-failed' },
             'others are not pinned in their place',
           );
+          const renewed = await foundWriters(product.home, 'intake');
+          assert.deepEqual([renewed.edge, renewed.glass], [product.keys.writers.edge, product.keys.writers.glass]);
+          const pen = readPen(product.home.state('intake'), 'intake', { writers: renewed });
+          assert.notEqual(penPublic(pen), product.keys.writers.intake, 'unless somebody says that it was made anew');
         },
       );
     },
