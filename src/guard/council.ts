@@ -18,7 +18,7 @@ import {
 } from '#seal';
 import { type Gate, GRANT_LIFE, hashOf, INVITE_LIFE, REFUSED, RESERVED, Refusal } from './gate.ts';
 import type { SealedKey, Waiting } from './roster-state.ts';
-import { locksOut, standing } from './standing.ts';
+import { locksOut, type Standing, standing } from './standing.ts';
 import type { Effect } from './state.ts';
 import { DAY, HOUR } from './time.ts';
 
@@ -67,7 +67,9 @@ export class Council {
         return [{ e: 'invite', admin, role, tokenSha256, until: at + INVITE_LIFE, further: true }];
       }
       case 'remove-key': {
-        if (!state.keys.has(change.credential)) throw new Refusal('refused', 'This passkey is not on the roster.');
+        if (state.keys.get(change.credential)?.admin !== change.admin) {
+          throw new Refusal('refused', 'This passkey is not on the roster, or somebody else’s.');
+        }
         leave();
         return [{ e: 'gone', credential: change.credential }];
       }
@@ -106,7 +108,12 @@ export class Council {
     const lived = followed === undefined ? time.lived() : Number.POSITIVE_INFINITY;
     const [now, threshold] = [time.now(), state.roster.threshold];
     const takes = { before: threshold, after: change.act === 'threshold' ? change.threshold : threshold };
-    if (locksOut(standing(state, now, lived), standing(state, now, lived, change), takes)) {
+    // Locks that were put on since must not part the two guards either: the ledger has judged by those of its time.
+    const judged = (change?: RosterChange['change']): Standing => {
+      const found = standing(state, now, lived, change);
+      return followed === undefined ? found : { able: found.all, all: found.all };
+    };
+    if (locksOut(judged(), judged(change), takes)) {
       throw new Refusal(
         'lock-out',
         `After this fewer than ${takes.after + 1} administrators could sign. Invite another first and wait 72 hours.`,
@@ -154,6 +161,7 @@ export class Council {
     const key = this.#one(document, assertion);
     const { scope, target, purpose: reason } = document;
     if (this.#gate.state.locked(scope, target)) return { admin: key.admin, effects: [] };
+    this.#once(document, key.admin);
     return {
       admin: key.admin,
       effects: [this.#used(document), { e: 'lock', scope, target, reason }, ...this.#gate.touched([assertion])],
@@ -161,13 +169,18 @@ export class Council {
   }
 
   #one(document: LockNow | CancelRaise, assertion: Assertion) {
-    const { state, time } = this.#gate;
+    const { time } = this.#gate;
     const key = this.#gate.signer(document, assertion);
     if (key.admin !== document.requester) throw new Refusal('refused', REFUSED, key.admin);
     this.#gate.mustBeOpen(key, document.id);
     this.#gate.fresh(document, GRANT_LIFE, time.now(), key.admin);
-    if (state.used.has(document.id)) throw new Refusal('used', 'This document was used before.', key.admin);
     return key;
+  }
+
+  #once(document: LockNow | CancelRaise, admin: string): void {
+    if (this.#gate.state.used.has(document.id)) {
+      throw new Refusal('used', 'This document was used before.', admin);
+    }
   }
 
   /** A sealed key or a custodian's passkey registers itself. Undefined if the link is none of theirs. Throws Refusal. */
@@ -213,7 +226,8 @@ export class Council {
     const custodians = names.length - sealed.length;
     if (sealed.length === 0) throw new Refusal('refused', 'No sealed key was touched.');
     if (custodians < 2) throw new Refusal('two-people', 'This needs two of the three custodians.');
-    if (state.used.has(document.id)) throw new Refusal('used', 'This opening was used before.');
+    // An opening ends with its keys, so it needs no memory of its own: the other guard's would stand in its way.
+    if (document.drill && state.used.has(document.id)) throw new Refusal('used', 'This drill was held before.');
     if (roster.opening !== undefined && !roster.registered) {
       throw new Refusal('used', 'These keys were opened before. Register a new pair.');
     }

@@ -70,10 +70,8 @@ export class RosterActs {
         return { act, admin: change.admin };
       case 'role':
         return { act, admin: change.admin, role: change.role };
-      case 'remove-key': {
-        const admin = this.#book.gate.state.keys.get(change.credential)?.admin ?? null;
-        return { act, admin, credential: credentialDigest(change.credential) };
-      }
+      case 'remove-key':
+        return { act, admin: change.admin, credential: credentialDigest(change.credential) };
       case 'threshold':
         return { act, threshold: change.threshold };
       case 'caps': {

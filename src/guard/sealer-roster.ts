@@ -71,7 +71,11 @@ export class SealerRoster implements RosterRoom {
 
   async breakGlass(document: BreakGlass, assertions: readonly Assertion[]): Promise<object> {
     await this.#ways.follower.catchUp();
-    if (this.#gate.state.used.get(document.id)?.sha256 === hashOf(document)) return {};
+    const { used, roster } = this.#gate.state;
+    const known = document.drill
+      ? used.get(document.id)?.sha256 === hashOf(document)
+      : roster.opening?.id === document.id;
+    if (known) return {};
     const detail = { op: 'break-glass', opening: document.id };
     return this.#cut(detail, () => this.#council.breakGlass(document, assertions));
   }

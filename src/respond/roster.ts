@@ -9,7 +9,7 @@ const CHANGE_TTL_MS = 24 * 3_600_000;
 /** What somebody wants changed; tokens are made here and kept nowhere. */
 export type RosterWish =
   | { readonly act: 'add-key'; readonly admin: string }
-  | { readonly act: 'remove-key'; readonly credential: string }
+  | { readonly act: 'remove-key'; readonly admin: string; readonly credential: string }
   | { readonly act: 'remove-admin'; readonly admin: string }
   | { readonly act: 'role'; readonly admin: string; readonly role: Role }
   | { readonly act: 'threshold'; readonly threshold: number }

@@ -25,7 +25,7 @@ const caps = object({
 
 const ACTS: { readonly [A in RosterAct['act']]: Shape<RosterAct> } = {
   'add-key': object({ act: oneOf('add-key'), admin, tokenSha256: base64url(32) }),
-  'remove-key': object({ act: oneOf('remove-key'), credential: base64url(1, 1023) }),
+  'remove-key': object({ act: oneOf('remove-key'), admin, credential: base64url(1, 1023) }),
   'remove-admin': object({ act: oneOf('remove-admin'), admin }),
   role: object({ act: oneOf('role'), admin, role: oneOf(...ROLES) }),
   threshold: object({ act: oneOf('threshold'), threshold: integer(2, 7) }),

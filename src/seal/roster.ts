@@ -25,7 +25,8 @@ export const CUSTODIANS = ['custodian-1', 'custodian-2', 'custodian-3'] as const
 export type RosterAct =
   /** A further passkey for an admin who is on the roster; its one-time link holds the token. */
   | { readonly act: 'add-key'; readonly admin: string; readonly tokenSha256: string }
-  | { readonly act: 'remove-key'; readonly credential: string }
+  /** `admin`: whose it is, so that signers see it and the guards check it. */
+  | { readonly act: 'remove-key'; readonly admin: string; readonly credential: string }
   | { readonly act: 'remove-admin'; readonly admin: string }
   | { readonly act: 'role'; readonly admin: string; readonly role: Role }
   /** How many people it takes from then on. */

@@ -84,6 +84,34 @@ test('the roster is changed through console, glass and both guards, and locks go
     assert.equal((await both((await ask({ act: 'remove-admin', admin: cy.admin })).approval)).reason, 'lock-out');
   });
 
+  await t.test('each guard is killed while a change is on its way, and both end with the same roster', async () => {
+    const dead = async (name: 'sealer' | 'ledger') => {
+      const { version } = await roster();
+      const { approval } = await ask({ act: 'threshold', threshold: 2 });
+      await ada.approve(approval);
+      const last = bo.approve(approval);
+      if (name === 'ledger') await new Promise((resolve) => setTimeout(resolve, 3));
+      process.kill(product.pids()[name]!, 'SIGKILL');
+      await last.catch(() => {});
+      // A signature that glass could not take before the kill was refused in words, and is given again; one that it took
+      // must reach both guards without anybody's help.
+      const taken = async () =>
+        (await pool.query('select from respond.signature where approval_id = $1', [approval])).rowCount === 2;
+      if (!(await taken())) {
+        const again = async () => (await bo.approve(approval)).status < 300 || (await taken());
+        assert.ok(await until(again, 20_000), `signing again after the ${name} was killed`);
+      }
+      const settled = async () => {
+        const view = (await ada.call('GET', '/api/roster')).body as unknown as Partial<View>;
+        return view.agree === true && view.version === version + 1;
+      };
+      assert.ok(await until(settled, 40_000), `after the ${name} was killed`);
+      assert.ok(await until(async () => (await state(approval)).state === 'executed', 15_000));
+    };
+    await dead('sealer');
+    await dead('ledger');
+  });
+
   await t.test('limits: down at once, up later, stopped by one', async () => {
     const { caps } = await roster();
     assert.equal(

@@ -128,7 +128,7 @@ export const rosterRoutes = [
       if (asked.act === 'remove-key') {
         const key = keys.find((one) => credentialDigest(one.credential) === asked.key);
         if (key === undefined) throw new ApiError('unknown-key', 'This passkey is not on the roster.', { status: 404 });
-        wished = { act: 'remove-key', credential: key.credential };
+        wished = { act: 'remove-key', admin: key.admin, credential: key.credential };
       } else wished = asked;
       const { document, tokens } = await tx(doors.pool, (t) =>
         askRoster(t, {

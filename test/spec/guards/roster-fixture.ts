@@ -50,12 +50,20 @@ export class Rosters {
   }
 
   async lock(scope: LockNow['scope'], target: string, by = 0): Promise<void> {
-    const document: LockNow = {
-      ...{ ...this.#head(ADMINS[by]), op: 'lock', scope, target, notAfter: this.guards.clock() + 60_000 },
-    } as LockNow;
-    const assertion = touch(this.guards.passkey(by), document);
-    await this.guards.client('sealer', 'glass').call('lock-now', { document, assertion });
-    await this.guards.client('ledger', 'glass').call('lock-now', { document, assertion });
+    const body = this.#lock(scope, target, by);
+    await this.guards.client('sealer', 'glass').call('lock-now', body);
+    await this.guards.client('ledger', 'glass').call('lock-now', body);
+  }
+
+  /** At one guard only. */
+  async lockAt(guard: 'ledger' | 'sealer', scope: LockNow['scope'], target: string, by = 0): Promise<void> {
+    await this.guards.client(guard as 'ledger', 'glass').call('lock-now', this.#lock(scope, target, by));
+  }
+
+  #lock(scope: LockNow['scope'], target: string, by: number) {
+    const notAfter = this.guards.clock() + 60_000;
+    const document: LockNow = { ...this.#head(ADMINS[by]), op: 'lock', scope, target, notAfter };
+    return { document, assertion: touch(this.guards.passkey(by), document) };
   }
 
   async stopRaise(by = 2): Promise<void> {

@@ -180,7 +180,7 @@ class World {
         return;
       case 'remove-key': {
         const credential = this.#key(one.admin, one.nth);
-        if (credential !== undefined) this.change({ act: 'remove-key', credential });
+        if (credential !== undefined) this.change({ act: 'remove-key', admin: one.admin, credential });
         return;
       }
       case 'role':

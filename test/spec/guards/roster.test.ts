@@ -122,7 +122,7 @@ test('the sealer that was away follows by itself, and a kill in between loses no
   agree();
   assert.ok(guards.sealer.gate.state.keys.has(passkey.credential));
   // With the new key he takes his old one off once it has seasoned.
-  const old = { act: 'remove-key', credential: guards.passkey(0).credential } as const;
+  const old = { act: 'remove-key', admin: ADMINS[0], credential: guards.passkey(0).credential } as const;
   await assert.rejects(rosters.change(old, [1, 2]), code('lock-out'));
   guards.now! += 50 * HOUR;
   await rosters.change(old, [1, 2]);
@@ -130,6 +130,26 @@ test('the sealer that was away follows by itself, and a kill in between loses no
   await assert.rejects(reveal(0), code('refused'));
   const grant = guards.grant(newBrowser(), [person(2)]);
   await guards.client('sealer', 'glass').call('reveal', { grant, assertion: touch(passkey, grant), rows: [] });
+});
+
+test('a sealer that starts right after a change takes it, though the ledger says that its document is used', async () => {
+  const document = rosters.document({ act: 'role', admin: ADMINS[2], role: 'analyst' });
+  await rosters.invite('admin-dora');
+  guards.now! += 73 * HOUR;
+  const fresh = { ...document, notAfter: guards.clock() + HOUR };
+  await guards.stopSealer();
+  const assertions = rosters.sign(fresh, [0, 1]);
+  await guards.client('ledger', 'glass').call('roster-change', { document: fresh, assertions });
+  await rosters.lockAt('ledger', 'admin', 'admin-dora');
+  await guards.startSealer();
+  await guards.sealer.sync();
+  agree();
+  assert.equal(guards.sealer.gate.state.keys.get(guards.passkey(2).credential)?.role, 'analyst');
+  assert.ok(guards.sealer.gate.state.locked('admin', 'admin-dora'));
+  // Nor does that open a door: what was taken once is taken once.
+  await assert.rejects(rosters.hand({ ...fresh, roster: 1 }, assertions), code('refused'));
+  await rosters.hand(fresh, assertions);
+  assert.equal(guards.sealer.gate.state.roster.version, 1);
 });
 
 test('nobody is left who could act: the last ones stay, and a threshold beyond them is refused', async () => {

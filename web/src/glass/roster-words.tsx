@@ -18,7 +18,7 @@ export function rosterHeading(change: RosterAct): string {
     case 'add-key':
       return `Give ${change.admin} a further passkey`;
     case 'remove-key':
-      return 'Remove a passkey';
+      return `Remove a passkey of ${change.admin}`;
     case 'remove-admin':
       return `Remove ${change.admin}`;
     case 'role':
