@@ -98,6 +98,8 @@ export function consoleServer(doors: ApiDoors): ConsoleServer {
     await next();
   });
   app.use('/api/*', async (context, next) => {
+    // Nothing of ours sends this header here.
+    if (doors.isBait?.(context.req.header('authorization'))) refusals.count('bait-token', null);
     await next();
     context.header('Cache-Control', 'no-store');
   });

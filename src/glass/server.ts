@@ -15,6 +15,7 @@ import { reveal } from './reveal.ts';
 import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
 import { endSearch, keepFilled, search, searchStatus } from './search.ts';
 import { sendMessage } from './send.ts';
+import { bringShare, sharesWaiting } from './share.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -56,6 +57,8 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
+  { method: 'GET', path: /^\/api\/key-shares$/, handle: (doors) => sharesWaiting(doors) },
+  { method: 'POST', path: /^\/api\/key-shares$/, handle: (doors, { body }) => bringShare(doors, body) },
   { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
   { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
   { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { checkInbound, inboundFile } from '#edge';
 import { RunError } from './config.ts';
 import { defaultHome, type Home, openHome, uidOf } from './home.ts';
+import { layBait } from './lay-bait.ts';
 import { importPeople } from './stage.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -35,11 +36,31 @@ export function setInbound(home: Home, text: string): void {
   }
 }
 
-/** `bartizan decoys canary add|inbound`. */
+/** `bartizan decoys bait` and `bartizan decoys canary add|inbound`. */
 export function decoysCommands(program: Command): void {
-  const canary = program
+  const decoys = program
     .command('decoys')
-    .description('people who do not exist, so that whoever reads or steals them is noticed')
+    .description('people, addresses and credentials that are there for thieves only');
+  decoys
+    .command('bait')
+    .description('write a file with a login and a token whose use is an alarm; leave it where a thief looks')
+    .argument('<file>', 'where to write it; an earlier bait stops to work')
+    .requiredOption('--role <name>', 'the database login that it holds, such as hr_reports')
+    .option('--home <dir>', 'instance directory')
+    .action(async (file: string, { role, home = defaultHome() }: { role: string; home?: string }) => {
+      const text = await layBait(openHome(home), role);
+      try {
+        writeFileSync(file, text, { mode: 0o644, flag: 'wx' });
+      } catch (cause) {
+        throw new RunError('usage', 'The file cannot be written, or is there already. Nothing holds this bait now.', {
+          cause,
+        });
+      }
+      say(
+        'Written. Name the file and the login as they are named at your place: this program’s texts are known to thieves.',
+      );
+    });
+  const canary = decoys
     .command('canary')
     .description('decoys whose numbers and mailboxes are your own: a call to one proves a leak');
   canary

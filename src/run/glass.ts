@@ -29,9 +29,11 @@ async function run(): Promise<void> {
   });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const sealer = guardClient(sockets.sealer, { name: 'sealer' });
+  const keeper = sockets.keeper === undefined ? undefined : guardClient(sockets.keeper, { name: 'keeper of keys' });
   running.onStop(() => {
     ledger.close();
     sealer.close();
+    keeper?.close();
   });
   const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'glass');
   const { region, landlines = 'refuse', unknown = 'accept' } = config.people ?? {};
@@ -49,6 +51,7 @@ async function run(): Promise<void> {
     now: Date.now,
     log: logger,
     search: config.search !== undefined,
+    ...(keeper === undefined ? {} : { keeper }),
   });
   glass.server.listen(http.port, http.host);
   await once(glass.server, 'listening');

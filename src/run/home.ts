@@ -42,6 +42,7 @@ export const DOORS: readonly (readonly [ProcessName, ProcessName | 'operator'])[
   ['sealer', 'courier'],
   ['intake', 'operator'],
   ['keeper', 'sealer'],
+  ['keeper', 'glass'],
   ['keeper', 'operator'],
   ['intake', 'glass'],
 ];

@@ -1,3 +1,4 @@
+import { parseBringShare } from './bring-share.ts';
 import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
@@ -263,6 +264,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   unlock: parseUnlock,
   invite: parseInvite,
   'rotate-key': parseRotateKey,
+  'bring-share': parseBringShare,
   leave: parseLeave,
   change: parseChange,
   'rotate-locks': parseRotateLocks,

@@ -1,4 +1,5 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
+export { parseBringShare } from './bring-share.ts';
 export { canaryAddress, canaryTag, openCall, sealCall } from './canary.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';

@@ -192,6 +192,14 @@ export interface RotateLocks {
   readonly notAfter: number;
 }
 
+/** Brings one share of the organisation's key at a start with a quorum. Never accepted by a guard: the shares make the key or not. */
+export interface BringShare {
+  readonly v: 1;
+  readonly op: 'bring-share';
+  readonly shareSha256: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -256,6 +264,7 @@ export type Approvable =
   | Notice;
 export type Signable =
   | Grant
+  | BringShare
   | Send
   | Approvable
   | EnrolKey

@@ -221,6 +221,71 @@ test('the roster is changed through console, glass and both guards, and locks go
     },
   );
 
+  await t.test(
+    'three touches on glass open a sealed key, and its page and banners say so',
+    { skip: withoutBrowser },
+    async () => {
+      for (const one of [ada, bo]) await one.signIn();
+      const { approval, links } = await ask({ act: 'break-glass' });
+      assert.equal((await both(approval)).state, 'executed');
+      const keys: Person[] = [];
+      for (const { admin, link } of links) {
+        const key = new Person(product.urls, admin);
+        assert.equal((await key.join(new URLSearchParams(new URL(link).hash.slice(1)).get('join')!)).status, 200);
+        keys.push(key);
+      }
+      const chrome = await launch();
+      try {
+        const visitor = await Visitor.arrive(chrome, 'custodians', [glass], screenshotPlace());
+        const page = await visitor.context.newPage();
+        await page.goto(`${glass}/#break-glass=open`);
+        const cdp = await visitor.context.newCDPSession(page);
+        await cdp.send('WebAuthn.enable');
+        const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
+          options: {
+            ...{ protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true },
+            ...{ isUserVerified: true, automaticPresenceSimulation: true },
+          },
+        });
+        await page.getByLabel(/Why/).fill('every administrator is away');
+        await page.getByRole('button', { name: 'Begin' }).click();
+        // One after the other puts a key in and touches it.
+        for (const key of [keys[0]!, keys[2]!, keys[4]!]) {
+          const { credential, privateKey, counter } = key.passkey;
+          const base64 = (text: string) => Buffer.from(text, 'base64url').toString('base64');
+          await cdp.send('WebAuthn.clearCredentials', { authenticatorId });
+          await cdp.send('WebAuthn.addCredential', {
+            authenticatorId,
+            credential: {
+              ...{ credentialId: base64(credential), isResidentCredential: true, rpId: new URL(glass).hostname },
+              ...{ privateKey: base64(privateKey), signCount: counter + 1 },
+              userHandle: Buffer.from(key.admin).toString('base64'),
+            },
+          });
+          await page.getByRole('button', { name: /^Touch:/ }).click();
+          await page.getByText('Touch the key').waitFor({ state: 'detached' });
+        }
+        await page.getByRole('heading', { name: 'The sealed keys are open' }).waitFor();
+        const findings = await visitor.inspect(page, 'glass-opened');
+        await page.reload();
+        await page.getByText('The sealed keys are open').first().waitFor();
+        findings.push(...(await visitor.inspect(page, 'glass-open-banner')));
+        assert.deepEqual([...findings, ...visitor.troubles], []);
+      } finally {
+        await chrome.close();
+      }
+      const view = (await ada.call('GET', '/api/roster')).body as unknown as {
+        breakGlass: { state: string; opening: string };
+      };
+      assert.equal(view.breakGlass.state, 'open');
+      assert.equal(
+        (await both((await ask({ act: 'review', opening: view.breakGlass.opening, verdict: 'proper' })).approval))
+          .state,
+        'executed',
+      );
+    },
+  );
+
   await t.test('beyond the organisation’s day a second person signs on glass', async () => {
     for (const one of [ada, bo]) await one.signIn();
     const { caps } = await roster();

@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
-import { Sealer } from '#guard';
+import { Ledger, Sealer } from '#guard';
 import { Keeper, type KeySettings, parseKeySettings, serveKeeper } from '#keeper';
 import { encodeFrame, type GuardClient, guardClient, type SealedRow, x25519Private, x25519Secret } from '#seal';
 import { Guards, ORG, ORIGIN, person, SILENT } from '../spec/guards/fixture.ts';
@@ -139,6 +149,20 @@ test('a credential of systemd: as systemd provides it, and through systemd-creds
   assert.deepEqual(await guards.reveal(fresh), values);
   stolenFolderHasNoKey();
   assert.equal(await thiefsSealer(), 'locked-at-boot');
+  // The other keys of the guards too: from credentials, with no file beside them.
+  const keysOf = { ledger: ['outer.key', 'receipts.key', 'log.key'], sealer: ['signing.key'] } as const;
+  chmodSync(folder, 0o700);
+  for (const [guard, names] of Object.entries(keysOf)) {
+    for (const name of names) renameSync(join(guards.folder, guard, name), join(folder, name));
+  }
+  await guards.stopSealer();
+  await guards.stopLedger();
+  await assert.rejects(Ledger.open(guards.ledgerOptions()), code('not-founded'));
+  guards.credentials = folder;
+  await guards.startLedger();
+  await guards.startSealer();
+  assert.deepEqual(await guards.reveal(fresh, {}, 1), values);
+  assert.ok(guards.sealer.resealing.notice !== undefined, 'the sealer vouches for its key with the credential');
   // Another key under the same name is not taken, and none at all neither.
   await guards.stopSealer();
   chmodSync(folder, 0o700);
@@ -148,6 +172,7 @@ test('a credential of systemd: as systemd provides it, and through systemd-creds
   await guards.startSealer();
   assert.equal(await state(), 'locked-at-boot');
   await assert.rejects(guards.reveal(fresh), code('locked-at-boot'));
+  renameSync(join(folder, 'signing.key'), join(guards.folder, 'sealer', 'signing.key'));
   guards.sources = { keySource: 'credential' };
   await guards.stopSealer();
   await guards.startSealer();

@@ -7,6 +7,7 @@ import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
 import { type SealerKeys, sealerKeys } from './keys.ts';
 import { pushWarning } from './push.ts';
+import { rosterNow } from './roster.ts';
 
 interface LedgerStatus {
   readonly size: number;
@@ -22,7 +23,7 @@ export const overviewRoutes = [
     summary: 'The state of everything at a glance.',
     for: 'all',
     handle: async ({ doors }) => {
-      const [devices, people, alerts, approvals, incidents, locks, log, guards, push] = await Promise.all([
+      const [devices, people, alerts, approvals, incidents, locks, log, guards, push, roster] = await Promise.all([
         countDevices(doors.pool),
         countPeople(doors.pool),
         countOpenAlerts(doors.pool),
@@ -32,13 +33,17 @@ export const overviewRoutes = [
         logState(doors),
         guardsAnswer(doors),
         pushWarning(doors),
+        rosterNow(doors).then(
+          ({ findings: found }) => found,
+          () => [],
+        ),
       ]);
       return {
         ...{ devices, people, alerts, log, push },
         approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
         incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
         locks: locks.filter((lock) => lock.liftedAt === null),
-        posture: { level: doors.level, key: keyOf(guards.keys), findings: findings(doors, guards) },
+        posture: { level: doors.level, key: keyOf(guards.keys), findings: [...findings(doors, guards), ...roster] },
       };
     },
   }),

@@ -14,6 +14,7 @@ import { Reveal } from './reveal.tsx';
 import { SealedBanner } from './sealed-banner.tsx';
 import { SendMessage } from './send.tsx';
 import { type Published, published } from './server.ts';
+import { Share } from './share.tsx';
 import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 import { StopRaise } from './stop-raise.tsx';
@@ -75,6 +76,7 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   if (scope !== null && (LOCK_SCOPES as readonly string[]).includes(scope)) {
     return <LockNow scope={scope as LockScope} target={asked.get('target') ?? ''} />;
   }
+  if (asked.has('unseal')) return <Share />;
   if (asked.has('stop-raise')) return <StopRaise />;
   if (asked.has('break-glass')) return <BreakGlass drill={asked.get('break-glass') === 'drill'} />;
   const cosigned = asked.get('cosign');

@@ -2,6 +2,7 @@ import type { NumberPolicy } from '../../../src/people/judge.ts';
 import type {
   Approvable,
   Assertion,
+  BringShare,
   Caps,
   Change,
   EnrolKey,
@@ -95,3 +96,14 @@ export const askLeave = (document: Leave, assertion: Assertion) =>
   post<{ erased: number }>('/api/leave', { document, assertion });
 export const askSheet = (token: string) =>
   post<{ handle: string; pages: readonly SheetPage[]; complete: boolean }>('/api/sheet', { token });
+
+/** How many shares of the organisation's key are here and needed. */
+export interface Shares {
+  readonly none?: boolean;
+  readonly have?: number;
+  readonly need?: number;
+  readonly complete?: boolean;
+}
+export const shares = () => exchange<Shares>('/api/key-shares');
+export const bringShare = (document: BringShare, assertion: Assertion, share: string) =>
+  post<Shares>('/api/key-shares', { document, assertion, share });

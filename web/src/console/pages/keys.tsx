@@ -126,6 +126,7 @@ export function KeysPage() {
   const answer = useAnswer('keys', keys);
   const [asking, setAsking] = useState(false);
   const mayChange = useMayChange();
+  const { glass } = useSession();
   const data = answer.data;
   return (
     <Frame
@@ -157,6 +158,14 @@ export function KeysPage() {
                 {old === null ? null : <Row version={old} what="old, being replaced" tone="warn" />}
               </ul>
             )}
+            {state === 'locked-at-boot' && current?.source === 'quorum' ? (
+              <div className="note warn">
+                <p>People bring their shares on glass, or on the server with bartizan unseal.</p>
+                <GlassLink glass={glass} task="unseal" primary>
+                  Bring a share
+                </GlassLink>
+              </div>
+            ) : null}
             {old === null || left === null ? null : (
               <p role="status" className="note">
                 {left === 0
