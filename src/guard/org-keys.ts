@@ -49,7 +49,8 @@ const notLoaded = (state: KeysState) =>
  * nothing; `wipe` forgets all that is in memory at once.
  *
  * Crash points. The record is replaced as a whole before anybody is told. A key that was made but is in no record is
- * destroyed or overwritten by the next staging; one that was retired in the record but not destroyed yet, at the next start.
+ * overwritten by the next staging. A retired key is destroyed before the record says so: a crash in between leaves a record of a
+ * key that cannot be had any more, and retiring it again ends that.
  */
 export class OrgKeys {
   readonly #doors: KeyDoors;
@@ -114,6 +115,13 @@ export class OrgKeys {
     return this.#loading;
   }
 
+  /** What is in force stays so, whether or not every key can be had at the moment: it is asked for again. */
+  async #loadIfCan(): Promise<void> {
+    await this.load().catch((error: unknown) => {
+      if (!(error instanceof GuardError)) throw error;
+    });
+  }
+
   async #load(): Promise<void> {
     const epoch = this.#epoch;
     for (const version of [this.#record.current, this.#record.old]) {
@@ -144,6 +152,21 @@ export class OrgKeys {
   /** Throws GuardError `locked` or `locked-at-boot` unless the key in force is at hand. */
   mustBeOpen(): void {
     if (this.state !== 'open') throw notLoaded(this.state);
+  }
+
+  /**
+   * For sealing anew: what opens with neither key is taken for lost, so neither may be missing. Throws GuardError `locked`,
+   * `locked-at-boot`.
+   */
+  mustHaveBoth(): void {
+    this.mustBeOpen();
+    if (this.missing) throw notLoaded('locked-at-boot');
+  }
+
+  /** Whether a key that should be at hand is not: its source must be asked again. */
+  get missing(): boolean {
+    const { current, old } = this.#record;
+    return !this.#locked && [current, old].some((one) => one !== undefined && !this.#held.has(one.number));
   }
 
   /**
@@ -223,7 +246,7 @@ export class OrgKeys {
   promote(statement: OrgKeyStatement): Promise<void> {
     return this.#alone(async () => {
       const { staged, current, old } = this.#record;
-      if (this.#record.statement?.approval === statement.approval) return this.load();
+      if (this.#record.statement?.approval === statement.approval) return this.#loadIfCan();
       if (staged === undefined || old !== undefined)
         throw new GuardError('busy', 'There is no staged key to put in force.');
       const epoch = this.#epoch;
@@ -233,7 +256,7 @@ export class OrgKeys {
       // A lock that came meanwhile counts: the key is in force, and nothing is opened.
       if (epoch !== this.#epoch) return held.wipe();
       this.#held.set(staged.number, held);
-      await this.load();
+      await this.#loadIfCan();
     });
   }
 

@@ -379,6 +379,32 @@ function forge(share: string): string {
   return `${text}.${createHash('sha256').update(text).digest('base64url').slice(0, 6)}`;
 }
 
+test('while the old key cannot be had nothing is sealed anew, so nothing is taken for lost and no key is destroyed', async () => {
+  const kept = await startKeeper({ next: 'quorum', quorum: { shares: 2, of: 3 } });
+  const first = await guards.staged();
+  const shares = ((await kept.operator('fetch')) as { shares: string[] }).shares;
+  for (const share of shares.slice(1)) await kept.operator('share', { share });
+  await guards.promote(first);
+  const fresh = await guards.reseal(rows);
+  guards.now = Date.now() + HOUR;
+  await guards.client('sealer', 'core').call('reseal', { rows: [] });
+  // From the quorum to a file again; then the sealer starts anew, and nobody has brought the old key's shares.
+  guards.sources = { ...guards.sources, keySource: 'file' };
+  await guards.stopSealer();
+  await guards.startSealer();
+  for (const share of shares.slice(0, 2)) await kept.operator('share', { share });
+  await guards.sealer.tend();
+  await guards.promote(await guards.staged());
+  await guards.stopSealer();
+  await guards.startSealer();
+  assert.equal(await state(), 'open', 'the key in force is a file and there at once');
+  assert.deepEqual(await guards.reveal(fresh), {}, 'what is under the old key waits for its shares');
+  await assert.rejects(guards.client('sealer', 'core').call('reseal', { rows: fresh }), code('locked-at-boot'));
+  for (const share of shares.slice(0, 2)) await kept.operator('share', { share });
+  await guards.sealer.tend();
+  assert.deepEqual(await guards.reveal(await guards.reseal(fresh), {}, 1), values);
+});
+
 test('shares that were lost with the keeper before anybody had them make way for a new key', async () => {
   const quorum = { next: 'quorum', quorum: { shares: 2, of: 3 } } as const;
   const kept = await startKeeper(quorum);
