@@ -6,6 +6,7 @@ import pg from 'pg';
 import { Hunter } from '#sim';
 import { openPool } from '#store';
 import { setGateways } from '../../src/run/cli-courier.ts';
+import { askIntake } from '../../src/run/cli-decoys.ts';
 import { drillD10 } from '../../src/run/drill/d10.ts';
 import type { Scene } from '../../src/run/drill/scene.ts';
 import { layBait } from '../../src/run/lay-bait.ts';
@@ -154,6 +155,13 @@ test('messages in the browser and through the whole product, courier killed as i
 
   const scene: Scene = { product, stage, scratch: home, tell: () => {} };
   await t.test('bait', () => tryBait(scene));
+  await t.test('the operator marks a canary', async () => {
+    const marked = { handle: real[0], addresses: ['+447700900815'] };
+    await askIntake(product.home, '/canaries/mark', JSON.stringify(marked));
+    assert.ok(decoysOf(home).has(real[0]!));
+    for (const wrong of ['{', '{}', JSON.stringify({ ...marked, addresses: ['me'] })])
+      await assert.rejects(askIntake(product.home, '/canaries/mark', wrong), /did not take it/);
+  });
   await t.test('D10: canaries that are read, listed and rung are alarms within two seconds', async () => {
     const { steps } = await drillD10(scene);
     assert.deepEqual(
