@@ -36,6 +36,9 @@ const STAGED_LIFE = 24 * HOUR;
 
 export type KeysState = 'open' | 'locked-at-boot' | 'locked';
 
+/** A padded value and the number of the key that it was under; undefined if no key opened it. */
+type Opened = { readonly padded: Buffer; readonly under: number } | undefined;
+
 const notLoaded = (state: KeysState) =>
   state === 'locked'
     ? new GuardError('locked', 'The directory is locked.')
@@ -170,22 +173,23 @@ export class OrgKeys {
   }
 
   /**
-   * Opens inner layers with the key in force, and what that does not open with the one before. `under` says which key it
-   * was. Throws GuardError `locked`, `locked-at-boot`.
+   * Opens inner layers with the key in force, and what that does not open with the one before, or the other way round. `under`
+   * says which key it was. Throws GuardError `locked`, `locked-at-boot`.
    */
-  async open(rows: readonly InnerRow[]): Promise<readonly ({ padded: Buffer; under: number } | undefined)[]> {
+  async open(rows: readonly InnerRow[], options: { readonly oldFirst?: boolean } = {}): Promise<readonly Opened[]> {
     this.mustBeOpen();
     const epoch = this.#epoch;
     const { current, old } = this.#record;
-    const first = await this.#held.get(current.number)!.open(rows);
-    const found = first.map((padded) => (padded === undefined ? undefined : { padded, under: current.number }));
-    const rest = rows.flatMap((row, i) => (first[i] === undefined ? [{ row, i }] : []));
-    const before = old === undefined ? undefined : this.#held.get(old.number);
-    if (rest.length > 0 && old !== undefined && before !== undefined && epoch === this.#epoch) {
-      const second = await before.open(rest.map(({ row }) => row));
+    const order = options.oldFirst === true ? [old, current] : [current, old];
+    const found: Opened[] = rows.map(() => undefined);
+    for (const version of order) {
+      const held = version === undefined ? undefined : this.#held.get(version.number);
+      const rest = rows.flatMap((row, i) => (found[i] === undefined ? [{ row, i }] : []));
+      if (version === undefined || held === undefined || rest.length === 0) continue;
+      const opened = await held.open(rest.map(({ row }) => row));
       for (const [n, { i }] of rest.entries()) {
-        const padded = second[n];
-        if (padded !== undefined) found[i] = { padded, under: old.number };
+        const padded = opened[n];
+        if (padded !== undefined) found[i] = { padded, under: version.number };
       }
     }
     if (epoch !== this.#epoch) {

@@ -121,6 +121,7 @@ export class Resealing {
     const closed = rows.filter((row) => ![...inner, ...seen].some((one) => sameValue(one, row))).map(named);
     const opened = await this.#keys.open(
       inner.map((value) => ({ inner: fromBase64url(value.inner), label: { org: this.#org, ...named(value) } })),
+      { oldFirst: true },
     );
     const values: InnerValue[] = [];
     const found: Named[] = [];

@@ -128,15 +128,22 @@ export class KeyChange {
     const name = (row: Omit<SealedRow, 'row'>) => `${row.subject}|${row.field}|${row.version}`;
     const before = new Map(rows.map((row) => [name(row), row.row]));
     await tx(this.#pool, async (t) => {
-      for (const fresh of answer.rows) {
-        await t.query('select people.put_resealed($1, $2, $3, $4, $5)', [
-          ...[fresh.subject, fresh.field, fresh.version, before.get(name(fresh))],
-          Buffer.from(fromBase64url(fresh.row)),
-        ]);
-      }
-      for (const { subject, field, version } of [...answer.current, ...answer.broken]) {
-        await t.query('select people.mark_resealed($1, $2, $3, $4)', [subject, field, version, number]);
-      }
+      const { rows: fresh } = answer;
+      const column = <K extends 'subject' | 'field' | 'version'>(list: readonly Omit<SealedRow, 'row'>[], key: K) =>
+        list.map((one) => one[key]);
+      await t.query(
+        `select people.put_resealed(x.s, x.f, x.v, x.b, x.r)
+         from unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bytea[]) as x(s, f, v, b, r)`,
+        [
+          ...[column(fresh, 'subject'), column(fresh, 'field'), column(fresh, 'version')],
+          ...[fresh.map((row) => before.get(name(row))), fresh.map((row) => Buffer.from(fromBase64url(row.row)))],
+        ],
+      );
+      const known = [...answer.current, ...answer.broken];
+      await t.query(
+        'select people.mark_resealed(x.s, x.f, x.v, $4) from unnest($1::text[], $2::text[], $3::bigint[]) as x(s, f, v)',
+        [column(known, 'subject'), column(known, 'field'), column(known, 'version'), number],
+      );
     });
   }
 
