@@ -17,7 +17,7 @@ export class Shadow {
     if (this.#seen.length > KEPT) this.#seen.shift();
   }
 
-  /** `again` is drawn as `sent` once it is the last try. */
+  /** Takes as long and ends as one of them; before the first it is `sent`. */
   async play(): Promise<Outcome> {
     const like = this.#seen.length === 0 ? undefined : this.#seen[randomInt(this.#seen.length)];
     await sleep(like?.ms ?? 20 + randomInt(200));
