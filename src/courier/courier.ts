@@ -12,6 +12,7 @@ import {
   SealError,
   type SealedRow,
 } from '#seal';
+import { Breaker } from './breaker.ts';
 import { mailGateway } from './mail.ts';
 import { openAddresses, openBox, rowOf, textOf } from './open.ts';
 import type { Gateway, Outcome } from './outcome.ts';
@@ -51,6 +52,7 @@ export interface CourierDoors {
 export class Courier {
   readonly #doors: CourierDoors;
   readonly #shadow = new Shadow();
+  readonly #breaker = new Breaker();
   #gateways = new Map<Channel, Gateway>();
   #settings: CourierSettings = {};
 
@@ -73,6 +75,7 @@ export class Courier {
   #take(settings: CourierSettings): void {
     this.close();
     this.#settings = settings;
+    this.#breaker.reset();
     this.#gateways = new Map<Channel, Gateway>([
       ...(settings.sms === undefined ? [] : [['sms', smsGateway(settings.sms)] as const]),
       ...(settings.mail === undefined ? [] : [['email', mailGateway(settings.mail)] as const]),
@@ -88,7 +91,9 @@ export class Courier {
     const { queue } = this.#doors;
     await queue.expand();
     if (this.#gateways.size === 0) return 0;
-    const taken = await queue.take(channelsOf(this.#settings), BATCH);
+    const channels = this.#breaker.open(channelsOf(this.#settings));
+    if (channels.length === 0) return 0;
+    const taken = await queue.take(channels, this.#breaker.most(channels, BATCH));
     const notice = taken[0]?.notice_id;
     if (notice === null) await inLanes(taken, (one) => this.#single(one));
     else if (notice !== undefined) await this.#part(notice, taken);
@@ -166,7 +171,10 @@ export class Courier {
     if (!(await queue.sending(one.id))) return;
     const began = performance.now();
     const outcome = silent ? await this.#shadow.play() : await gateway.send(to, text, one.id);
-    if (!silent) this.#shadow.saw(performance.now() - began, outcome);
+    if (!silent) {
+      this.#shadow.saw(performance.now() - began, outcome);
+      this.#breaker.saw(one.channel, outcome);
+    }
     await this.#end(one, outcome);
   }
 

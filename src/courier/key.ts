@@ -1,13 +1,14 @@
 import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toBase64url } from '#base';
 import { x25519Raw } from '#seal';
 
 const file = (state: string) => join(state, 'courier.key');
 
-/** Makes courier's key, to which the guards open addresses. Once only. Returns the public half. */
+/** Makes courier's key, to which the guards open addresses, or keeps the one that is there. Returns the public half. */
 export function makeCourierKey(state: string): { courier: string } {
+  if (existsSync(file(state))) return { courier: toBase64url(x25519Raw(createPrivateKey(readFileSync(file(state))))) };
   const { privateKey } = generateKeyPairSync('x25519');
   writeFileSync(file(state), privateKey.export({ format: 'pem', type: 'pkcs8' }), { mode: 0o600, flag: 'wx' });
   return { courier: toBase64url(x25519Raw(privateKey)) };

@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Outcome } from './outcome.ts';
 
-const KEPT = 200;
+/** Few, so that they fail when the gateway fails. */
+const KEPT = 12;
 
 /**
  * Messages to people who must not be written to end like the others: as long after, and as well, as one of the last that were
@@ -16,7 +17,7 @@ export class Shadow {
     if (this.#seen.length > KEPT) this.#seen.shift();
   }
 
-  /** `again` is drawn as `sent` once it is the last try. */
+  /** Takes as long and ends as one of them; before the first it is `sent`. */
   async play(): Promise<Outcome> {
     const like = this.#seen.length === 0 ? undefined : this.#seen[randomInt(this.#seen.length)];
     await sleep(like?.ms ?? 20 + randomInt(200));

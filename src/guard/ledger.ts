@@ -409,6 +409,8 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
+      // How many, so that counts of people can leave them out; never which.
+      decoys: state.decoyBook.presentCount,
       room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),

@@ -128,8 +128,9 @@ export class Rekeying {
     await entry.written;
     const inner: ResealedValue[] = [];
     const found: Named[] = [];
-    for (const row of rows) {
-      const opened = await this.#persons.open(row);
+    const layers = await Promise.all(rows.map((row) => this.#persons.open(row)));
+    for (const [i, row] of rows.entries()) {
+      const opened = layers[i];
       if (opened === undefined) continue;
       const { subject, field, version } = row;
       const name = valueName(row);
@@ -155,13 +156,10 @@ export class Rekeying {
     if (!rotation.running || rotation.statement?.number !== number) {
       throw new GuardError('refused', 'No change of the key is under way.');
     }
-    const rows: SealedRow[] = [];
-    for (const value of values) {
-      const inner = fromBase64url(value.inner);
-      const row = await this.#persons.relock(value, inner);
-      if (row === undefined) continue;
-      rows.push(row);
-      this.#fresh.set(valueName(value), markOf(inner));
+    const locked = await Promise.all(values.map((value) => this.#persons.relock(value, fromBase64url(value.inner))));
+    const rows = locked.filter((row) => row !== undefined);
+    for (const [i, value] of values.entries()) {
+      if (locked[i] !== undefined) this.#fresh.set(valueName(value), markOf(fromBase64url(value.inner)));
     }
     await this.#count(number, found);
     return { rows };

@@ -229,7 +229,7 @@ export class Sealer {
   /** Asks the key's source again while the key is missing, and ends staged keys that nobody put in force. */
   async tend(): Promise<void> {
     await this.keys.expire();
-    if (this.keys.state === 'locked-at-boot') await this.#loadAgain();
+    if (this.keys.missing) await this.#loadAgain();
   }
 
   async lock(scope: LockScope, target: string, reason: string): Promise<object> {

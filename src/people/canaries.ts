@@ -1,6 +1,7 @@
-import { toBase64url } from '#base';
-import { type GuardClient, GuardError } from '#seal';
+import { HANDLE, toBase64url } from '#base';
+import { canaryAddress, canaryTag, type GuardClient, GuardError, type PublicKeys, shape } from '#seal';
 import type { Pool } from '#store';
+import { PeopleError } from './error.ts';
 
 const UNHEARD = ['unreachable', 'timeout', 'dropped', 'unavailable'];
 
@@ -22,4 +23,24 @@ export async function tellCanaryCalls(pool: Pool, ledger: GuardClient): Promise<
     await pool.query('select people.canary_told($1)', [id]);
   }
   return rows.length;
+}
+
+const mark = shape.object({
+  handle: shape.text(40, { pattern: HANDLE }),
+  addresses: shape.list(shape.text(254), 4, 1),
+});
+
+/**
+ * Makes somebody who came like everybody else a canary: the operator invented them in the organisation's own directory, with
+ * addresses that are the organisation's. Only the ledger is told. Throws PeopleError `bad-request`, SealError `shape`.
+ */
+export async function markCanary(doors: { readonly ledger: GuardClient; readonly keys: PublicKeys }, body: unknown) {
+  const { handle, addresses } = mark(body);
+  const tags = addresses.map((text) => {
+    const address = canaryAddress(text);
+    if (address !== undefined) return canaryTag(doors.keys.org, address);
+    throw new PeopleError('bad-request', 'An address is a number in international form or an e-mail address.');
+  });
+  await doors.ledger.call('canaries', { entries: [{ handle, tags }] });
+  return {};
 }

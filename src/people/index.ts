@@ -1,4 +1,4 @@
-export { tellCanaryCalls } from './canaries.ts';
+export { markCanary, tellCanaryCalls } from './canaries.ts';
 export { endHold, type WaitingChange, waitingChanges } from './changes.ts';
 export type { RefusedLine } from './csv.ts';
 export { decoysFor, inventDecoy } from './decoy.ts';

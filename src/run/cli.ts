@@ -5,6 +5,7 @@ import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { WRITERS, type Writer } from '#seal';
 import { type AccountOptions, setAccount } from './account.ts';
+import { checkCertificate } from './certificate.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
@@ -225,10 +226,10 @@ hostsCommands(program, say);
 peopleCommands(program);
 searchCommand(program);
 
-program
-  .command('log')
-  .description('the transparency log')
+const log = program.command('log').description('the transparency log');
+log
   .command('verify')
+  .description('re-derive every entry and proof')
   .argument('<dir>', 'folder of the log, such as <home>/ledger/log')
   .option('--key <verifier>', 'C2SP verifier key; default: the installation’s public keys beside the folder')
   .option('--json', 'one JSON object', false)
@@ -241,6 +242,26 @@ program
       say(report.ok ? `${report.entries} entries re-derived, root ${report.root}` : 'the log does NOT verify');
     }
     process.exitCode = report.ok ? 0 : 1;
+  });
+
+log
+  .command('certificate')
+  .description('check an erasure certificate, or a sheet of who looked at somebody’s data')
+  .argument('<file>', 'as the person’s page in the console saved it')
+  .requiredOption(
+    '--key <verifier>',
+    'C2SP verifier key of the log (`log` in public/keys.json), from whoever you trust for it',
+  )
+  .option('--json', 'one JSON object', false)
+  .action((file: string, options: { key: string; json: boolean }) => {
+    const certified = checkCertificate(file, options.key);
+    if (options.json) say(JSON.stringify(certified));
+    else {
+      for (const { leaf, time, what, admin, purpose, proven } of certified.lines)
+        say(`${proven ? 'proven    ' : 'NOT PROVEN'} entry ${leaf}, ${time}: ${what} by ${admin}, “${purpose}”`);
+      say(certified.proven ? `the log says so of ${certified.handle}` : 'this does NOT verify');
+    }
+    process.exitCode = certified.proven ? 0 : 1;
   });
 
 function keyBeside(dir: string): string {

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { createPrivateKey } from 'node:crypto';
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Sealed, uuidv7 } from '#base';
 import { type Change, type Leave, penFile, penPublic, readPen, sealWrite } from '#seal';
 import { openPool, type Pool } from '#store';
+import { checkCertificate } from '../../src/run/certificate.ts';
 import { drillD12 } from '../../src/run/drill/d12.ts';
 import { onScene, type Scene } from '../../src/run/drill/scene.ts';
 import { allOf, type Person, send } from '../../src/run/person.ts';
@@ -138,6 +140,14 @@ test('people on a running product: erased, held, looked up and under new locks',
         const history = await stage.admins[0]!.call('GET', `/api/people/${handle}/history`);
         const whole = history.body['entries'] as { body: object; proof: string[] }[];
         assert.ok(whole.length === page!.entries.length && whole.every((one) => one.proof.length > 0));
+        const file = join(scene.scratch, 'sheet.json');
+        const saved = { handle, ...history.body };
+        writeFileSync(file, JSON.stringify(saved));
+        assert.equal(checkCertificate(file, product.keys.log).proven, true);
+        writeFileSync(file, JSON.stringify({ ...saved, handle: people[0]!.handle }));
+        assert.equal(checkCertificate(file, product.keys.log).proven, false, 'another’s sheet');
+        writeFileSync(file, JSON.stringify(saved).replaceAll('a usual call', 'another call'));
+        assert.equal(checkCertificate(file, product.keys.log).proven, false, 'another purpose');
       });
 
       await t.test(

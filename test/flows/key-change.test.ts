@@ -87,6 +87,10 @@ test('the organisation’s key moves from a file to a quorum in the running prod
     return existsSync(file) && (JSON.parse(readFileSync(file, 'utf8')) as { number: number }).number === 2;
   };
   assert.ok(await until(async () => ['edge', 'intake', 'glass'].every(followed), 15_000));
+  // Whoever owns the database can hide the news for a while, not replace it: a planted notice is believed by nobody.
+  await pool.query(
+    `insert into people.organisation_key (number, notice) select 99, notice || '{"number": 99}' from people.organisation_key`,
+  );
   const csv =
     'given_name,family_name,email,mobile,unit,member_state\nZoë,Example,zoe@example.org,+447700900999,Unit 9,IE\n';
   const [added] = (await importPeople(product, csv)).filter((handle) => !people.includes(handle));
@@ -125,6 +129,9 @@ test('the organisation’s key moves from a file to a quorum in the running prod
   assert.equal((await onGlass(bo!, shares[2]!)).body['complete'], true);
   assert.ok(await until(async () => (await keys()).state === 'open', 10_000));
   assert.deepEqual((await ada!.reveal('name', some, 'with the key back')).values, before);
+  const planted = async () => (await pool.query('select 1 from people.organisation_key where number = 99')).rowCount;
+  assert.ok(await until(async () => (await planted()) === 0, 15_000), 'core puts right what was planted');
+  assert.ok(['edge', 'intake', 'glass'].every(followed), 'and nobody had believed it');
   const { rows: unaccounted } = await pool.query(`select 1 from log.event where kind = 'directory.rows_unaccounted'`);
   assert.equal(unaccounted.length, 0, 'rows that the guards seal anew are accounted for');
 });

@@ -183,6 +183,25 @@ test('a gateway that fails is asked again under the same id; what it repeats of 
   for (const value of [number(1), number(2), number(1).slice(1), TOKEN]) assert.ok(!all.includes(value));
 });
 
+test('a gateway that is down does not spend the hour’s budget: after some failures one message tries for all', async () => {
+  for (let n = 43; n < 51; n += 1) await ask(PEOPLE[n]!);
+  sms.plan = Array.from({ length: 40 }, () => 503);
+  const courier = newCourier();
+  await courier.start(smsSettings());
+  await run(courier);
+  assert.equal(sms.posts.length, 8);
+  for (let n = 0; n < 5; n += 1) {
+    await due();
+    await run(courier);
+  }
+  assert.equal(sms.posts.length, 8);
+  // Other settings are tried at once.
+  sms.plan = [];
+  await courier.change(smsSettings());
+  await run(courier);
+  assert.equal(sms.delivered.size, 8);
+});
+
 test('without an idempotency key nothing doubtful is sent twice, and it is said', async () => {
   sms.plan = ['hang'];
   const id = await ask(PEOPLE[3]!);

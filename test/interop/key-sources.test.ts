@@ -1,11 +1,21 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
-import { Sealer } from '#guard';
+import { Ledger, Sealer } from '#guard';
 import { Keeper, type KeySettings, parseKeySettings, serveKeeper } from '#keeper';
 import { encodeFrame, type GuardClient, guardClient, type SealedRow, x25519Private, x25519Secret } from '#seal';
 import { Guards, ORG, ORIGIN, person, SILENT } from '../spec/guards/fixture.ts';
@@ -139,6 +149,20 @@ test('a credential of systemd: as systemd provides it, and through systemd-creds
   assert.deepEqual(await guards.reveal(fresh), values);
   stolenFolderHasNoKey();
   assert.equal(await thiefsSealer(), 'locked-at-boot');
+  // The other keys of the guards too: from credentials, with no file beside them.
+  const keysOf = { ledger: ['outer.key', 'receipts.key', 'log.key'], sealer: ['signing.key'] } as const;
+  chmodSync(folder, 0o700);
+  for (const [guard, names] of Object.entries(keysOf)) {
+    for (const name of names) renameSync(join(guards.folder, guard, name), join(folder, name));
+  }
+  await guards.stopSealer();
+  await guards.stopLedger();
+  await assert.rejects(Ledger.open(guards.ledgerOptions()), code('not-founded'));
+  guards.credentials = folder;
+  await guards.startLedger();
+  await guards.startSealer();
+  assert.deepEqual(await guards.reveal(fresh, {}, 1), values);
+  assert.ok(guards.sealer.resealing.notice !== undefined, 'the sealer vouches for its key with the credential');
   // Another key under the same name is not taken, and none at all neither.
   await guards.stopSealer();
   chmodSync(folder, 0o700);
@@ -148,6 +172,7 @@ test('a credential of systemd: as systemd provides it, and through systemd-creds
   await guards.startSealer();
   assert.equal(await state(), 'locked-at-boot');
   await assert.rejects(guards.reveal(fresh), code('locked-at-boot'));
+  renameSync(join(folder, 'signing.key'), join(guards.folder, 'sealer', 'signing.key'));
   guards.sources = { keySource: 'credential' };
   await guards.stopSealer();
   await guards.startSealer();
@@ -353,6 +378,32 @@ function forge(share: string): string {
   const text = `${form}.${mark}.${shares}.${randomBytes(61).toString('base64url')}`;
   return `${text}.${createHash('sha256').update(text).digest('base64url').slice(0, 6)}`;
 }
+
+test('while the old key cannot be had nothing is sealed anew, so nothing is taken for lost and no key is destroyed', async () => {
+  const kept = await startKeeper({ next: 'quorum', quorum: { shares: 2, of: 3 } });
+  const first = await guards.staged();
+  const shares = ((await kept.operator('fetch')) as { shares: string[] }).shares;
+  for (const share of shares.slice(1)) await kept.operator('share', { share });
+  await guards.promote(first);
+  const fresh = await guards.reseal(rows);
+  guards.now = Date.now() + HOUR;
+  await guards.client('sealer', 'core').call('reseal', { rows: [] });
+  // From the quorum to a file again; then the sealer starts anew, and nobody has brought the old key's shares.
+  guards.sources = { ...guards.sources, keySource: 'file' };
+  await guards.stopSealer();
+  await guards.startSealer();
+  for (const share of shares.slice(0, 2)) await kept.operator('share', { share });
+  await guards.sealer.tend();
+  await guards.promote(await guards.staged());
+  await guards.stopSealer();
+  await guards.startSealer();
+  assert.equal(await state(), 'open', 'the key in force is a file and there at once');
+  assert.deepEqual(await guards.reveal(fresh), {}, 'what is under the old key waits for its shares');
+  await assert.rejects(guards.client('sealer', 'core').call('reseal', { rows: fresh }), code('locked-at-boot'));
+  for (const share of shares.slice(0, 2)) await kept.operator('share', { share });
+  await guards.sealer.tend();
+  assert.deepEqual(await guards.reveal(await guards.reseal(fresh), {}, 1), values);
+});
 
 test('shares that were lost with the keeper before anybody had them make way for a new key', async () => {
   const quorum = { next: 'quorum', quorum: { shares: 2, of: 3 } } as const;

@@ -39,7 +39,7 @@ export const overviewRoutes = [
         ),
       ]);
       return {
-        ...{ devices, people, alerts, log, push },
+        ...{ devices, people: Math.max(0, people - guards.decoys), alerts, log, push },
         approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
         incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
         locks: locks.filter((lock) => lock.liftedAt === null),
@@ -68,15 +68,19 @@ interface Guards {
   readonly keys: SealerKeys | null;
   /** Whether the ledger's disk is nearly full, and what is left of it. */
   readonly room: { readonly freeMb: number; readonly low: boolean } | undefined;
+  /** How many of the people do not exist, as the ledger says. */
+  readonly decoys: number;
 }
 
 /** Which of the guards answer. */
 async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
   const [keys, ledger] = await Promise.all([
     sealerKeys(doors),
-    doors.ledger.call<{ room?: Guards['room'] }>('status', {}, { timeoutMs: 1_500 }).catch(() => undefined),
+    doors.ledger
+      .call<{ room?: Guards['room']; decoys: number }>('status', {}, { timeoutMs: 1_500 })
+      .catch(() => undefined),
   ]);
-  return { sealer: keys !== null, ledger: ledger !== undefined, keys, room: ledger?.room };
+  return { sealer: keys !== null, ledger: ledger !== undefined, keys, room: ledger?.room, decoys: ledger?.decoys ?? 0 };
 }
 
 /** The organisation's key in a line; null if the sealer does not answer. */

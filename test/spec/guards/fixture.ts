@@ -130,6 +130,8 @@ export class Guards {
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
+  /** Where the ledger finds keys that systemd gave it. */
+  credentials: string | undefined;
   /** Where the organisation's key is to come from. */
   sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
   /** What can be searched, if anything. */
@@ -193,6 +195,7 @@ export class Guards {
       ...(this.patience === undefined ? {} : { patience: this.patience }),
       holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
+      ...(this.credentials === undefined ? {} : { credentials: this.credentials }),
       ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
   }

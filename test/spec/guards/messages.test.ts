@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { canonicalJson, fromBase64url, type Json, uuidv7 } from '#base';
+import { canonicalJson, fromBase64url, type Json, toBase64url, uuidv7 } from '#base';
 import {
   type Assertion,
   type AutoSend,
@@ -237,4 +238,46 @@ test('one message is opened eight times at most, and an id stands for one messag
   await assert.rejects(deliver(message, signed, rowOf(people[5]!)), refusedWith('used'));
   const again = send(people[6]!, { id: message.id });
   await assert.rejects(deliver(again, [touch(guards.passkey(), again)], rowOf(people[6]!)), refusedWith('used'));
+});
+
+test('a ledger that says a notice was accepted before makes the sealer open nothing', async () => {
+  const own = await Guards.start();
+  try {
+    const subjects = [people[0]!, people[1]!].sort();
+    const given = await own.settle({ [subjects[0]!]: number(0) });
+    const list = notice(subjects);
+    const sha256 = toBase64url(
+      createHash('sha256')
+        .update(canonicalJson(list as unknown as Json))
+        .digest(),
+    );
+    const opening = { lane: 'notice', id: list.id, sha256, notAfter: list.notAfter, subjects, at: own.clock() };
+    const used = { e: 'used', id: list.id, notAfter: list.notAfter, sha256 };
+    const lie = { time: own.clock(), effects: [used, { e: 'message', opening }], recent: [] };
+    Object.assign(own.ledger, { spent: () => lie });
+    let reached = 0;
+    Object.assign(own.ledger.messages, {
+      open: () => {
+        reached += 1;
+        throw new GuardError('reached', 'an accomplice');
+      },
+    });
+    await own.stopSealer();
+    await own.startSealer();
+    const client = own.client('sealer', 'courier');
+    for (const assertions of [[], [touch(own.passkey(), list)]]) {
+      await assert.rejects(
+        client.call('message', { message: list, assertions, rows: given }),
+        refusedWith('two-people'),
+      );
+    }
+    assert.equal(reached, 0);
+    const both = [0, 1].map((n) => touch(own.passkey(n), list));
+    await assert.rejects(
+      client.call('message', { message: list, assertions: both, rows: given }),
+      refusedWith('reached'),
+    );
+  } finally {
+    await own.close();
+  }
 });

@@ -2,26 +2,74 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import pg from 'pg';
 import { Hunter } from '#sim';
+import { openPool } from '#store';
 import { setGateways } from '../../src/run/cli-courier.ts';
-import { allOf } from '../../src/run/person.ts';
+import { askIntake } from '../../src/run/cli-decoys.ts';
+import { drillD10 } from '../../src/run/drill/d10.ts';
+import type { Scene } from '../../src/run/drill/scene.ts';
+import { layBait } from '../../src/run/lay-bait.ts';
+import { allOf, send } from '../../src/run/person.ts';
 import { until } from '../../src/run/stage.ts';
+import { launch, Person, screenshotPlace } from '../flows/browser-person.ts';
+import { withoutBrowser } from '../flows/browser-stage.ts';
+import * as story from '../flows/browser-story.ts';
+import { decoysOf } from '../flows/decoys.ts';
+import { living } from '../flows/product.ts';
 import { SmsPeer } from '../interop/courier-stage.ts';
-import { launch, Person, screenshotPlace } from './browser-person.ts';
-import { withoutBrowser } from './browser-stage.ts';
-import * as story from './browser-story.ts';
-import { decoysOf } from './decoys.ts';
-import { living } from './product.ts';
 
 const CASE = 'INC-20261125';
 
-test('messages in the browser and through the whole product, with courier killed as it sends', {
+/** Tries what a thief finds in the bait; each must fail like any other, and be an alarm. */
+async function tryBait({ product }: Scene): Promise<void> {
+  const text = await layBait(product.home, 'hr_reports');
+  const [, dsn, token] = [text, /^dsn=(.*)$/m.exec(text)![1]!, /(btz-scim-\S+)/.exec(text)![1]!];
+  const pool = openPool(product.admin, { max: 1 });
+  const alarms = async () => Number((await pool.query(`select from watch.alert where rule = 'bait-used'`)).rowCount);
+  try {
+    const base = Number(new URL(product.urls.console).port);
+    const bearer = { authorization: `Bearer ${token}` };
+    for (const [what, attempt] of [
+      ['database', () => new pg.Client(dsn).connect()],
+      [
+        'scim',
+        () =>
+          fetch(`http://127.0.0.1:${base + 3}/scim/v2/Users`, { headers: bearer }).then(({ status }) =>
+            Promise.reject(status),
+          ),
+      ],
+      [
+        'console',
+        () =>
+          send(product.urls.console, 'GET', '/api/people', undefined, 'bartizan_session=x', bearer).then(({ status }) =>
+            Promise.reject(status),
+          ),
+      ],
+    ] as const) {
+      await pool.query('delete from watch.alert where rule = $1', ['bait-used']);
+      await assert.rejects(
+        attempt,
+        (said: unknown) => (said instanceof Error ? /too many connections/.test(said.message) : said === 401),
+        what,
+      );
+      assert.ok(await until(async () => (await alarms()) > 0, 8_000, 50), `${what}: nobody was told`);
+    }
+    await assert.rejects(layBait(product.home, 'bartizan_core'), /Name a login/);
+  } finally {
+    await pool.end();
+  }
+}
+
+test('messages in the browser and through the whole product, courier killed as it sends; then bait, and D10', {
   skip: withoutBrowser,
 }, async (t) => {
   const sms = new SmsPeer();
   const url = await sms.listen();
   t.after(() => sms.close());
-  const { product, stage, home } = await living(t, { people: 8, phones: 1, admins: 2, founders: 3 });
+  const { product, stage, home } = await living(t, {
+    ...{ people: 8, phones: 1, admins: 3, founders: 4, caps: { perTouch: 5, perDay: 20 } },
+  });
   const [ada] = stage.admins;
   const gateways = join(home, 'gateways-given.json');
   const body = { to: '{to}', text: '{text}' };
@@ -36,7 +84,7 @@ test('messages in the browser and through the whole product, with courier killed
   const chrome = await launch();
   t.after(() => chrome.close());
   const place = { console: product.urls.console, glass: product.urls.glass };
-  const founder = product.founders[2]!;
+  const founder = product.founders[3]!;
   const cleo = await Person.arrive(chrome, founder.admin, Object.values(place), screenshotPlace());
   await story.join(cleo, founder.link, { look: false });
   const { page } = await story.signIn(cleo, place, { look: false });
@@ -104,6 +152,24 @@ test('messages in the browser and through the whole product, with courier killed
   for (const key of sms.delivered.keys()) assert.ok(!decoys.has(all.find((one) => one.id === key)!.subject));
   const after = (await ada!.call('GET', '/api/approvals')).body['items'] as { id: string; state: string }[];
   assert.equal(after.find((one) => one.id === notice!.id)?.state, 'executed');
+
+  const scene: Scene = { product, stage, scratch: home, tell: () => {} };
+  await t.test('bait', () => tryBait(scene));
+  await t.test('the operator marks a canary', async () => {
+    const marked = { handle: real[0], addresses: ['+447700900815'] };
+    await askIntake(product.home, '/canaries/mark', JSON.stringify(marked));
+    assert.ok(decoysOf(home).has(real[0]!));
+    for (const wrong of ['{', '{}', JSON.stringify({ ...marked, addresses: ['me'] })])
+      await assert.rejects(askIntake(product.home, '/canaries/mark', wrong), /did not take it/);
+  });
+  await t.test('D10: canaries that are read, listed and rung are alarms within two seconds', async () => {
+    const { steps } = await drillD10(scene);
+    assert.deepEqual(
+      steps.filter((step) => !step.ok),
+      [],
+    );
+    assert.ok(steps.length >= 14);
+  });
 
   // Numbers are in the gateway's memory and nowhere in the home.
   const numbers = [...sms.delivered.values()].map((one) => String(one['to']));
