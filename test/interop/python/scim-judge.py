@@ -12,7 +12,7 @@ client = Client(
     base_url=url,
     headers={"Authorization": f"Bearer {token}"},
     # not faster than one token may
-    event_hooks={"request": [lambda _: time.sleep(0.015)]},
+    event_hooks={"request": [lambda _: time.sleep(0.01)]},
 )
 scim = SyncSCIMClient(client)
 for result in check_server(scim):
