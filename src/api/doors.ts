@@ -20,5 +20,7 @@ export interface ApiDoors {
   /** Directory of the built pages. */
   readonly pages: string;
   readonly now: () => number;
+  /** Whether a header bears the token that is there for thieves only. */
+  readonly isBait?: (authorization: string | undefined) => boolean;
   readonly log: Logger;
 }

@@ -15,6 +15,8 @@ export interface GlassDoors {
   readonly pool: Pool;
   readonly ledger: GuardClient;
   readonly sealer: GuardClient;
+  /** The keeper of keys, where people bring shares. */
+  readonly keeper?: GuardClient;
   readonly keys: PublicKeys;
   /** Glass's socket of intake: sealed people go there. */
   readonly intake: string;

@@ -14,6 +14,8 @@ import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
 import { endSearch, keepFilled, search, searchStatus } from './search.ts';
+import { sendMessage } from './send.ts';
+import { bringShare, sharesWaiting } from './share.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -32,11 +34,12 @@ const ROUTES: readonly Route[] = [
     method: 'GET',
     path: /^\/api\/keys$/,
     handle: async (doors) => ({
-      ...{ keys: doors.keys, console: doors.origins.console, numbers: doors.numbers },
+      ...{ keys: doors.keys, console: doors.origins.console, edge: doors.origins.edge, numbers: doors.numbers },
       caps: { perTouch: (await rosterOf(doors))?.caps.perTouch ?? doors.caps.perTouch },
     }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
+  { method: 'POST', path: /^\/api\/send$/, handle: (doors, { body }) => sendMessage(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
   { method: 'POST', path: /^\/api\/import\/permit$/, handle: (doors, { body }) => permitImport(doors, body) },
   {
@@ -54,6 +57,8 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
+  { method: 'GET', path: /^\/api\/key-shares$/, handle: (doors) => sharesWaiting(doors) },
+  { method: 'POST', path: /^\/api\/key-shares$/, handle: (doors, { body }) => bringShare(doors, body) },
   { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
   { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
   { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },
@@ -61,9 +66,9 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: new RegExp(`^/api/approvals/(${UUID})$`),
-    handle: async ({ pool, origins }, { id }) => {
+    handle: async ({ pool, origins, keys }, { id }) => {
       const shown = await showApproval(pool, id);
-      return { ...shown, data: await shownData(pool, shown.bodies, origins.edge) };
+      return { ...shown, organisation: keys.org, data: await shownData(pool, shown.bodies, origins.edge) };
     },
   },
   {

@@ -21,6 +21,9 @@ const KINDS = {
   'directory.revealed': [6005, 1, 2],
   'directory.refused': [6005, 99, 4],
   'directory.decoy': [6005, 1, 5],
+  'canary.called': [6005, 99, 5],
+  'message.opened': [6005, 1, 2],
+  'message.refused': [6005, 99, 4],
   'directory.settled': [6005, 3, 1],
   'directory.import_permitted': [3004, 3, 2],
   'directory.erased': [6005, 4, 2],
@@ -29,6 +32,8 @@ const KINDS = {
   'change.cancelled': [6005, 4, 2],
   'locks.rotating': [6005, 3, 3],
   'locks.rotated': [6005, 3, 1],
+  'transit.renewed': [6002, 3, 2],
+  'transit.destroyed': [6002, 4, 2],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
   'search.hydrated': [6005, 99, 4],
@@ -45,7 +50,7 @@ const KINDS = {
 } as const;
 
 export type Kind = keyof typeof KINDS;
-export const REFUSAL_KINDS = ['directory.refused', 'approval.refused', 'account.refused'] as const;
+export const REFUSAL_KINDS = ['directory.refused', 'approval.refused', 'account.refused', 'message.refused'] as const;
 
 export type Detail = { readonly [key: string]: Json };
 

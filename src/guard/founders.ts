@@ -1,4 +1,4 @@
-import { ADMIN, ROLES, SealError, shape, WRITERS } from '#seal';
+import { ADMIN, ROLES, SealError, shape, WRITERS, type Writer } from '#seal';
 import type { Founder, WriterKey } from './ledger.ts';
 
 const { object, list, text, oneOf, optional, base64url } = shape;
@@ -24,15 +24,19 @@ export function parseRoster(json: string): { readonly founders: readonly Founder
   return { founders, ...(recovery === undefined ? {} : { recovery }) };
 }
 
-const writing = object({ writers: pins });
+const writing = object({ writers: pins, renew: optional(oneOf(...WRITERS)) });
 
-/** Reads `{"writers": [{writer, key}]}`, each of them once, as the ledger pins them. Throws SealError `shape`. */
-export function parseWriters(value: unknown): readonly WriterKey[] {
-  const { writers } = writing(value);
+/**
+ * Reads `{"writers": [{writer, key}], "renew": …}`, each of them once, as the ledger pins them; `renew` is the one whose key was
+ * made anew. Throws SealError `shape`.
+ */
+export function parseWriters(value: unknown): { readonly writers: readonly WriterKey[]; readonly renew?: Writer } {
+  const read = writing(value);
+  const { writers } = read;
   if (new Set(writers.map(({ writer }) => writer)).size !== WRITERS.length) {
     throw new SealError('shape', 'Each writer has one key.');
   }
-  return writers;
+  return read;
 }
 
 /** Reads what `--init` of the ledger takes: the founders, and whoever writes values. Throws SealError `shape`. */
@@ -42,5 +46,5 @@ export function parseFounding(json: string): {
   readonly recovery?: string;
 } {
   const { founders, writers, recovery } = founding(JSON.parse(json));
-  return { founders, writers: parseWriters({ writers }), ...(recovery === undefined ? {} : { recovery }) };
+  return { founders, writers: parseWriters({ writers }).writers, ...(recovery === undefined ? {} : { recovery }) };
 }

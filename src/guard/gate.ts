@@ -144,12 +144,13 @@ export class Gate {
   /**
    * Two people: every signature must be valid and by an administrator who is not locked; at least two different people, or
    * as many as `people` says; whoever is not the requester must have a founding key or one pinned 72 h ago. What changes the
-   * roster takes as many as the roster says, all with such keys. `at`: when the other guard took it. Throws Refusal.
+   * roster takes as many as the roster says, all with such keys. `at`: when the other guard took it; `again`: one that is used
+   * part by part. Throws Refusal.
    */
   approve(
     document: Approvable,
     assertions: readonly Assertion[],
-    options: { readonly people?: number; readonly at?: number | undefined } = {},
+    options: { readonly people?: number; readonly at?: number | undefined; readonly again?: boolean } = {},
   ): { signers: readonly string[]; effects: Effect[] } {
     const now = options.at ?? this.time.now();
     this.fresh(document, APPROVAL_LIFE, now);
@@ -171,7 +172,9 @@ export class Gate {
       const people = takes === 2 ? 'two different people' : `${takes} different people`;
       throw new Refusal('two-people', `This needs ${people}.`);
     }
-    if (this.state.used.has(document.id)) throw new Refusal('used', 'This approval was used before.');
+    if (this.state.used.has(document.id) && !options.again) {
+      throw new Refusal('used', 'This approval was used before.');
+    }
     return {
       signers: [...signers].sort(),
       effects: [

@@ -23,7 +23,17 @@ import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { field, handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
+import {
+  field,
+  handle,
+  lockRequest,
+  messageBody,
+  nothing,
+  retireBody,
+  rotateBody,
+  rotatedBody,
+  twoOrMore,
+} from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -85,6 +95,8 @@ const relockBody = object({
   withdrawn: list(withdrawn, 1_000),
 });
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
+const canariesBody = object({ entries: list(object({ handle, tags: list(base64url(32), 4, 1) }), 200, 1) });
+const calledBody = object({ how: oneOf('call', 'sms', 'email'), box: base64url(80) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
 const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
@@ -96,6 +108,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['sealer'],
       parse: openBody,
       handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
+    }),
+    message: door({
+      from: ['sealer'],
+      parse: messageBody,
+      handle: ({ message, assertions, rows }) => ledger.messages.open(message, assertions, rows),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({
@@ -213,6 +230,16 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: historyBody,
       handle: ({ subject, after }, caller) =>
         readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
+    }),
+    canaries: door({
+      from: ['intake'],
+      parse: canariesBody,
+      handle: ({ entries }) => ledger.decoys.canaries(entries),
+    }),
+    called: door({
+      from: ['core'],
+      parse: calledBody,
+      handle: ({ how, box }) => ledger.decoys.called(how, box),
     }),
     decoys: door({
       from: ['intake'],

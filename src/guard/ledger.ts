@@ -14,7 +14,6 @@ import {
   type SealedRow,
   signReceipt,
   type Writer,
-  x25519Raw,
 } from '#seal';
 import { Book } from './book.ts';
 import { Changes } from './changes.ts';
@@ -25,18 +24,21 @@ import { Gate, REFUSED, Refusal } from './gate.ts';
 import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
-import { EvidenceLog } from './log.ts';
+import { EvidenceLog, type LogOptions } from './log.ts';
+import { Messages } from './messages.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { Rekeying } from './rekeying.ts';
 import { Relocking } from './relocking.ts';
+import { Disk, watchRoom } from './room.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { LedgerSearch } from './search/ledger-search.ts';
 import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { DAY, dayOf } from './time.ts';
+import { DAY, dayOf, HOUR } from './time.ts';
+import { Transit } from './transit.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -72,6 +74,10 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** Ed25519 SPKI of core, base64url: whose rules may send messages. None may if it is left out. */
+  readonly coreKey?: string;
+  /** How long the log's disk may take; for tests. */
+  readonly patience?: LogOptions['patience'];
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
   /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
@@ -89,22 +95,26 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
+  readonly #disk: Disk;
+  #unwatch: () => void = () => {};
   #book!: Book;
   #decisions!: Decisions;
   #rekeying!: Rekeying;
   #settling!: Settling;
+  #transit!: Transit;
+  #tending: NodeJS.Timeout | undefined;
   #leaving!: Leaving;
   #decoys!: Decoys;
+  #messages!: Messages;
   /** Where something can be searched. */
   search: LedgerSearch | undefined;
   #imports!: Imports;
   readonly #org: string;
-  readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
+    this.#disk = new Disk(options.state);
     this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
-    this.#outer = loadKey(options.state, 'outer', 'x25519', options.credentials);
     this.#org = options.org;
     const { rows } = this.gate.state;
     this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
@@ -120,6 +130,8 @@ export class Ledger {
         origin: logOrigin(options.org),
         key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
+        disk: ledger.#disk,
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
@@ -131,16 +143,33 @@ export class Ledger {
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
       const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
-      const outer = toBase64url(x25519Raw(ledger.#outer));
-      return inner === undefined ? undefined : keysDigest({ org: options.org, inner, outer });
+      return inner === undefined
+        ? undefined
+        : keysDigest({ org: options.org, inner, outer: ledger.#transit.publicKey });
     });
-    ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#decoys = new Decoys({
+      book: ledger.#book,
+      transit: () => ledger.#transit,
+      now: () => ledger.gate.time.now(),
+    });
+    ledger.#messages = new Messages({
+      ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
+    });
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
       ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
     });
+    ledger.#transit = new Transit({
+      ...{ book: ledger.#book, state: options.state, org: ledger.#org },
+      ...{ signing: ledger.#signing, founding: () => loadKey(options.state, 'outer', 'x25519', options.credentials) },
+    });
+    await ledger.#transit.finish();
+    ledger.#tending = setInterval(() => {
+      ledger.#transit.tend().catch((error: unknown) => options.logger.error('transit keys could not be tended', error));
+    }, HOUR);
+    ledger.#tending.unref();
     ledger.#settling = new Settling({
-      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, transit: ledger.#transit },
       holdMs: options.holdMs ?? DAY,
     });
     if (options.search !== undefined) {
@@ -152,6 +181,9 @@ export class Ledger {
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
+    ledger.#unwatch = await watchRoom(ledger.#disk, ({ freeMb }) => {
+      ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
+    });
     return ledger;
   }
 
@@ -161,7 +193,12 @@ export class Ledger {
 
   /** New locks for everybody. */
   get relocking(): Relocking {
-    return new Relocking(this.#book, this.#persons);
+    return new Relocking(this.#book, this.#persons, this.#transit);
+  }
+
+  /** The keys of values in transit. */
+  get transit(): Transit {
+    return this.#transit;
   }
 
   /** Changed numbers and addresses that wait. */
@@ -193,6 +230,11 @@ export class Ledger {
     return this.#decoys;
   }
 
+  /** What courier sends. */
+  get messages(): Messages {
+    return this.#messages;
+  }
+
   /** Changes of the organisation's key. */
   get rekeying(): Rekeying {
     return this.#rekeying;
@@ -211,12 +253,18 @@ export class Ledger {
 
   /**
    * Pins the writers of a ledger that was founded before writers signed, once, with the versions that its lock files hold.
-   * Repeating it with the same keys does nothing. Throws GuardError `founded` if others are pinned.
+   * Repeating it with the same keys does nothing. `renew` names one whose key the operator has made anew: it takes the place of
+   * the pinned one, with an entry. Throws GuardError `founded` if others are pinned.
    */
-  async pinWriters(writers: readonly WriterKey[]): Promise<void> {
+  async pinWriters(writers: readonly WriterKey[], renew?: Writer): Promise<void> {
     const { rows } = this.gate.state;
     if (rows.writers.size > 0) {
-      if (writers.every(({ writer, key }) => rows.writers.get(writer) === key)) return;
+      const fresh = writers.filter(({ writer, key }) => rows.writers.get(writer) !== key);
+      if (fresh.length === 0) return;
+      if (fresh.every(({ writer }) => writer === renew)) {
+        const detail = { writers: fresh.map(({ writer }) => writer), renewed: true };
+        return this.#book.record('writers.pinned', null, detail, fresh.map(pinOf));
+      }
       throw new GuardError('founded', 'This ledger has pinned its writers already.');
     }
     const present: Placed[] = [];
@@ -237,6 +285,8 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#tending);
+    this.#unwatch();
     if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
@@ -322,7 +372,9 @@ export class Ledger {
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
     const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
-    return { time: now, effects: [...charges, ...used, ...locks, ...asked], recent: state.meters.recent(time.lived()) };
+    const messages = state.messages.recent(now).map((opening): Effect => ({ e: 'message', opening }));
+    const effects = [...charges, ...used, ...locks, ...asked, ...messages];
+    return { time: now, effects, recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -349,6 +401,7 @@ export class Ledger {
     const { state, time } = this.gate;
     const now = time.now();
     const { size, at } = this.#book.log.checkpoint;
+    const transit = this.#transit.notice;
     return {
       locked: [...state.locks.values()],
       size: this.#book.log.tree.size,
@@ -356,8 +409,12 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
+      // How many, so that counts of people can leave them out; never which.
+      decoys: state.decoyBook.presentCount,
+      room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
+      ...(transit === undefined ? {} : { transit }),
     };
   }
 }

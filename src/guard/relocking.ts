@@ -3,6 +3,7 @@ import { GuardError } from '#seal';
 import type { Book } from './book.ts';
 import type { Persons } from './persons.ts';
 import type { Effect } from './state.ts';
+import type { Transit } from './transit.ts';
 
 /** A value whose row was withdrawn: its version stays, and no ciphertext of it is kept. */
 export type Withdrawn = Pick<SealedRow, 'subject' | 'field' | 'version'>;
@@ -18,10 +19,12 @@ export type Withdrawn = Pick<SealedRow, 'subject' | 'field' | 'version'>;
 export class Relocking {
   readonly #book: Book;
   readonly #persons: Persons;
+  readonly #transit: Transit;
 
-  constructor(book: Book, persons: Persons) {
+  constructor(book: Book, persons: Persons, transit: Transit) {
     this.#book = book;
     this.#persons = persons;
+    this.#transit = transit;
   }
 
   get #generation(): number {
@@ -47,6 +50,8 @@ export class Relocking {
         ...effects,
         started,
       ]);
+      // What is under no lock yet is sealed to another key from now on, too.
+      await this.#transit.renew();
     }
     return { generation: this.#generation };
   }
@@ -76,6 +81,7 @@ export class Relocking {
         done: done.length,
       });
     }
-    return { rows: fresh, done };
+    const order = ({ subject, field }: SealedRow) => `${subject}|${field}`;
+    return { rows: fresh.sort((a, b) => (order(a) < order(b) ? -1 : 1)), done: done.sort() };
   }
 }

@@ -1,5 +1,6 @@
 import { type Field, type LockScope, type Role, type RosterKey, SEARCHED } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
+import { MessageBook, type Opening } from './message-book.ts';
 import { Meters } from './meters.ts';
 import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
@@ -42,6 +43,7 @@ export type Effect =
   /** As decoys were told before their times were kept. */
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
   | { readonly e: 'decoy'; readonly change: DecoyChange }
+  | { readonly e: 'message'; readonly opening: Opening }
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange }
   | { readonly e: 'search'; readonly change: SearchChange }
@@ -73,6 +75,7 @@ export class GuardState {
   readonly used = new Map<string, { readonly notAfter: number; readonly sha256: string }>();
   readonly locks = new Map<string, Lock>();
   readonly decoyBook = new DecoyBook();
+  readonly messages = new MessageBook();
   readonly meters = new Meters();
   readonly roster = new RosterState();
   /** Since when a key counts for its role, by the clock and by the guard's running time, if that was written down. */
@@ -103,6 +106,7 @@ export class GuardState {
   /** Forgets documents that have expired anyway; keeps the memory bounded. */
   prune(now: number): void {
     for (const [id, { notAfter }] of this.used) if (notAfter < now) this.used.delete(id);
+    this.messages.prune(now);
     this.searches.prune(now);
   }
 
@@ -174,6 +178,9 @@ export class GuardState {
       case 'decoy':
         this.decoyBook.apply(effect.change);
         break;
+      case 'message':
+        this.messages.apply(effect.opening);
+        break;
       case 'hit':
         this.hits++;
         break;
@@ -186,6 +193,9 @@ export class GuardState {
       case 'rows':
         this.rows.apply(effect.change);
         this.searches.see(effect.change);
+        if (effect.change.what === 'left') {
+          this.decoyBook.apply({ what: 'left', handles: effect.change.subjects, at: effect.change.at });
+        }
         break;
       case 'search':
         this.searches.apply(effect.change);

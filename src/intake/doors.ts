@@ -20,5 +20,7 @@ export interface IntakeDoors {
   readonly now: () => number;
   /** A whole number from 0, below this one, that nobody can foresee. */
   readonly random: (below: number) => number;
+  /** Whether a header bears the token that is there for thieves only. */
+  readonly isBait?: (authorization: string | undefined) => boolean;
   readonly log: Logger;
 }

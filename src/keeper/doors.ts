@@ -4,14 +4,16 @@ import { BOX_BYTES, type Keeper } from './keeper.ts';
 
 const { object, list, integer, oneOf, base64url, text } = shape;
 
+export type KeeperCaller = 'sealer' | 'operator' | 'glass';
+
 /** A message of a caller: how it is read and what it does. */
 export interface KeeperDoor {
-  readonly from: 'sealer' | 'operator';
+  readonly from: readonly KeeperCaller[];
   readonly answer: (keeper: Keeper, body: unknown) => object | Promise<object>;
 }
 
-const door = <T>(from: KeeperDoor['from'], parse: Shape<T>, answer: (keeper: Keeper, body: T) => object) => ({
-  from,
+const door = <T>(from: KeeperCaller | 'people', parse: Shape<T>, answer: (keeper: Keeper, body: T) => object) => ({
+  from: from === 'people' ? (['operator', 'glass'] as const) : [from],
   answer: (keeper: Keeper, body: unknown) => answer(keeper, parse(body)),
 });
 
@@ -31,7 +33,9 @@ export const KEEPER_DOORS: { readonly [type: string]: KeeperDoor } = {
   ),
   has: door('sealer', object({ key }), (keeper, body) => keeper.has(body.key)),
   destroy: door('sealer', object({ key }), (keeper, body) => keeper.destroy(body.key)),
-  share: door('operator', object({ share: text(400, { min: 10 }) }), (keeper, { share }) => keeper.share(share)),
+  // Shares come from the command line, or from an administrator's page on glass.
+  share: door('people', object({ share: text(400, { min: 10 }) }), (keeper, { share }) => keeper.share(share)),
+  waiting: door('glass', nothing, (keeper) => keeper.waiting()),
   fetch: door('operator', nothing, (keeper) => keeper.fetch()),
   status: door('operator', nothing, (keeper) => keeper.status()),
 };

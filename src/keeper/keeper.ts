@@ -174,6 +174,16 @@ export class Keeper {
     return { shares, need: kept.source === 'quorum' ? kept.shares : shares.length };
   }
 
+  /** How many shares are here and needed, for the key that is the farthest from being there; no key is named. */
+  waiting(): { none: true } | { have: number; need: number; complete: boolean } {
+    const open = this.#kept.flatMap((kept) => {
+      if (kept.source !== 'quorum' || !kept.fetched) return [];
+      const collection = this.#collections.get(kept.key);
+      return [{ have: collection?.have ?? 0, need: kept.shares, complete: collection?.complete ?? false }];
+    });
+    return open.sort((a, b) => a.have - a.need - (b.have - b.need))[0] ?? { none: true };
+  }
+
   status() {
     const keys = this.#kept.map((kept) => {
       if (kept.source !== 'quorum') return { key: kept.key, source: kept.source };

@@ -2,7 +2,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { BartizanError, type Logger } from '#base';
 import { encodeFrame, FrameReader, shape } from '#seal';
-import { KEEPER_DOORS, type KeeperDoor } from './doors.ts';
+import { KEEPER_DOORS, type KeeperCaller, type KeeperDoor } from './doors.ts';
 import type { Keeper } from './keeper.ts';
 
 const envelope = shape.object({
@@ -19,7 +19,7 @@ const MOST_PEERS = 8;
  */
 export function serveKeeper(options: {
   readonly path: string;
-  readonly caller: KeeperDoor['from'];
+  readonly caller: KeeperCaller;
   readonly keeper: Keeper;
   readonly log: Logger;
 }): Promise<{ close(): Promise<void> }> {
@@ -33,7 +33,7 @@ export function serveKeeper(options: {
     const take = async (message: Record<string, unknown>) => {
       const { id, type, body } = envelope(message);
       const door = Object.hasOwn(KEEPER_DOORS, type) ? KEEPER_DOORS[type] : undefined;
-      if (door?.from !== caller) throw new BartizanError('shape', 'unknown message');
+      if (door === undefined || !door.from.includes(caller)) throw new BartizanError('shape', 'unknown message');
       const answer = await answered(door, keeper, body, log);
       if (!socket.destroyed) socket.write(encodeFrame({ id, ...answer }));
     };

@@ -1,3 +1,4 @@
+export { markCanary, tellCanaryCalls } from './canaries.ts';
 export { endHold, type WaitingChange, waitingChanges } from './changes.ts';
 export type { RefusedLine } from './csv.ts';
 export { decoysFor, inventDecoy } from './decoy.ts';
@@ -24,3 +25,4 @@ export { accountRows } from './rows-account.ts';
 export { intakeServer } from './server.ts';
 export { settleArriving } from './settle.ts';
 export { offerSheet } from './sheet.ts';
+export { tellTransit } from './transit.ts';

@@ -40,7 +40,7 @@ export interface ProcessConfig {
     /** Our own socket of the sealer and of the ledger, if we have one. */
     readonly sealer?: string;
     readonly ledger?: string | RemoteDoor;
-    /** The sealer's, of the keeper of keys, where one runs. */
+    /** The sealer's and glass's, of the keeper of keys, where one runs. */
     readonly keeper?: string;
     readonly intake?: string;
     /** Where we listen, by caller. */

@@ -24,12 +24,16 @@ async function run(): Promise<void> {
     ...{ keys: publicKeys, state: config.state, running, log: logger },
     read: async () =>
       (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+    readTransit: async () =>
+      (await pool.query<{ notice: unknown }>('select people.transit_notice() as notice')).rows[0]?.notice,
   });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const sealer = guardClient(sockets.sealer, { name: 'sealer' });
+  const keeper = sockets.keeper === undefined ? undefined : guardClient(sockets.keeper, { name: 'keeper of keys' });
   running.onStop(() => {
     ledger.close();
     sealer.close();
+    keeper?.close();
   });
   const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'glass');
   const { region, landlines = 'refuse', unknown = 'accept' } = config.people ?? {};
@@ -47,6 +51,7 @@ async function run(): Promise<void> {
     now: Date.now,
     log: logger,
     search: config.search !== undefined,
+    ...(keeper === undefined ? {} : { keeper }),
   });
   glass.server.listen(http.port, http.host);
   await once(glass.server, 'listening');

@@ -181,20 +181,21 @@ export async function found(
     })),
     ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
   };
-  const [core, edge, intake, ledger, sealer] = await Promise.all([
+  const [core, edge, intake, courier, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'intake', ''),
+    initProcess(home, 'courier', ''),
     ledgerElsewhere(home) ? {} : initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
     initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, writers };
+  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, ...courier, writers };
   const far = await foundElsewhere(home, { ...options, origins: ORIGINS(options.portBase) }, made, {
     ...roster,
     writers: pinsOf(writers),
   });
   const keys = { ...made, ...far } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake', 'courier'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });

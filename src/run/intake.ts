@@ -15,6 +15,7 @@ import {
 import { DEFAULT_NUMBERS, intakeServer } from '#people';
 import { guardClient, readPen } from '#seal';
 import { openPool } from '#store';
+import { baitIn } from './bait.ts';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 import { tokensFile } from './scim-tokens.ts';
@@ -42,6 +43,8 @@ async function run(): Promise<void> {
     ...{ keys: publicKeys, state: config.state, running, log: logger },
     read: async () =>
       (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+    readTransit: async () =>
+      (await pool.query<{ notice: unknown }>('select people.transit_notice() as notice')).rows[0]?.notice,
   });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());
@@ -50,6 +53,7 @@ async function run(): Promise<void> {
   const numbers = { ...(region === undefined ? {} : { region }), landlines, unknown };
   const doors: IntakeDoors = {
     ...{ pool, ledger, keys, pen, numbers, now: Date.now, random: randomInt, log: logger },
+    isBait: baitIn(config.state),
     secrets: readIntakeSecrets(config.state, keys.intake),
     scimUrl: settings.scimUrl ?? `http://${http.host}:${http.port}${SCIM_PATH}`,
   };

@@ -12,7 +12,7 @@ async function run(): Promise<void> {
   const running = runProcess(logger);
   if (config.keys === undefined) throw new RunError('config', 'The keeper needs key settings.');
   const keeper = new Keeper({ state: config.state, settings: parseKeySettings(config.keys), log: logger });
-  for (const caller of ['sealer', 'operator'] as const) {
+  for (const caller of ['sealer', 'operator', 'glass'] as const) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
     const served = await serveKeeper({ path, caller, keeper, log: logger });

@@ -40,9 +40,9 @@ async function init(): Promise<void> {
 
 /** Pins the writers of a ledger from before they signed (keys on standard input). */
 async function pin(): Promise<void> {
-  const writers = parseWriters(JSON.parse(await text(process.stdin)));
+  const { writers, renew } = parseWriters(JSON.parse(await text(process.stdin)));
   const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
-  await ledger.pinWriters(writers);
+  await ledger.pinWriters(writers, renew);
   await ledger.close();
 }
 
@@ -50,7 +50,10 @@ async function run(): Promise<void> {
   const running = runProcess(logger);
   const { publicKeys } = config;
   const search = config.search === undefined ? {} : { search: config.search };
-  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
+  const release =
+    publicKeys === undefined
+      ? {}
+      : { releaseKey: publicKeys.release, orgKey: publicKeys.inner, coreKey: publicKeys.core };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, ...search, onUnusable: () => running.stop(74) });

@@ -27,10 +27,11 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys, keys, sear
   }
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const origin = origins.glass;
-  const { ledger: ledgerKey, release: releaseKey } = publicKeys;
+  const { ledger: ledgerKey, release: releaseKey, courier: courierKey, core: coreKey } = publicKeys;
   const credentials = process.env['CREDENTIALS_DIRECTORY'];
   return new Sealer({
-    ...{ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey },
+    ...{ org, state, origin, caps, clock: systemClock, logger, ledgerKey, ledger, releaseKey, coreKey },
+    ...(courierKey === undefined ? {} : { courierKey }),
     ...(credentials === undefined ? {} : { credentials }),
     ...(keys === undefined ? {} : { keySource: keys.next }),
     ...(sockets.keeper === undefined ? {} : { keeper: guardClient(sockets.keeper, { name: 'keeper of keys' }) }),

@@ -7,6 +7,7 @@ import { type DatabaseConfig, ensureRoles, migrate } from '#store';
 import { Child, UNUSABLE } from './child.ts';
 import { type Level, RunError } from './config.ts';
 import { type Server, startServer } from './database.ts';
+import { mustHaveCourier } from './found-courier.ts';
 import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
 import { needsKeeper, readKeySettings } from './key-settings.ts';
@@ -90,8 +91,10 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const { admin } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
-    const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
-    writeConfigs(home, settings, { admin, passwords }, keys);
+    const read = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
+    writeConfigs(home, settings, { admin, passwords }, read);
+    const keys = await mustHaveCourier(home, read);
+    if (keys !== read) writeConfigs(home, settings, { admin, passwords }, keys);
     await mustHaveSearchKeys(home, settings.search);
     const keeper = needsKeeper(readKeySettings(home));
     const ours = PROCESSES.filter(
@@ -145,7 +148,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 async function bringUp(children: ReadonlyMap<ProcessName, Child>, home: Home): Promise<void> {
   for (const wave of [
     ['keeper', 'ledger', 'sealer'],
-    ['core', 'edge', 'intake', 'console', 'glass'],
+    ['core', 'edge', 'intake', 'console', 'glass', 'courier'],
   ] as const) {
     const started = wave.flatMap((name) => children.get(name) ?? []);
     for (const child of started) child.start();
@@ -172,7 +175,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases, people, search } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people, search, recovery } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -185,6 +188,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       edgeWorkers,
       push,
       certificates,
+      recovery,
       identity,
       attestationRoots,
       signProfiles,

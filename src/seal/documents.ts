@@ -1,3 +1,4 @@
+import { parseBringShare } from './bring-share.ts';
 import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
@@ -26,6 +27,7 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import { parseNotice, parseSend } from './notice-documents.ts';
 import {
   parseBreakGlass,
   parseCancelRaise,
@@ -203,6 +205,7 @@ export const parseSignIn: Shape<SignIn> = object({
   op: oneOf('sign-in'),
   nonce: base64url(16, 64),
   console: text(200),
+  key: base64url(32),
   notAfter: time,
 });
 
@@ -256,9 +259,12 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   reveal: parseGrant,
   command: parseCommandSet,
   declare: parseDeclare,
+  send: parseSend,
+  notice: parseNotice,
   unlock: parseUnlock,
   invite: parseInvite,
   'rotate-key': parseRotateKey,
+  'bring-share': parseBringShare,
   leave: parseLeave,
   change: parseChange,
   'rotate-locks': parseRotateLocks,
@@ -297,6 +303,7 @@ export function parseApprovable(value: unknown): Approvable {
     case 'rotate-key':
     case 'roster':
     case 'hydrate':
+    case 'notice':
       return read;
     default:
       throw new SealError('shape', 'This document does not need two people.');

@@ -1,4 +1,6 @@
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
+export { parseBringShare } from './bring-share.ts';
+export { canaryAddress, canaryTag, openCall, sealCall } from './canary.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
@@ -79,6 +81,19 @@ export {
   x25519Secret,
 } from './kem.ts';
 export * from './messages.ts';
+export {
+  CHANNEL_FIELD,
+  messageHashes,
+  parseAutoSend,
+  parseNotice,
+  parseOrdered,
+  parseSend,
+  signAutoSend,
+  templateHash,
+  textHash,
+  verifyAutoSend,
+} from './notice-documents.ts';
+export * from './notices.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
 export * from './roster.ts';
@@ -125,6 +140,7 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export { signTransit, type TransitNotice, withTransitKey } from './transit.ts';
 export {
   type Pen,
   penPublic,

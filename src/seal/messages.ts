@@ -4,6 +4,7 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { Notice, Send } from './notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
 import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
@@ -191,6 +192,14 @@ export interface RotateLocks {
   readonly notAfter: number;
 }
 
+/** Brings one share of the organisation's key at a start with a quorum. Never accepted by a guard: the shares make the key or not. */
+export interface BringShare {
+  readonly v: 1;
+  readonly op: 'bring-share';
+  readonly shareSha256: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -208,6 +217,8 @@ export interface SignIn {
   readonly op: 'sign-in';
   readonly nonce: string;
   readonly console: string;
+  /** SHA-256 of the key that only the browser holds which signs in: nobody else can use this touch. */
+  readonly key: string;
   readonly notAfter: number;
 }
 
@@ -249,9 +260,12 @@ export type Approvable =
   | RotateLocks
   | RotateKey
   | RosterChange
-  | Hydrate;
+  | Hydrate
+  | Notice;
 export type Signable =
   | Grant
+  | BringShare
+  | Send
   | Approvable
   | EnrolKey
   | SignIn
@@ -385,6 +399,8 @@ export interface PublicKeys {
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of courier: addresses of people are opened to it, message by message. */
+  readonly courier?: string;
   /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
   readonly intake?: string;
   /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */

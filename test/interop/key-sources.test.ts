@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { after, afterEach, beforeEach, test } from 'node:test';
-import { Sealer } from '#guard';
+import { Ledger, Sealer } from '#guard';
 import { Keeper, type KeySettings, parseKeySettings, serveKeeper } from '#keeper';
-import { type GuardClient, guardClient, type SealedRow, x25519Private, x25519Secret } from '#seal';
+import { encodeFrame, type GuardClient, guardClient, type SealedRow, x25519Private, x25519Secret } from '#seal';
 import { Guards, ORG, ORIGIN, person, SILENT } from '../spec/guards/fixture.ts';
 import { localCertificate, TransitPeer } from './transit-peer.ts';
 
@@ -138,6 +149,20 @@ test('a credential of systemd: as systemd provides it, and through systemd-creds
   assert.deepEqual(await guards.reveal(fresh), values);
   stolenFolderHasNoKey();
   assert.equal(await thiefsSealer(), 'locked-at-boot');
+  // The other keys of the guards too: from credentials, with no file beside them.
+  const keysOf = { ledger: ['outer.key', 'receipts.key', 'log.key'], sealer: ['signing.key'] } as const;
+  chmodSync(folder, 0o700);
+  for (const [guard, names] of Object.entries(keysOf)) {
+    for (const name of names) renameSync(join(guards.folder, guard, name), join(folder, name));
+  }
+  await guards.stopSealer();
+  await guards.stopLedger();
+  await assert.rejects(Ledger.open(guards.ledgerOptions()), code('not-founded'));
+  guards.credentials = folder;
+  await guards.startLedger();
+  await guards.startSealer();
+  assert.deepEqual(await guards.reveal(fresh, {}, 1), values);
+  assert.ok(guards.sealer.resealing.notice !== undefined, 'the sealer vouches for its key with the credential');
   // Another key under the same name is not taken, and none at all neither.
   await guards.stopSealer();
   chmodSync(folder, 0o700);
@@ -147,6 +172,7 @@ test('a credential of systemd: as systemd provides it, and through systemd-creds
   await guards.startSealer();
   assert.equal(await state(), 'locked-at-boot');
   await assert.rejects(guards.reveal(fresh), code('locked-at-boot'));
+  renameSync(join(folder, 'signing.key'), join(guards.folder, 'sealer', 'signing.key'));
   guards.sources = { keySource: 'credential' };
   await guards.stopSealer();
   await guards.startSealer();
@@ -353,6 +379,32 @@ function forge(share: string): string {
   return `${text}.${createHash('sha256').update(text).digest('base64url').slice(0, 6)}`;
 }
 
+test('while the old key cannot be had nothing is sealed anew, so nothing is taken for lost and no key is destroyed', async () => {
+  const kept = await startKeeper({ next: 'quorum', quorum: { shares: 2, of: 3 } });
+  const first = await guards.staged();
+  const shares = ((await kept.operator('fetch')) as { shares: string[] }).shares;
+  for (const share of shares.slice(1)) await kept.operator('share', { share });
+  await guards.promote(first);
+  const fresh = await guards.reseal(rows);
+  guards.now = Date.now() + HOUR;
+  await guards.client('sealer', 'core').call('reseal', { rows: [] });
+  // From the quorum to a file again; then the sealer starts anew, and nobody has brought the old key's shares.
+  guards.sources = { ...guards.sources, keySource: 'file' };
+  await guards.stopSealer();
+  await guards.startSealer();
+  for (const share of shares.slice(0, 2)) await kept.operator('share', { share });
+  await guards.sealer.tend();
+  await guards.promote(await guards.staged());
+  await guards.stopSealer();
+  await guards.startSealer();
+  assert.equal(await state(), 'open', 'the key in force is a file and there at once');
+  assert.deepEqual(await guards.reveal(fresh), {}, 'what is under the old key waits for its shares');
+  await assert.rejects(guards.client('sealer', 'core').call('reseal', { rows: fresh }), code('locked-at-boot'));
+  for (const share of shares.slice(0, 2)) await kept.operator('share', { share });
+  await guards.sealer.tend();
+  assert.deepEqual(await guards.reveal(await guards.reseal(fresh), {}, 1), values);
+});
+
 test('shares that were lost with the keeper before anybody had them make way for a new key', async () => {
   const quorum = { next: 'quorum', quorum: { shares: 2, of: 3 } } as const;
   const kept = await startKeeper(quorum);
@@ -365,6 +417,38 @@ test('shares that were lost with the keeper before anybody had them make way for
   for (const share of shares.slice(1)) await again.operator('share', { share });
   await guards.promote(document);
   assert.equal(guards.sealer.keys.current.number, document.number);
+});
+
+test('the keeper drops whoever sends what is not a message of his, and has no door for the key itself', async () => {
+  await startKeeper({ next: 'quorum', quorum: { shares: 2, of: 3 } });
+  const send = (caller: string, bytes: Buffer) =>
+    new Promise<string>((resolve) => {
+      const socket = connect(join(guards.folder, 'run', `keeper-${caller}`));
+      let answer = '';
+      socket.on('data', (chunk: Buffer) => {
+        answer += chunk.toString();
+      });
+      socket.on('error', () => {});
+      socket.on('close', () => resolve(answer));
+      socket.write(bytes);
+    });
+  const frame = (value: unknown) => encodeFrame(value as object);
+  const key = guards.keys.inner;
+  for (const [caller, bytes] of [
+    ['sealer', frame({ id: 1, type: 'unwrap', body: {} })],
+    ['sealer', frame({ id: 1, type: 'share', body: { share: 'bzs1.aaaaaaaa.2.x.y' } })],
+    ['sealer', frame({ id: 1, type: 'take', body: { key } })],
+    ['sealer', frame({ id: 1, type: 'take', body: { key, to: key, more: 1 } })],
+    ['sealer', frame({ id: 1, type: 'derive', body: { key, points: [] } })],
+    ['sealer', frame({ id: 1, type: 'toString', body: {} })],
+    ['operator', frame({ id: 1, type: 'take', body: { key, to: key } })],
+    ['operator', frame({ id: 1, type: 'destroy', body: { key } })],
+    ['operator', frame({ id: 1, type: 'share', body: { share: 7 } })],
+    ['operator', Buffer.from([0, 0, 0, 0])],
+    ['operator', Buffer.from([255, 255, 255, 255])],
+    ['operator', Buffer.from('\0\0\0\x02{]')],
+  ] as const)
+    assert.equal(await send(caller, bytes), '', `${caller} ${bytes.subarray(4).toString()}`);
 });
 
 test('key settings that are not understood are refused', () => {

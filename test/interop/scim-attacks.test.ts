@@ -2,8 +2,10 @@ import assert from 'node:assert/strict';
 import { createPrivateKey, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { readIntakeSecrets } from '#intake';
-import { hpkeOpen } from '#seal';
+import { toBase64url } from '#base';
+import { joinedHandle, readIntakeSecrets } from '#intake';
+import { markCanary } from '#people';
+import { canaryTag, hpkeOpen, sealCall } from '#seal';
 import { Hunter } from '#sim';
 import { tagOf } from '../../src/intake/secrets.ts';
 import { PATCH_OP, type ScimAnswered, ScimStage, USER } from './scim-stage.ts';
@@ -365,4 +367,38 @@ test('nobody without a token that counts is heard; tokens follow each other, end
   const counted = burst.filter((one) => one.status === 429);
   assert.ok(counted.length > 50, `${counted.length} of 400 were asked to wait`);
   assert.equal(counted[0]!.headers.get('retry-after'), '1');
+});
+
+test('somebody invented at the provider becomes a canary that no row tells from the others', async () => {
+  stage.token = stage.newTokens('entra')[0]!;
+  const [userName, mobile] = ['owlthistle', '+447700900177'];
+  const made = await stage.call('POST', '/Users', {
+    ...{
+      schemas: [USER],
+      userName,
+      externalId: 'hr-key-0177',
+      name: { givenName: 'Zephyrine', familyName: 'Owlthistle' },
+    },
+    ...{ emails: [{ value: 'ot@unseen.example.org' }], phoneNumbers: [{ type: 'mobile', value: mobile }] },
+  });
+  assert.equal(made.status, 201, made.text);
+  await stage.settle();
+  const tables = async () =>
+    JSON.stringify(
+      (await stage.admin.query('select * from people.joined order by id')).rows.concat(
+        (await stage.admin.query('select * from people.person order by handle')).rows,
+      ),
+    );
+  const before = await tables();
+  const handle = await joinedHandle(stage.admin, stage.doors.secrets, 'entra', userName);
+  await assert.rejects(joinedHandle(stage.admin, stage.doors.secrets, 'hr', userName), /Nobody came/);
+  await markCanary(stage.doors, { handle, addresses: ['+44 7700 900177'] });
+  assert.equal(await tables(), before);
+  assert.ok(stage.guards.ledger.gate.state.decoys.has(handle));
+  await assert.rejects(markCanary(stage.doors, { handle, addresses: ['owlthistle'] }), /international form/);
+  const box = toBase64url(sealCall(stage.guards.keys.outer, canaryTag(stage.guards.keys.org, mobile)));
+  const core = stage.guards.client('ledger', 'core');
+  await core.call('called', { how: 'call', box });
+  const { entries } = await core.call<{ entries: { kind: string }[] }>('tail', { after: 0, waitMs: 0 });
+  assert.equal(entries.filter(({ kind }) => kind === 'canary.called').length, 1);
 });

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { headingOf } from '#fleet';
 import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks } from '#respond';
-import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
+import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey, TEMPLATES } from '#seal';
 import { tx } from '#store';
 import { admin, page, purpose, route, uuid } from '../route.ts';
 import { askLedgerRoster } from './roster.ts';
@@ -17,7 +17,7 @@ const UNLOCKED = {
   document: 'a request',
 };
 
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+const counted = (n: number, what: string, many = `${what}s`): string => `${n} ${n === 1 ? what : many}`;
 
 function devicesOf(document: Approvable): readonly string[] {
   if (document.op === 'command') return document.commands.map(({ device }) => device);
@@ -48,6 +48,8 @@ function summary({ document }: Approval): string {
       return `Open the search by ${document.field} for ${counted(document.hours, 'hour')}`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
+    case 'notice':
+      return `Write to ${counted(document.subjects.length, 'person', 'people')}: ${TEMPLATES[document.topic].title.toLowerCase()}`;
     case 'roster':
       return rosterSummary(document);
     default:

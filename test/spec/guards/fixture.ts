@@ -115,6 +115,9 @@ export class Guards {
   readonly caps: Caps;
   /** Stands for edge's release key. */
   readonly edge = newBrowser();
+  /** Stands for courier's key, and core's. */
+  readonly courier = newBrowser();
+  readonly core = generateKeyPairSync('ed25519');
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
   /** How long changes wait at this ledger; none, where a test is about something else. */
@@ -123,9 +126,12 @@ export class Guards {
   /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
   ran: number | undefined;
   unusable = 0;
+  patience: { sinkMs: number; hungMs: number } | undefined;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
+  /** Where the ledger finds keys that systemd gave it. */
+  credentials: string | undefined;
   /** Where the organisation's key is to come from. */
   sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
   /** What can be searched, if anything. */
@@ -153,7 +159,10 @@ export class Guards {
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
+    guards.keys = {
+      ...{ v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, writers },
+      ...{ core: guards.coreKey, release: guards.edge.publicKey, courier: guards.courier.publicKey },
+    };
     mkdirSync(join(guards.folder, 'run'));
     if (search !== undefined) {
       await foundLedgerSearch(join(guards.folder, 'ledger'));
@@ -182,10 +191,17 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      coreKey: this.coreKey,
+      ...(this.patience === undefined ? {} : { patience: this.patience }),
       holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
+      ...(this.credentials === undefined ? {} : { credentials: this.credentials }),
       ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
+  }
+
+  get coreKey(): string {
+    return toBase64url(this.core.publicKey.export({ format: 'der', type: 'spki' }));
   }
 
   get logDir(): string {
@@ -226,6 +242,8 @@ export class Guards {
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
+      coreKey: keys.core,
+      ...(keys.courier === undefined ? {} : { courierKey: keys.courier }),
       ledger,
       ...(this.search === undefined ? {} : { search: this.search }),
       ...this.sources,

@@ -3,6 +3,7 @@ import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../..
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
+import { NoticeParticulars } from './notice.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
 import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
@@ -31,6 +32,7 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'notice') return `Write to ${document.subjects.length} people`;
   if (document.op === 'rotate-locks') return 'Give everybody a new lock';
   if (document.op === 'roster') return rosterHeading(document.change);
   if (document.op === 'change') {
@@ -55,6 +57,9 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
   }
+  if (document.op === 'notice') {
+    return 'Each of these people receives exactly this text. Their numbers and addresses are opened to courier alone.';
+  }
   if (document.op === 'rotate-locks') {
     return 'The ledger puts each value under a new lock and destroys the old ones; nothing is opened to anybody. Copies of the database and of the locks from before no longer fit together with what is stored now.';
   }
@@ -72,7 +77,7 @@ function effect(document: Approvable): ReactNode {
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
 
-function Particulars({ document }: { document: Approvable }) {
+function Particulars({ document, organisation }: { document: Approvable; organisation: string }) {
   return (
     <dl className="facts">
       <dt>Asked by</dt>
@@ -117,6 +122,7 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{utc(document.until)}</dd>
         </>
       ) : null}
+      {document.op === 'notice' ? <NoticeParticulars document={document} organisation={organisation} /> : null}
       {document.op === 'change' ? (
         <>
           <dt>Of</dt>
@@ -224,7 +230,7 @@ export function Approve({ id }: { id: string }) {
       <p className={document.op === 'command' && DESTROYING.has(document.verb) ? 'note bad' : 'note warn'}>
         {effect(document)}
       </p>
-      <Particulars document={document} />
+      <Particulars document={document} organisation={view.organisation} />
       <Contents view={view} checked={checked} />
       <Signatures view={view} />
       <div role="status">

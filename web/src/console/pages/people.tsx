@@ -133,6 +133,9 @@ export function People() {
               </GlassLink>
             </>
           )}
+          <a className="button" href={`/messages?to=${handles.join(',')}`}>
+            Message
+          </a>
           <a className="button" href={`/enrolment?for=${handles.join(',')}`}>
             Make enrolment links
           </a>
