@@ -2,10 +2,12 @@
 const pause = () =>
   new Promise<void>((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
+    port1.addEventListener('message', () => {
       port1.close();
       resolve();
-    };
+    });
+    // a port with listeners, unlike one with `onmessage`, has to be started
+    port1.start();
     port2.postMessage(null);
   });
 
