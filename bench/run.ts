@@ -3,6 +3,7 @@ import { checkin } from './checkin.ts';
 import { ddm } from './ddm.ts';
 import { enrolment } from './enrolment.ts';
 import { fleetBench } from './fleet.ts';
+import { importBench } from './import.ts';
 import { memory } from './memory.ts';
 import { openLoop } from './open-loop.ts';
 import { reveal } from './reveal.ts';
@@ -15,6 +16,7 @@ const BENCHES: Record<string, (args: readonly string[], say: (line: string) => v
   ddm,
   fleet: fleetBench,
   enrolment,
+  import: importBench,
   'open-loop': openLoop,
   reveal,
   signatures,

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
@@ -33,7 +33,11 @@ const TOOLS: readonly Tool[] = [
     // without the first it knows no elliptic curves, without the second it cannot fetch
     found: () => ['openssl', 'curl'].every((plugin) => existsSync(`/usr/lib/ipsec/plugins/libstrongswan-${plugin}.so`)),
   },
-  { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
+  {
+    name: 'Python 3 with venv',
+    packages: ['python3', 'python3-venv'],
+    found: () => spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0,
+  },
   {
     name: 'aiosmtpd',
     packages: ['python3-aiosmtpd'],

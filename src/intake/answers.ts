@@ -32,11 +32,12 @@ export function userAnswer(base: string, stored: Stored, sent: Attributes = new 
 }
 
 export function groupAnswer(base: string, stored: StoredGroup, sent: Attributes = new Map()): object {
-  const [name, external] = [sent.get('displayname'), sent.get('externalid')];
+  const [name, external, members] = [sent.get('displayname'), sent.get('externalid'), sent.get('members')];
   return {
     ...{ schemas: [GROUP_SCHEMA], id: stored.id },
     ...(typeof name === 'string' ? { displayName: name } : {}),
     ...(typeof external === 'string' ? { externalId: external } : {}),
+    ...(Array.isArray(members) ? { members } : {}),
     meta: meta(base, 'Group', stored),
   };
 }

@@ -48,8 +48,9 @@ export function judgeChange({ numbers }: IntakeDoors, change: UserChange, whole:
   if (typeof change.mobile === 'string') keep('number', judgeNumber(change.mobile, state ?? '', numbers));
   else if (whole || change.mobile === null) keep('number', none);
 
-  const unit = change.department === null ? '' : (change.department ?? (whole ? '' : undefined));
-  if (unit !== undefined && !unitFits(unit)) throw invalidValue('unit: A department holds no address and no number.');
+  // Units stay in the clear. A department that looks like an address or a number is not kept, and keeps nobody out.
+  const fits = typeof change.department === 'string' && unitFits(change.department);
+  const unit = fits ? (change.department ?? '') : whole || change.department !== undefined ? '' : undefined;
   return { values, unit, state: change.country === null ? '' : (state ?? (whole ? '' : undefined)) };
 }
 

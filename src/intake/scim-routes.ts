@@ -5,6 +5,7 @@ import {
   resourceTypes,
   ScimRefusal,
   scimSchemas,
+  sentByPatch,
   serviceProviderConfig,
 } from '#wire';
 import { etag, groupAnswer, listAnswer, userAnswer } from './answers.ts';
@@ -48,6 +49,18 @@ function versionIn(tag: string | undefined): number | null {
   const [, digits] = /^\s*(?:W\/)?"([0-9]{1,15})"\s*$/.exec(tag) ?? [];
   if (digits === undefined) throw new ScimRefusal(412, undefined, 'This is another version.');
   return Number(digits);
+}
+
+/** Which methods an address knows; asked before a body is read. Throws ScimRefusal 404, 405, 501. */
+export function mustFit(verb: string, path: string): void {
+  const [, kind = '', rest] = /^\/(\w+)(?:\/(.+))?$/.exec(path) ?? [];
+  if (kind === 'Bulk' || kind === 'Me' || path === '/.search') throw notOffered(path);
+  if (kind === 'Users' || kind === 'Groups') {
+    const methods =
+      rest === undefined ? ['GET', 'POST'] : rest === '.search' ? ['POST'] : ['GET', 'PUT', 'PATCH', 'DELETE'];
+    if (!methods.includes(verb)) throw method();
+  } else if (!['ServiceProviderConfig', 'ResourceTypes', 'Schemas'].includes(kind)) throw notFound();
+  else if (verb !== 'GET') throw method();
 }
 
 const pageOf = (query: URLSearchParams) => {
@@ -104,7 +117,11 @@ export function scimRoutes(doors: IntakeDoors): (request: ScimRequest) => Promis
     const body = bodyOf(request);
     const change = verb === 'PUT' ? replaceUser : patchUser;
     const now = await turns.take(id, () => change(doors, source, id, body, ifVersion));
-    return { status: 200, body: userAnswer(base, now, verb === 'PUT' ? body : undefined), etag: etag(now.version) };
+    return {
+      status: 200,
+      body: userAnswer(base, now, verb === 'PUT' ? body : sentByPatch(body)),
+      etag: etag(now.version),
+    };
   }
 
   async function groups(request: ScimRequest): Promise<ScimAnswer> {
@@ -144,7 +161,11 @@ export function scimRoutes(doors: IntakeDoors): (request: ScimRequest) => Promis
     const body = bodyOf(request);
     const how = { whole: verb === 'PUT', ifVersion };
     const now = await turns.take(id, () => changeGroup(doors, source, id, body, how));
-    return { status: 200, body: groupAnswer(base, now, verb === 'PUT' ? body : undefined), etag: etag(now.version) };
+    return {
+      status: 200,
+      body: groupAnswer(base, now, verb === 'PUT' ? body : sentByPatch(body)),
+      etag: etag(now.version),
+    };
   }
 
   function constant({ method: verb, path }: ScimRequest): ScimAnswer {
@@ -167,8 +188,6 @@ export function scimRoutes(doors: IntakeDoors): (request: ScimRequest) => Promis
     const { path } = request;
     if (path === '/Users' || path === '/Users/.search') return users(request);
     if (path === '/Groups' || path === '/Groups/.search') return groups(request);
-    if (path === '/Bulk') throw notOffered('Bulk');
-    if (path === '/Me') throw notOffered('/Me');
     const [, kind, id] = UUID_PATH.exec(path) ?? [];
     if (id !== undefined)
       return kind!.toLowerCase() === 'users' ? user(request, id.toLowerCase()) : group(request, id.toLowerCase());

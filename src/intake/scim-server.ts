@@ -4,8 +4,9 @@ import { type Attributes, ERROR_SCHEMA, readScimJson, ScimRefusal } from '#wire'
 import { readBody } from './body.ts';
 import type { IntakeDoors } from './doors.ts';
 import { IntakeError } from './error.ts';
+import { picked } from './picked.ts';
 import { IntakeRefusals } from './refusals.ts';
-import { type ScimAnswer, scimRoutes } from './scim-routes.ts';
+import { mustFit, type ScimAnswer, scimRoutes } from './scim-routes.ts';
 import type { Tokens } from './tokens.ts';
 
 export const SCIM_PATH = '/scim/v2';
@@ -46,10 +47,13 @@ export function scimServer(doors: IntakeDoors, tokens: Tokens): ScimServer {
       }
       const path = asked.pathname.slice(SCIM_PATH.length).replace(/(?<=.)\/$/, '');
       const method = request.method ?? '';
+      // Before the body: what may not be sent is not read.
+      mustFit(method, path);
       const body = method === 'GET' || method === 'DELETE' ? undefined : await bodyOf(request, path);
       const query = path.endsWith('/.search') ? searchOf(method, body) : asked.searchParams;
       const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = request.headers;
-      return await route({ source: bearer.source, method, path, query, ifMatch, ifNoneMatch, body });
+      const answer = await route({ source: bearer.source, method, path, query, ifMatch, ifNoneMatch, body });
+      return { ...answer, ...(answer.body === undefined ? {} : { body: picked(answer.body, query) }) };
     } finally {
       working -= 1;
     }
@@ -105,8 +109,11 @@ function searchOf(method: string, body: Attributes | undefined): URLSearchParams
     ['filter', 'filter'],
     ['startindex', 'startIndex'],
     ['count', 'count'],
+    ['attributes', 'attributes'],
+    ['excludedattributes', 'excludedAttributes'],
   ] as const) {
-    const value = body.get(name);
+    const given = body.get(name);
+    const value = Array.isArray(given) ? given.join(',') : given;
     if (typeof value === 'string' || typeof value === 'number') query.set(proper, String(value));
   }
   return query;

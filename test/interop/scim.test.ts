@@ -115,7 +115,13 @@ test('Entra: capital verbs, paths to entries that are not there, value objects, 
   for (const [what, operations] of steps) {
     const answer = await stage.patch(id, ...operations);
     assert.equal(answer.status, 200, `${what}: ${answer.text}`);
-    assert.deepEqual(Object.keys(answer.body).sort(), ['active', 'id', 'meta', 'schemas'], what);
+    // What is in the answer was in the request.
+    const said = JSON.stringify(operations);
+    for (const [name, value] of Object.entries(answer.body)) {
+      if (['active', 'id', 'meta', 'schemas'].includes(name)) continue;
+      for (const text of JSON.stringify(value).match(/(?<=[:[])"[^"]+"/g) ?? [])
+        assert.ok(said.includes(text.slice(1, -1)), `${what}: ${name} ${text}`);
+    }
   }
   assert.equal(await stage.reads(id, 'email'), 'third@example.org');
   assert.equal(await stage.reads(id, 'number'), '+447700900003');

@@ -59,6 +59,8 @@ interface Attribute {
   readonly returned?: string;
   readonly mutability?: string;
   readonly parts?: readonly Attribute[];
+  /** What a `reference` may point at. */
+  readonly references?: readonly string[];
 }
 
 function described({
@@ -69,11 +71,12 @@ function described({
   exact = false,
   ...more
 }: Attribute): object {
-  const { uniqueness = 'none', returned = 'request', mutability = 'readWrite', parts } = more;
+  const { uniqueness = 'none', returned = 'request', mutability = 'readWrite', parts, references } = more;
   return {
     ...{ name, type, multiValued: many, required, caseExact: exact, description: name },
     ...{ mutability, returned, uniqueness },
     ...(parts === undefined ? {} : { subAttributes: parts.map(described) }),
+    ...(references === undefined ? {} : { referenceTypes: references }),
   };
 }
 
@@ -91,7 +94,10 @@ const GROUP: readonly Attribute[] = [
   { name: 'displayName', required: true },
   {
     ...{ name: 'members', type: 'complex', many: true },
-    parts: [{ name: 'value', mutability: 'immutable' }],
+    parts: [
+      { name: 'value', mutability: 'immutable' },
+      { name: '$ref', type: 'reference', mutability: 'immutable', references: ['User'] },
+    ],
   },
 ];
 

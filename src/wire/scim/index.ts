@@ -8,6 +8,7 @@ export {
   serviceProviderConfig,
   USER_SCHEMA,
 } from './documents.ts';
+export { sentByPatch } from './echo.ts';
 export { invalidValue, ScimRefusal, type ScimType } from './error.ts';
 export { parseScimFilter, type ScimFilter } from './filter.ts';
 export { type GroupChange, readScimGroup, readScimGroupPatch } from './group.ts';

@@ -147,7 +147,10 @@ function takeEnterprise(change: UserChange, path: ScimPath, value: unknown): voi
 
 function takeName(change: UserChange, sub: string, value: unknown): void {
   if (sub === '') {
-    if (value === null) throw invalidValue('A name cannot be taken away.');
+    if (value === null) {
+      change.given = change.family = change.formatted = null;
+      return;
+    }
     for (const [name, one] of attributes(value)) takeName(change, name, one);
   } else if (sub === 'givenname') change.given = textOf(value);
   else if (sub === 'familyname') change.family = textOf(value);
