@@ -1,3 +1,13 @@
+export {
+  AgeReader,
+  AgeWriter,
+  ageIdentity,
+  ageOpen,
+  ageRecipient,
+  ageSeal,
+  readAgeIdentity,
+  readAgeRecipient,
+} from './age.ts';
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
@@ -57,6 +67,15 @@ export {
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export {
+  parseRecoveryKey,
+  RECOVERY_USES,
+  type RecoveryKey,
+  type RecoveryUse,
+  recoveryIdentity,
+  recoveryKeyOf,
+  recoverySigner,
+} from './recovery.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
