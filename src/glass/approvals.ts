@@ -37,6 +37,10 @@ interface ShownData {
 
 const parse = shape.object({ assertion: parseAssertion });
 
+/** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
+const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave']);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave']);
+
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {
   const { rows } = await db.query<Shown>(
@@ -111,8 +115,9 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
  */
 export async function relay(doors: GlassDoors): Promise<void> {
   const { rows } = await doors.pool.query<{ id: string }>(
-    `select id from respond.approval a where op in ('unlock', 'invite') and state = 'open' and not_after > now()
+    `select id from respond.approval a where op = any($1) and state = 'open' and not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= needs order by created_at limit 20`,
+    [[...RELAYED]],
   );
   for (const { id } of rows) {
     try {
@@ -127,12 +132,12 @@ export async function relay(doors: GlassDoors): Promise<void> {
 async function relayOne(doors: GlassDoors, id: string): Promise<void> {
   const { rows } = await doors.pool.query<{ document: Approvable; assertions: Assertion[] }>(
     `select a.document, (select jsonb_agg(s.assertion order by s.at) from respond.signature s where s.approval_id = a.id) as assertions
-     from respond.approval a where a.id = $1 and a.op in ('unlock', 'invite') and a.state = 'open' and a.not_after > now()
+     from respond.approval a where a.id = $1 and a.op = any($2) and a.state = 'open' and a.not_after > now()
        and (select count(*) from respond.signature s where s.approval_id = a.id) >= a.needs`,
-    [id],
+    [id, [...RELAYED]],
   );
   const ready = rows[0];
   if (ready === undefined) return;
-  await doors.sealer.call(ready.document.op, ready);
+  if (!LEDGERS_ALONE.has(ready.document.op)) await doors.sealer.call(ready.document.op, ready);
   await doors.ledger.call(ready.document.op, ready);
 }

@@ -6,6 +6,7 @@ import { relay, showApproval, shownData, sign } from './approvals.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 
@@ -29,6 +30,8 @@ const ROUTES: readonly Route[] = [
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
+  { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
@@ -52,7 +55,7 @@ export interface GlassServer {
 }
 
 /**
- * The origin of touches: its pages and six requests, on nothing but Node. It has no session; every act carries its own
+ * The origin of touches: its pages and a few requests, on nothing but Node. It has no session; every act carries its own
  * touch, and the guards judge it.
  */
 export function glassServer(doors: GlassDoors): GlassServer {

@@ -14,6 +14,7 @@ const KINDS = {
   'directory.refused': [6005, 99, 4],
   'directory.decoy': [6005, 1, 5],
   'directory.settled': [6005, 3, 1],
+  'directory.erased': [6005, 4, 2],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
   'lock.on': [7001, 1, 4],
@@ -87,4 +88,11 @@ export function makeEntry(statement: Statement, n: number, time: number): { entr
 /** A leaf's bytes: what the log's tree hashes and its public files hold. */
 export function encodeLeaf(leaf: Leaf): Buffer {
   return Buffer.from(canonicalJson(leaf as unknown as Json));
+}
+
+/** Whom an entry is about: the handles that it names as its subjects. */
+export function subjectsOf({ subject, detail }: OwnEntry): readonly string[] {
+  const many = detail['subjects'];
+  if (Array.isArray(many)) return many.filter((one) => typeof one === 'string');
+  return subject === undefined ? [] : [subject];
 }

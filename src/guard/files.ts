@@ -36,6 +36,18 @@ export async function writeDurably(
   await syncFolder(dirname(path));
 }
 
+/** Writes zeros over a file in place, on disk when it resolves. */
+export async function overwrite(path: string): Promise<void> {
+  const handle = await open(path, 'r+');
+  try {
+    const { size } = await handle.stat();
+    await handle.write(Buffer.alloc(size), 0, size, 0);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
 /** Makes a folder and its parents. */
 export function makeFolder(path: string, mode: number): void {
   mkdirSync(path, { recursive: true, mode });

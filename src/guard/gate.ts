@@ -91,9 +91,14 @@ export class Gate {
 
   /**
    * Two people: every signature must be valid and by an administrator who is not locked; at least two different
-   * people; whoever is not the requester must have a founding key or one pinned 72 h ago. Throws Refusal.
+   * people, or as many as `people` says; whoever is not the requester must have a founding key or one pinned 72 h ago.
+   * Throws Refusal.
    */
-  approve(document: Approvable, assertions: readonly Assertion[]): { signers: readonly string[]; effects: Effect[] } {
+  approve(
+    document: Approvable,
+    assertions: readonly Assertion[],
+    people = 2,
+  ): { signers: readonly string[]; effects: Effect[] } {
     const now = this.time.now();
     this.#fresh(document, APPROVAL_LIFE, now);
     const signers = new Set<string>();
@@ -106,7 +111,7 @@ export class Gate {
       }
       signers.add(key.admin);
     }
-    if (signers.size < 2) throw new Refusal('two-people', 'This needs two different people.');
+    if (signers.size < people) throw new Refusal('two-people', 'This needs two different people.');
     if (this.state.used.has(document.id)) throw new Refusal('used', 'This approval was used before.');
     return {
       signers: [...signers].sort(),

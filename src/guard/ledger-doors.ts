@@ -8,11 +8,13 @@ import {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseUnlock,
   shape,
 } from '#seal';
 import { type Detail, REFUSAL_KINDS } from './entries.ts';
+import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { type DoorTable, doorsFor } from './server.ts';
@@ -61,6 +63,8 @@ const proofBody = object({ leaf: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
+const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
 /** Every message that the ledger understands: the whole of its attack surface. */
@@ -133,6 +137,17 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
+    }),
+    leave: door({
+      from: ['glass'],
+      parse: leaveBody,
+      handle: ({ document, assertions }) => ledger.leaving.leave(document, assertions),
+    }),
+    history: door({
+      from: ['console', 'glass'],
+      parse: historyBody,
+      handle: ({ subject, after }, caller) =>
+        readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
     }),
     decoys: door({
       from: ['intake'],

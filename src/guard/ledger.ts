@@ -20,6 +20,7 @@ import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
+import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
 import type { Placed } from './rows.ts';
@@ -71,6 +72,7 @@ export class Ledger {
   #book!: Book;
   #decisions!: Decisions;
   #settling!: Settling;
+  #leaving!: Leaving;
   #decoys!: Decoys;
   readonly #org: string;
   readonly #outer: KeyObject;
@@ -107,12 +109,19 @@ export class Ledger {
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
     });
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
     return ledger;
   }
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Who has left, and how their locks go. */
+  get leaving(): Leaving {
+    return this.#leaving;
   }
 
   get book(): Book {

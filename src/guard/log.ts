@@ -4,7 +4,7 @@ import { equalBytes, type Json } from '#base';
 import { leafHash, Tree } from '#proof';
 import { GuardError } from '#seal';
 import { Bell } from './bell.ts';
-import { encodeLeaf, type Leaf, makeEntry, type OwnEntry, type Statement } from './entries.ts';
+import { encodeLeaf, type Leaf, makeEntry, type OwnEntry, type Statement, subjectsOf } from './entries.ts';
 import { Journal, type Place } from './journal.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
 import type { Effect } from './state.ts';
@@ -23,6 +23,8 @@ interface OwnMark {
   readonly time: number;
   readonly kind: OwnEntry['kind'];
   readonly actor: string | null;
+  /** Whom it is about. */
+  readonly subjects: readonly string[];
 }
 
 const TAIL_BYTES = 256 * 1024;
@@ -252,8 +254,11 @@ export class EvidenceLog {
     const index = this.tree.append(leafHash(encodeLeaf(leaf)));
     this.#places.push(place);
     this.#options.time.see(own?.time ?? 0);
-    if (own !== undefined) this.#own.push({ leaf: index, time: own.time, kind: own.kind, actor: own.actor });
-    else this.#core.push(index);
+    if (own === undefined) this.#core.push(index);
+    else {
+      const { time, kind, actor } = own;
+      this.#own.push({ leaf: index, time, kind, actor, subjects: subjectsOf(own) });
+    }
     return record;
   }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fromBase64url, sha256, toBase64url } from '#base';
 import { type Field, GuardError, lockRow, type RowLabel, type SealedRow, unlockRow } from '#seal';
-import { makeFolder, syncFolder, writeDurably } from './files.ts';
+import { makeFolder, overwrite, syncFolder, writeDurably } from './files.ts';
 import type { Placed, Rows } from './rows.ts';
 
 interface PersonLock {
@@ -80,6 +80,7 @@ export class Persons {
   /** Opens a row's outer layer; undefined if the person, the version or the row is not right. Throws GuardError `rolled-back`. */
   open(row: SealedRow): Promise<Buffer | undefined> {
     return this.#alone(row.subject, async () => {
+      if (this.#rows.left.has(row.subject)) return undefined;
       const person = await this.#load(row.subject);
       this.#mustNotBeBehind(row.subject, person);
       if (person === undefined || person.versions[row.field] !== row.version) return undefined;
@@ -90,6 +91,24 @@ export class Persons {
       } finally {
         person.lock.fill(0);
       }
+    });
+  }
+
+  /**
+   * Destroys a person's lock: overwritten, removed, and the folder synced. What a crash left of an unfinished write goes too.
+   * Repeating it does nothing. On storage that copies on write the old block may live on: see docs/leavers.md.
+   */
+  destroy(subject: string): Promise<void> {
+    return this.#alone(subject, async () => {
+      const path = this.#path(subject);
+      let gone = false;
+      for (const file of [path, `${path}.tmp`]) {
+        if (!existsSync(file)) continue;
+        await overwrite(file);
+        await rm(file);
+        gone = true;
+      }
+      if (gone) await syncFolder(dirname(path));
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Field, Writer } from '#seal';
+import { HOUR } from './time.ts';
 
 /** A value's place: `[subject, field, version]`. */
 export type Placed = readonly [subject: string, field: Field, version: number];
@@ -6,7 +7,8 @@ export type Placed = readonly [subject: string, field: Field, version: number];
 /** What the ledger remembers of rows and of who writes them; each is journalled with the entry that tells of it. */
 export type RowChange =
   | { readonly what: 'writer'; readonly writer: Writer; readonly key: string }
-  | { readonly what: 'settled'; readonly rows: readonly Placed[] };
+  | { readonly what: 'settled'; readonly rows: readonly Placed[] }
+  | { readonly what: 'left'; readonly subjects: readonly string[]; readonly at: number; readonly alone: boolean };
 
 /**
  * The ledger's memory of rows: whose signature makes a value, and which version of each value is the present one. It is the
@@ -15,7 +17,10 @@ export type RowChange =
 export class Rows {
   /** Ed25519 SPKI, base64url, pinned when the installation was founded. */
   readonly writers = new Map<Writer, string>();
+  /** Who has left: nobody is made under such a handle again, and no lock of theirs counts. */
+  readonly left = new Set<string>();
   readonly #versions = new Map<string, Map<Field, number>>();
+  #alone: { readonly count: number; readonly at: number }[] = [];
 
   apply(change: RowChange): void {
     switch (change.what) {
@@ -29,6 +34,13 @@ export class Rows {
           this.#versions.set(subject, own);
         }
         break;
+      case 'left':
+        for (const subject of change.subjects) {
+          this.left.add(subject);
+          this.#versions.delete(subject);
+        }
+        if (change.alone) this.#alone.push({ count: change.subjects.length, at: change.at });
+        break;
       default:
         change satisfies never;
     }
@@ -37,6 +49,12 @@ export class Rows {
   /** The present version of a value as the journal has it; undefined for one that was never settled. */
   version(subject: string, field: Field): number | undefined {
     return this.#versions.get(subject)?.get(field);
+  }
+
+  /** How many people were erased on one person's signature within the last hour. */
+  erasedAlone(now: number): number {
+    this.#alone = this.#alone.filter(({ at }) => at > now - HOUR);
+    return this.#alone.reduce((sum, { count }) => sum + count, 0);
   }
 
   /** All present versions of one subject. */

@@ -27,7 +27,15 @@ export interface Refused {
   readonly subject: string;
   readonly field: Field;
   readonly version: number;
-  readonly code: 'writer' | 'signature' | 'does-not-open' | 'stale' | 'version-taken' | 'version-gap' | 'rolled-back';
+  readonly code:
+    | 'left'
+    | 'writer'
+    | 'signature'
+    | 'does-not-open'
+    | 'stale'
+    | 'version-taken'
+    | 'version-gap'
+    | 'rolled-back';
   readonly present?: number;
 }
 
@@ -121,6 +129,7 @@ export class Settling {
     if (key === undefined || !WRITES[writer].has(field)) return { code: 'writer' };
     const label: RowLabel = { org: this.#org, subject, field, version };
     if (!verifyWritten(key, label, arrival)) return { code: 'signature' };
+    if (this.#rows.left.has(subject)) return { code: 'left' };
     const place = `${subject}|${field}`;
     const present = ahead.get(place) ?? this.#rows.version(subject, field) ?? 0;
     if (version < present) return { code: 'stale', present };
@@ -138,7 +147,7 @@ export class Settling {
 
   /** Late values are nothing unusual; all else is written down, up to a number per minute. */
   async #tell({ subject, field, code }: Refused, arrivals: readonly Arrival[]): Promise<void> {
-    if (code === 'stale' || code === 'version-gap') return;
+    if (code === 'stale' || code === 'version-gap' || code === 'left') return;
     const more = this.#refusals.admit(this.#book.gate.time.now());
     if (more === undefined) return;
     const claimed = arrivals.find((one) => one.subject === subject && one.field === field)?.writer ?? 'nobody';

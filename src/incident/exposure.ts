@@ -54,9 +54,7 @@ export async function makeExposure(
   const to = incident.windowTo === null ? input.now : Date.parse(incident.windowTo);
   const window = { now: input.now, from: Date.parse(incident.windowFrom), to };
   const pages = await allPages(ledger, window, incident.principal);
-  const { rows } = await pool.query<{ people: number }>(
-    'select count(*)::int as people from people.person where left_at is null',
-  );
+  const { rows } = await pool.query<{ people: number }>('select count(*)::int as people from people.person');
   const report = assess(incident, pages, window, rows[0]!.people, input.logVerifier);
   await tx(pool, async (t) => {
     await t.query('insert into incident.exposure (id, incident_id, report) values ($1, $2, $3)', [

@@ -14,8 +14,10 @@ export {
 } from './judge.ts';
 export { unknownPeople } from './known.ts';
 export { peopleOf } from './ldif.ts';
+export { erasePeople, tombstoneOf } from './leave.ts';
 export { countPeople, listPeople, type PersonRow } from './list.ts';
 export type { NewPerson } from './row.ts';
 export { accountRows } from './rows-account.ts';
 export { intakeServer } from './server.ts';
 export { settleArriving } from './settle.ts';
+export { offerSheet } from './sheet.ts';

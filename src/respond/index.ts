@@ -10,5 +10,6 @@ export { type ActionVerb, contain, lockByHand } from './containment.ts';
 export { RespondError } from './error.ts';
 export type { Guards } from './guards.ts';
 export { askInvite } from './invite.ts';
+export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';

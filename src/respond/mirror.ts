@@ -1,6 +1,7 @@
 import type { Json } from '#base';
 import { uuidv7 } from '#base';
 import { readEvents } from '#log';
+import { erasePeople } from '#people';
 import { type Pool, type Tx, tx } from '#store';
 import { close } from './approval.ts';
 
@@ -55,6 +56,10 @@ async function apply(
     case 'account.invited':
       if (approval) await close(t, approval, 'executed', null);
       return;
+    case 'directory.erased':
+      await erasePeople(t, handlesIn(detail['subjects']), uid);
+      if (approval) await close(t, approval, 'executed', null);
+      return;
     case 'account.refused':
     case 'approval.refused':
       // A refused command set is closed by whoever asked; here the ones that glass relayed.
@@ -64,6 +69,9 @@ async function apply(
     default:
   }
 }
+
+const handlesIn = (value: Json | undefined): string[] =>
+  Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 
 /** Whether a lock is in force, as far as core has heard. */
 export async function isLocked(pool: Pool, scope: 'directory' | 'commands'): Promise<boolean> {

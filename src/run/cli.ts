@@ -12,7 +12,7 @@ import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
-import { january } from './drill/january.ts';
+import { addDrills } from './drill-command.ts';
 import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
@@ -23,9 +23,6 @@ import { lockHome, startProduct } from './supervisor.ts';
 import { foundWriters } from './writers.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
-const DRILLS = [
-  { id: 'january', what: 'attacker inside edge, stolen admin, stolen database and files (30 January 2026)' },
-];
 
 const number = (text: string): number => {
   const value = Number(text);
@@ -141,40 +138,7 @@ program
 
 addSim(program, say);
 
-const drill = program.command('drill').description('attack the real stack and judge it from outside');
-drill
-  .command('list')
-  .option('--json', 'one JSON object', false)
-  .action(({ json }: { json: boolean }) => {
-    if (json) say(JSON.stringify(DRILLS));
-    else for (const { id, what } of DRILLS) say(`${id}  ${what}`);
-  });
-const runDrill = async (id: string, options: { json: boolean; portBase: number; phones: number; people: number }) => {
-  if (!DRILLS.some((one) => one.id === id))
-    throw new RunError('usage', `There is no drill '${id}'. See 'bartizan drill list'.`);
-  await buildPages();
-  const result = await january(options, options.json ? (line) => process.stderr.write(`${line}\n`) : say);
-  if (options.json) say(JSON.stringify(result));
-  else say(result.passed ? 'passed' : 'FAILED');
-  process.exitCode = result.passed ? 0 : 1;
-};
-for (const [name, args] of [
-  ['run', '<id>'],
-  ['january', ''],
-] as const) {
-  drill
-    .command(`${name} ${args}`.trim())
-    .option('--json', 'last line is one JSON object', false)
-    .option('--port-base <port>', 'first of four ports', number, 8450)
-    .option('--phones <n>', 'how many simulated phones', number, 40)
-    .option('--people <n>', 'how many invented people', number, 60)
-    .action((...given: unknown[]) => {
-      const [first, second] = given;
-      return args === ''
-        ? runDrill('january', first as Parameters<typeof runDrill>[1])
-        : runDrill(first as string, second as Parameters<typeof runDrill>[1]);
-    });
-}
+addDrills(program, say);
 
 program
   .command('account')

@@ -11,7 +11,9 @@ import {
   FIELDS,
   type Grant,
   type Invite,
+  type Leave,
   LOCK_SCOPES,
+  MOST_LEAVING,
   ROLES,
   type SealedRow,
   type Signable,
@@ -149,6 +151,23 @@ export const parseInvite: Shape<Invite> = object({
   notAfter: time,
 });
 
+const leave = object({
+  v: v1,
+  op: oneOf('leave'),
+  id: uuid,
+  subjects: list(handle, MOST_LEAVING, 1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
+/** Reads who has left: each once, sorted. Throws SealError `shape`. */
+export const parseLeave: Shape<Leave> = (value, where) => {
+  const read = leave(value, where);
+  sortedUnique(read.subjects);
+  return read;
+};
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -202,6 +221,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   declare: parseDeclare,
   unlock: parseUnlock,
   invite: parseInvite,
+  leave: parseLeave,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };
@@ -218,7 +238,13 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op !== 'command' && read.op !== 'declare' && read.op !== 'unlock' && read.op !== 'invite') {
+  if (
+    read.op !== 'command' &&
+    read.op !== 'declare' &&
+    read.op !== 'unlock' &&
+    read.op !== 'invite' &&
+    read.op !== 'leave'
+  ) {
     throw new SealError('shape', 'This document does not need two people.');
   }
   return read;

@@ -21,6 +21,7 @@ export {
   parseEnrolKey,
   parseGrant,
   parseInvite,
+  parseLeave,
   parseSealedRow,
   parseSignable,
   parseSignIn,

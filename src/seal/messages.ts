@@ -127,6 +127,24 @@ export interface Invite {
   readonly notAfter: number;
 }
 
+/** Most people in one `Leave`; and how many one administrator alone may have erased within an hour. */
+export const MOST_LEAVING = 100;
+export const LEAVING_PER_HOUR = 5;
+
+/**
+ * These people have left: their locks are destroyed, for ever. One administrator's signature for a few an hour, two for more.
+ */
+export interface Leave {
+  readonly v: 1;
+  readonly op: 'leave';
+  readonly id: string;
+  /** Handles of people, sorted and unique. */
+  readonly subjects: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -148,7 +166,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave;
 export type Signable = Grant | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */

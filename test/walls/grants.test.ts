@@ -92,7 +92,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'log.event': 's',
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's' },
+      ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -112,6 +112,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.ask_renewal',
         'fleet.revoke_certificates',
         'fleet.renewal_obstacle',
+        'people.offer_sheet',
       ],
       ...[
         'fleet.cancel_intent',
@@ -139,7 +140,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.template': 'S', 'people.sealed': 's', 'respond.approval': 'S', 'respond.signature': 'IS' },
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
-    functions: ['fleet.put_release', 'log.emit', 'people.read_page', 'people.read_rows'],
+    functions: [
+      'people.sheet_of',
+      'people.sheet_opened',
+      'fleet.put_release',
+      'log.emit',
+      'people.read_page',
+      'people.read_rows',
+    ],
   },
   core: {
     tables: {
@@ -188,7 +196,13 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       },
       ...{ 'incident.exposure': 'ISU', 'incident.incident': 'ISU', 'incident.note': 'ISU' },
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
-      ...{ 'people.import': 'S', 'people.person': 'S', 'people.rows_account': 'SU', 'people.sealed': 's' },
+      ...{
+        'people.tombstone': 'S',
+        'people.import': 'S',
+        'people.person': 'S',
+        'people.rows_account': 'SU',
+        'people.sealed': 's',
+      },
       'people.scim_group': 's',
       ...{ 'respond.action': 'ISU', 'respond.approval': 'ISU', 'respond.lock': 'ISU', 'respond.lock_request': 'ISU' },
       'respond.signature': 'ISU',
@@ -232,6 +246,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
+      'people.erase',
       // declarations
       ...[
         'fleet.change_set',

@@ -28,6 +28,8 @@ function summary({ document }: Approval): string {
       return document.scope === 'admin'
         ? `Unlock ${document.target}`
         : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
+    case 'leave':
+      return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
     default:

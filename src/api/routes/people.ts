@@ -1,7 +1,14 @@
 import * as z from 'zod';
 import { devicesOf } from '#fleet';
-import { listPeople } from '#people';
-import { page, paged, route, search } from '../route.ts';
+import { listPeople, offerSheet, tombstoneOf } from '#people';
+import { askLeave } from '#respond';
+import { MOST_LEAVING } from '#seal';
+import { tx } from '#store';
+import { ApiError } from '../error.ts';
+import { handle, page, paged, purpose, route, search } from '../route.ts';
+
+/** Those who answer to people for what is done with their data. */
+const ANSWERABLE = ['administrator', 'dpo'] as const;
 
 export const peopleRoutes = [
   route({
@@ -22,6 +29,43 @@ export const peopleRoutes = [
       );
       const rows = people.map((person) => ({ ...person, devices: devices.get(person.handle) ?? [] }));
       return paged(rows, limit, total, (person) => person.handle);
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/people/{handle}/history',
+    summary: 'Who looked at a person’s data, and the erasure, newest first: from the log, with proofs.',
+    for: ANSWERABLE,
+    query: z.strictObject({ after: z.coerce.number().int().min(0).optional() }),
+    handle: async ({ doors, param, query: { after } }) => {
+      const subject = param('handle');
+      const [history, tombstone] = await Promise.all([
+        doors.ledger.call<object>('history', { subject, after: after ?? -1 }, { timeoutMs: 30_000 }),
+        tombstoneOf(doors.pool, subject),
+      ]);
+      return { ...history, rowsGoneAt: tombstone?.leftAt ?? null, verifier: doors.keys.log };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/people/{handle}/sheet',
+    summary: 'Makes the one-time link by which a person sees who looked at their data. It is shown once.',
+    for: ANSWERABLE,
+    handle: async ({ doors, session, param }) => {
+      const token = await tx(doors.pool, (t) => offerSheet(t, param('handle'), session.admin));
+      if (token === undefined) throw new ApiError('not-found', 'Nobody bears this handle.', { status: 404 });
+      return { link: `${doors.origins.glass}/#sheet=${token}` };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/people/leave',
+    summary: 'Asks two people to erase people who have left.',
+    for: ['administrator'],
+    body: z.strictObject({ handles: z.array(handle).min(1).max(MOST_LEAVING), purpose }),
+    handle: async ({ doors, session, body }) => {
+      const input = { ...body, by: session.admin, now: doors.now() };
+      return { approval: (await tx(doors.pool, (t) => askLeave(t, input))).id };
     },
   }),
 ];

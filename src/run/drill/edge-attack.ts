@@ -22,9 +22,18 @@ export interface EdgeAttack {
  * everything with edge's uid, environment, sockets and database login, and an outside observer searches what it took.
  * Edge is restarted clean afterwards and the loot is destroyed.
  */
-export async function attackEdge(product: Product, planted: readonly string[]): Promise<EdgeAttack> {
-  const edge = product.process('edge');
-  const state = product.home.state('edge');
+export function attackEdge(product: Product, planted: readonly string[]): Promise<EdgeAttack> {
+  return attackInside(product, 'edge', planted);
+}
+
+/** The same inside another process of ours. */
+export async function attackInside(
+  product: Product,
+  name: 'edge' | 'console' | 'glass',
+  planted: readonly string[],
+): Promise<EdgeAttack> {
+  const edge = product.process(name);
+  const state = product.home.state(name);
   const loot = join(state, 'loot');
   const go = join(state, 'go');
   rmSync(loot, { recursive: true, force: true });

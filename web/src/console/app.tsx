@@ -21,6 +21,7 @@ import { Incidents } from './pages/incidents.tsx';
 import { Locks } from './pages/locks.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
+import { PersonPage } from './pages/person.tsx';
 import { ProfilePage } from './pages/profile.tsx';
 import { Profiles } from './pages/profiles.tsx';
 import { PushBanner, PushPage } from './pages/push.tsx';
@@ -37,6 +38,7 @@ function page(path: string): ReactNode {
   if (rest.length > 0) return undefined;
   if (id !== undefined && id !== '') {
     if (room === 'devices') return <DevicePage key={id} handle={id} />;
+    if (room === 'people') return <PersonPage key={id} handle={id} />;
     if (room === 'profiles') return <ProfilePage key={id} id={id} />;
     if (room === 'alerts') return <AlertPage key={id} id={id} />;
     if (room === 'incidents') return <IncidentPage key={id} id={id} />;

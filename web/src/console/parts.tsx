@@ -60,7 +60,7 @@ export function DeviceLink({ handle }: { handle: string }) {
 export function PersonLink({ handle }: { handle: string | null }) {
   if (handle === null) return <span className="quiet">nobody</span>;
   return (
-    <a className="mono" href={`/people?q=${handle}`}>
+    <a className="mono" href={`/people/${handle}`}>
       {handle}
     </a>
   );

@@ -2,10 +2,12 @@ import { useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
 import { Join } from './join.tsx';
+import { Leavers } from './leave.tsx';
 import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { type Published, published } from './server.ts';
+import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
@@ -36,6 +38,10 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
   }
+  const leavers = [...new Set((asked.get('leave') ?? '').split(','))].sort();
+  if (leavers.every((subject) => HANDLE.test(subject))) return <Leavers subjects={leavers} />;
+  const sheet = asked.get('sheet');
+  if (sheet !== null) return <OwnSheet token={sheet} config={config} />;
   const id = asked.get('approve');
   if (id !== null) return <Approve id={id} />;
   return (

@@ -26,6 +26,10 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'leave') {
+    const { length } = document.subjects;
+    return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
+  }
   return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
 }
 
@@ -38,6 +42,9 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
+  }
+  if (document.op === 'leave') {
+    return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
@@ -85,6 +92,18 @@ function Particulars({ document }: { document: Approvable }) {
           </dd>
           <dt>Devices keep it until</dt>
           <dd>{utc(document.until)}</dd>
+        </>
+      ) : null}
+      {document.op === 'leave' ? (
+        <>
+          <dt>People ({document.subjects.length})</dt>
+          <dd>
+            <ul className="handles mono">
+              {document.subjects.map((handle) => (
+                <li key={handle}>{handle}</li>
+              ))}
+            </ul>
+          </dd>
         </>
       ) : null}
       {document.op === 'invite' ? (

@@ -4,11 +4,13 @@ import type {
   Caps,
   EnrolKey,
   Grant,
+  Leave,
   PublicKeys,
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
 import { exchange } from '../shared/problem.ts';
+import type { SheetPage } from '../shared/sheet-page.ts';
 
 /** What glass's own server publishes before anything else: whose keys to trust and which console may send people here. */
 export interface Published {
@@ -50,5 +52,9 @@ export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
 export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
+export const askLeave = (document: Leave, assertion: Assertion) =>
+  post<{ erased: number }>('/api/leave', { document, assertion });
+export const askSheet = (token: string) =>
+  post<{ handle: string; pages: readonly SheetPage[]; complete: boolean }>('/api/sheet', { token });
 export const askReveal = (grant: Grant, assertion: Assertion) =>
   post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', { grant, assertion });

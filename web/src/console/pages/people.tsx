@@ -1,3 +1,4 @@
+import { useState } from 'react';
 import { DEFAULT_CAPS } from '../../../../src/seal/messages.ts';
 import { api } from '../client.ts';
 import { useAnswer } from '../data.ts';
@@ -6,7 +7,8 @@ import { Pager, Search, Tick, usePicked } from '../list.tsx';
 import type { Person } from '../model.ts';
 import { DeviceLink, Empty, Frame, GlassLink, Loaded, or } from '../parts.tsx';
 import { useSearch } from '../router.ts';
-import { useSession } from '../session.tsx';
+import { useMayChange, useSession } from '../session.tsx';
+import { LeaveDialog } from './people-leave.tsx';
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
   const { body } = useRows(items.length, { select: (row) => pick.toggle((items[row] as Person).handle) });
@@ -36,7 +38,7 @@ function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<type
                 />
               </td>
               <th scope="row">
-                <a className="mono" href={`/people?q=${person.handle}`}>
+                <a className="mono" href={`/people/${person.handle}`}>
                   {person.handle}
                 </a>
               </th>
@@ -54,6 +56,7 @@ function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<type
                 )}
               </td>
               <td className="nowrap">
+                {person.leftAt === null ? null : <span className="chip warn">left, not erased</span>}{' '}
                 {person.fields.length === 0 ? <span className="quiet">nothing yet</span> : person.fields.join(', ')}
               </td>
             </tr>
@@ -74,6 +77,8 @@ export function People() {
   const pick = usePicked();
   const handles = [...pick.picked].sort();
   const over = handles.length > most;
+  const mayChange = useMayChange();
+  const [leaving, setLeaving] = useState<readonly string[]>();
   return (
     <Frame title="People">
       <p className="quiet">
@@ -122,11 +127,17 @@ export function People() {
           <a className="button" href={`/enrolment?for=${handles.join(',')}`}>
             Make enrolment links
           </a>
+          {mayChange ? (
+            <button type="button" onClick={() => setLeaving(handles)}>
+              They have left
+            </button>
+          ) : null}
           <button type="button" className="plain" onClick={pick.clear}>
             Clear
           </button>
         </section>
       )}
+      {leaving === undefined ? null : <LeaveDialog handles={leaving} onClose={() => setLeaving(undefined)} />}
     </Frame>
   );
 }
