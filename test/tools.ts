@@ -33,6 +33,7 @@ const TOOLS: readonly Tool[] = [
     // without the first it knows no elliptic curves, without the second it cannot fetch
     found: () => ['openssl', 'curl'].every((plugin) => existsSync(`/usr/lib/ipsec/plugins/libstrongswan-${plugin}.so`)),
   },
+  { name: 'age', packages: ['age'], found: () => onPath('age') },
   { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
   { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },

@@ -20,6 +20,8 @@ const KINDS = {
   'lock.on': [7001, 1, 4],
   'lock.off': [7001, 3, 3],
   'log.trouble': [6002, 99, 5],
+  'log.restored': [6002, 99, 4],
+  'recovery.pinned': [6002, 3, 3],
 } as const;
 
 export type Kind = keyof typeof KINDS;

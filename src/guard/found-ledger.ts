@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { verifierKey } from '#proof';
+import type { RecoveryKey } from '#seal';
 import { makeFolder } from './files.ts';
 import { Gate } from './gate.ts';
 import { makeKey, publicText } from './keys.ts';
@@ -11,6 +12,7 @@ export async function foundLedger(
   options: Pick<LedgerOptions, 'org' | 'state' | 'logDir' | 'origin' | 'caps' | 'clock' | 'logger'>,
   founders: readonly Founder[],
   writers: readonly WriterKey[],
+  recovery?: RecoveryKey,
 ): Promise<{ outer: string; ledger: string; log: string }> {
   const { org, state, logDir } = options;
   const outer = await makeKey(state, 'outer', 'x25519');
@@ -21,7 +23,7 @@ export async function foundLedger(
   const log = { state, folder: logDir, origin: logOrigin(org), key: logKey, time: gate.time, onUnusable: () => {} };
   await EvidenceLog.found(log);
   const ledger = await Ledger.open({ ...options, onUnusable: () => {} });
-  await ledger.found(founders, writers);
+  await ledger.found(founders, writers, recovery);
   await ledger.close();
   return { outer: publicText(outer), ledger: publicText(signing), log: verifierKey(logOrigin(org), logKey) };
 }

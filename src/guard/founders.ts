@@ -1,4 +1,4 @@
-import { ADMIN, ROLES, SealError, shape, WRITERS } from '#seal';
+import { ADMIN, parseRecoveryKey, type RecoveryKey, ROLES, SealError, shape, WRITERS } from '#seal';
 import type { Founder, WriterKey } from './ledger.ts';
 
 const { object, list, text, oneOf, optional, base64url } = shape;
@@ -12,11 +12,15 @@ const founding = object({
     1,
   ),
   writers: optional(pins),
+  recovery: optional(parseRecoveryKey),
 });
 
 /** Reads `{"founders": [{admin, role, tokenSha256}]}`, as `--init` of a guard takes it. Throws SealError `shape`. */
-export function parseFounders(json: string): readonly Founder[] {
-  return founding(JSON.parse(json)).founders;
+export function parseFounders(json: string): {
+  readonly founders: readonly Founder[];
+  readonly recovery?: RecoveryKey;
+} {
+  return founding(JSON.parse(json));
 }
 
 const writing = object({ writers: pins });
@@ -31,7 +35,11 @@ export function parseWriters(value: unknown): readonly WriterKey[] {
 }
 
 /** Reads what `--init` of the ledger takes: the founders, and whoever writes values. Throws SealError `shape`. */
-export function parseFounding(json: string): { founders: readonly Founder[]; writers: readonly WriterKey[] } {
-  const { founders, writers } = founding(JSON.parse(json));
-  return { founders, writers: parseWriters({ writers }) };
+export function parseFounding(json: string): {
+  readonly founders: readonly Founder[];
+  readonly writers: readonly WriterKey[];
+  readonly recovery?: RecoveryKey;
+} {
+  const { writers, ...rest } = founding(JSON.parse(json));
+  return { ...rest, writers: parseWriters({ writers }) };
 }

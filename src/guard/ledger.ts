@@ -9,6 +9,8 @@ import {
   GuardError,
   type LockScope,
   type Receipt,
+  type RecoveryKey,
+  type Restored,
   type Role,
   type SealedRow,
   signReceipt,
@@ -23,6 +25,7 @@ import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
+import { logName, mayPin, restoredEffects } from './recovery.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -93,7 +96,7 @@ export class Ledger {
       {
         state: options.state,
         folder: options.logDir,
-        origin: logOrigin(options.org),
+        origin: logName(options.state, logOrigin(options.org)),
         key: loadKey(options.state, 'log', 'ed25519'),
         time: ledger.gate.time,
         onUnusable: (cause) => {
@@ -138,11 +141,44 @@ export class Ledger {
     return this.#decoys;
   }
 
-  async found(founders: readonly Founder[], writers: readonly WriterKey[]): Promise<void> {
-    const effects = [...founders.map((founder): Effect => ({ e: 'founder', ...founder })), ...writers.map(pinOf)];
+  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: RecoveryKey): Promise<void> {
+    const pin: Effect[] = recovery === undefined ? [] : [{ e: 'recovery', key: recovery }];
+    const effects = [
+      ...pin,
+      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
+      ...writers.map(pinOf),
+    ];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
-    await this.#book.record('system.started', null, { founded: true, founders: names, writers: pinned }, effects);
+    const back = recovery === undefined ? {} : { recovery: recovery.id };
+    await this.#book.record(
+      'system.started',
+      null,
+      { founded: true, founders: names, writers: pinned, ...back },
+      effects,
+    );
+  }
+
+  /** Pins the recovery key of a ledger that was founded without one. Throws GuardError `founded` if another is pinned. */
+  async pinRecovery(key: RecoveryKey): Promise<void> {
+    if (mayPin(this.gate.state, key)) {
+      await this.#book.record('recovery.pinned', null, { recovery: key.id }, [{ e: 'recovery', key }]);
+    }
+  }
+
+  /** Takes up after a restore: what the recovery key signed, as an entry that everybody sees. Throws GuardError. */
+  async restored(statement: Restored): Promise<void> {
+    const effects = restoredEffects(this.gate.state, this.#org, statement);
+    const { at, size, cut, founders, decoy } = statement;
+    const names = founders.map(({ admin, role }) => ({ admin, role }));
+    const detail = {
+      at,
+      size,
+      founders: names,
+      drill: decoy !== undefined,
+      recovery: this.gate.state.recovery.key!.id,
+    };
+    await this.#book.record('log.restored', null, { ...detail, ...(cut === undefined ? {} : { cut }) }, effects);
   }
 
   /**
@@ -187,7 +223,8 @@ export class Ledger {
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
-    if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
+    if (grant.subjects.some((subject) => state.decoys.has(subject) && subject !== state.recovery.decoy))
+      return this.#decoy(grant, effects);
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
     const entry = this.#book.write(

@@ -15,6 +15,8 @@ import {
   type LockScope,
   openInner,
   type Receipt,
+  type RecoveryKey,
+  type Restored,
   SealError,
   type SealedRow,
   type Unlock,
@@ -26,6 +28,7 @@ import { makeFolder, writeDurably } from './files.ts';
 import { Gate, Refusal } from './gate.ts';
 import { loadKey, makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
+import { mayPin, restoredEffects, wrapKeys } from './recovery.ts';
 import type { Effect } from './state.ts';
 
 export interface SealerOptions {
@@ -48,10 +51,16 @@ const REVEAL_INFO = 'bartizan reveal v1';
 const unavailable = () => new GuardError('unavailable', 'The ledger cannot be asked. Nothing is opened without it.');
 
 /** Makes the organisation's key and pins the founders. Once only. Returns the public key. */
-export async function foundSealer(state: string, founders: readonly Founder[]): Promise<{ inner: string }> {
+export async function foundSealer(
+  state: string,
+  founders: readonly Founder[],
+  recovery?: RecoveryKey,
+): Promise<{ inner: string }> {
   const key = await makeKey(state, 'organisation', 'x25519');
   makeFolder(state, 0o700);
-  const effects = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
+  const pin: Effect[] = recovery === undefined ? [] : [{ e: 'recovery', key: recovery }];
+  const effects = [...pin, ...founders.map((founder): Effect => ({ e: 'founder', ...founder }))];
+  if (recovery !== undefined) await wrapKeys(state, recovery);
   await writeDurably(join(state, 'pinned.json'), JSON.stringify({ v: 1, effects }));
   return { inner: publicText(key) };
 }
@@ -162,6 +171,18 @@ export class Sealer {
     }
     await this.#keep(decided.effects);
     return {};
+  }
+
+  /** Pins the recovery key of a sealer that was founded without one. Throws GuardError `founded` if another is pinned. */
+  async pinRecovery(key: RecoveryKey): Promise<void> {
+    if (!mayPin(this.gate.state, key)) return;
+    await wrapKeys(this.#options.state, key);
+    await this.#keep([{ e: 'recovery', key }]);
+  }
+
+  /** Takes up after a restore, as the recovery key signed it. Throws GuardError. */
+  async restored(statement: Restored): Promise<void> {
+    await this.#keep(restoredEffects(this.gate.state, this.#options.org, statement));
   }
 
   async lock(scope: LockScope, target: string, reason: string): Promise<object> {

@@ -1,6 +1,7 @@
 import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
+import { type RecoveryEffect, RecoveryState } from './recovery.ts';
 import { type RowChange, Rows } from './rows.ts';
 
 /**
@@ -26,7 +27,8 @@ export type Effect =
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
   | { readonly e: 'decoy'; readonly change: DecoyChange }
   | { readonly e: 'hit' }
-  | { readonly e: 'rows'; readonly change: RowChange };
+  | { readonly e: 'rows'; readonly change: RowChange }
+  | RecoveryEffect;
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
 export interface Token {
@@ -54,6 +56,7 @@ export class GuardState {
   readonly decoyBook = new DecoyBook();
   readonly meters = new Meters();
   readonly rows = new Rows();
+  readonly recovery = new RecoveryState();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -120,6 +123,10 @@ export class GuardState {
         break;
       case 'rows':
         this.rows.apply(effect.change);
+        break;
+      case 'recovery':
+      case 'restored':
+        this.recovery.apply(effect);
         break;
       default:
         effect satisfies never;

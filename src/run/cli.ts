@@ -4,8 +4,10 @@ import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { type AccountOptions, setAccount } from './account.ts';
+import { keepBackups } from './backup/keeper.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
+import { backupCommands, readRecoveryFile } from './cli-backup.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
@@ -57,6 +59,7 @@ program
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
   .option('--os-releases-url <url>', 'where the list of system versions is read, such as https://gdmf.apple.com/v2/pmv')
   .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
+  .option('--recovery <file>', 'public half of the recovery key, pinned by both guards (first start only)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
@@ -66,6 +69,7 @@ program
       founders?: number;
       edgeWorkers?: number;
       certificates?: string;
+      recovery?: string;
       identity?: IdentityKind;
       attestationRoot?: string[];
       pushUrl?: string;
@@ -82,6 +86,7 @@ program
         pushCa,
         attestationRoot,
         certificates,
+        recovery,
         osReleasesUrl,
         osReleasesCa,
         ...rest
@@ -92,10 +97,12 @@ program
       const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
       const product = await startProduct({
         ...{ home, ...rest, ...settings },
+        ...(recovery === undefined ? {} : { recovery: readRecoveryFile(recovery) }),
         ...(push === undefined ? {} : { push }),
         ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
       });
+      const backups = keepBackups(product, (line) => process.stderr.write(`${line}\n`));
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
@@ -105,6 +112,7 @@ program
         process.once('SIGINT', resolve);
         process.once('SIGTERM', resolve);
       });
+      await backups.close();
       await product.stop();
     },
   );
@@ -196,6 +204,7 @@ program
   });
 
 pushCommands(program);
+backupCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { fromBase64url, newPersonHandle, newToken, sha256, toBase64url } from '#base';
 import type { IdentityKind } from '#fleet';
-import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
+import { type Caps, DEFAULT_CAPS, type PublicKeys, type RecoveryKey, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
@@ -45,6 +45,8 @@ export interface InstanceOptions {
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
   readonly releases?: { readonly url: string; readonly ca?: string };
+  /** Public half of the offline recovery key; both guards pin it at the founding. */
+  readonly recovery?: RecoveryKey;
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -146,12 +148,14 @@ export async function found(
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
   const writers = makePens(home);
+  const { recovery } = options;
   const roster = {
     founders: founders.map(({ admin, role, token }) => ({
       admin,
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
+    ...(recovery === undefined ? {} : { recovery }),
   };
   const [core, edge, intake, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
@@ -166,14 +170,34 @@ export async function found(
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
+  if (recovery !== undefined) writeRecovery(home, recovery);
   writeFileSync(join(home.dir, 'supervisor', 'instance.json'), JSON.stringify(options), { mode: 0o600 });
   // Written last: without it the home counts as half made.
   writeFileSync(join(home.dir, 'supervisor', 'founded'), new Date().toISOString(), { mode: 0o600 });
   return keys;
 }
 
+/** The public half of the recovery key, where every process may read it. */
+export function writeRecovery(home: Home, recovery: RecoveryKey): void {
+  writeFileSync(join(home.dir, 'public', 'recovery.json'), JSON.stringify(recovery), { mode: 0o644 });
+}
+
+/** The last message of a process's log lines. */
+function lastMessage(lines: string): string {
+  try {
+    return String((JSON.parse(lines.trim().split('\n').at(-1) ?? '') as { message?: string }).message);
+  } catch {
+    return 'its messages say why';
+  }
+}
+
 /** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
-export function initProcess(home: Home, name: ProcessName, input: string): Promise<Record<string, string>> {
+export function initProcess(
+  home: Home,
+  name: ProcessName,
+  input: string,
+  flag: '--init' | '--restored' | '--pin-recovery' = '--init',
+): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
     const child = spawn(
@@ -183,7 +207,7 @@ export function initProcess(home: Home, name: ProcessName, input: string): Promi
         join(home.code, 'src', 'run', `${name}.ts`),
         '--config',
         home.config(name),
-        '--init',
+        flag,
       ],
       {
         cwd: '/',
@@ -205,7 +229,9 @@ export function initProcess(home: Home, name: ProcessName, input: string): Promi
       if (code === 0) resolve(JSON.parse(out.trim().split('\n').at(-1) || '{}') as Record<string, string>);
       else
         reject(
-          new RunError('start-failed', `The first start of ${name} failed.`, { cause: new Error(errors.slice(-2000)) }),
+          new RunError('start-failed', `${name} ${flag} failed: ${lastMessage(errors)}`, {
+            cause: new Error(errors.slice(-2000)),
+          }),
         );
     });
     child.stdin.end(input);

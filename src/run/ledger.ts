@@ -1,6 +1,17 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundLedger, LEDGER_CALLERS, Ledger, ledgerDoors, parseFounding, parseWriters, serveCaller } from '#guard';
+import {
+  cutLog,
+  foundLedger,
+  LEDGER_CALLERS,
+  Ledger,
+  ledgerDoors,
+  logOrigin,
+  parseFounding,
+  parseWriters,
+  serveCaller,
+} from '#guard';
+import { parseRecoveryKey, parseRestored } from '#seal';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -19,8 +30,8 @@ const common = {
 };
 
 async function init(): Promise<void> {
-  const { founders, writers } = parseFounding(await text(process.stdin));
-  const keys = await foundLedger(common, founders, writers);
+  const { founders, writers, recovery } = parseFounding(await text(process.stdin));
+  const keys = await foundLedger(common, founders, writers, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
@@ -30,6 +41,27 @@ async function pin(): Promise<void> {
   const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
   await ledger.pinWriters(writers);
   await ledger.close();
+}
+
+/** Pins the recovery key of an installation that was founded without one. */
+async function pinRecovery(): Promise<void> {
+  const key = parseRecoveryKey(JSON.parse(await text(process.stdin)));
+  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  await ledger.pinRecovery(key);
+  await ledger.close();
+}
+
+/** Takes up after a restore (what the recovery key signed, on standard input); says under which name the log goes on. */
+async function restored(): Promise<void> {
+  const statement = parseRestored(JSON.parse(await text(process.stdin)));
+  const { state, logDir: folder, org } = config;
+  const cut = { state, folder, founded: logOrigin(org), at: statement.at };
+  const log = statement.cut === undefined ? undefined : await cutLog(cut);
+  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  await ledger.restored(statement);
+  await ledger.close();
+  const { size, coreSize } = ledger.status();
+  process.stdout.write(`${JSON.stringify({ size, coreSize, ...(log === undefined ? {} : { log }) })}\n`);
 }
 
 async function run(): Promise<void> {
@@ -56,7 +88,9 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-const once = process.argv.includes('--init') ? init : process.argv.includes('--pin-writers') ? pin : undefined;
+const once = { '--init': init, '--pin-writers': pin, '--pin-recovery': pinRecovery, '--restored': restored }[
+  process.argv.at(-1) ?? ''
+];
 if (once !== undefined) {
   await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);

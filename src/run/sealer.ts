@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundSealer, parseFounders, SEALER_CALLERS, Sealer, sealerDoors, serveCaller } from '#guard';
-import { guardClient } from '#seal';
+import { foundSealer, parseFounders, SEALER_CALLERS, Sealer, sealerDoors, serveCaller, wrapKeys } from '#guard';
+import { guardClient, parseRecoveryKey, parseRestored } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -21,8 +21,21 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessC
 }
 
 async function init(): Promise<void> {
-  const keys = await foundSealer(config.state, parseFounders(await text(process.stdin)));
+  const { founders, recovery } = parseFounders(await text(process.stdin));
+  const keys = await foundSealer(config.state, founders, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
+}
+
+/** Pins the recovery key of an installation that was founded without one, and wraps the organisation's key to it. */
+async function pinRecovery(): Promise<void> {
+  await openSealer(config).pinRecovery(parseRecoveryKey(JSON.parse(await text(process.stdin))));
+}
+
+/** Takes up after a restore: what the recovery key signed, on standard input. The organisation's key lies there already. */
+async function restored(): Promise<void> {
+  const statement = parseRestored(JSON.parse(await text(process.stdin)));
+  await openSealer(config).restored(statement);
+  process.stdout.write('{}\n');
 }
 
 async function run(): Promise<void> {
@@ -36,6 +49,8 @@ async function run(): Promise<void> {
     return;
   }
   const doors = sealerDoors(sealer);
+  const { key: recovery } = sealer.gate.state.recovery;
+  if (recovery !== undefined) await wrapKeys(config.state, recovery);
   for (const caller of SEALER_CALLERS) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
@@ -50,9 +65,10 @@ async function run(): Promise<void> {
   );
 }
 
-if (process.argv.includes('--init')) {
-  await init().catch((error: unknown) => {
-    logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be founded', error);
+const once = { '--init': init, '--pin-recovery': pinRecovery, '--restored': restored }[process.argv.at(-1) ?? ''];
+if (once !== undefined) {
+  await once().catch((error: unknown) => {
+    logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be made ready', error);
     process.exitCode = 1;
   });
 } else await run();

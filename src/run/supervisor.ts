@@ -157,7 +157,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { identity, attestationRoots, devicePolicy, releases, people } = options;
+  const { recovery, identity, attestationRoots, devicePolicy, releases, people } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -173,6 +173,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       identity,
       attestationRoots,
       signProfiles,
+      recovery,
       caKey,
       devicePolicy,
       releases,

@@ -77,6 +77,7 @@ export {
   recoveryKeyOf,
   recoverySigner,
 } from './recovery.ts';
+export { parseRestored, type Restored, signRestored, verifyRestored } from './restored.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
