@@ -5,6 +5,7 @@ import { enrolment } from './enrolment.ts';
 import { fleetBench } from './fleet.ts';
 import { memory } from './memory.ts';
 import { openLoop } from './open-loop.ts';
+import { reveal } from './reveal.ts';
 import { signatures } from './signatures.ts';
 
 // `npm run bench -- NAME [--json] [options]`: the last line with --json is one JSON object. Not part of the tests: figures
@@ -15,6 +16,7 @@ const BENCHES: Record<string, (args: readonly string[], say: (line: string) => v
   fleet: fleetBench,
   enrolment,
   'open-loop': openLoop,
+  reveal,
   signatures,
   memory,
 };

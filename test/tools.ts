@@ -38,6 +38,7 @@ const TOOLS: readonly Tool[] = [
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
   { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
   { name: 'SoftHSM', packages: ['softhsm2', 'opensc'], found: () => onPath('softhsm2-util') && onPath('pkcs11-tool') },
+  { name: 'iproute2', packages: ['iproute2'], found: () => onPath('ip', ['/usr/sbin', '/sbin']) },
   {
     name: 'Go',
     packages: ['golang-go', 'golang-golang-x-mod-dev', 'ca-certificates'],

@@ -11,7 +11,9 @@ export interface ApiDoors {
   readonly keys: PublicKeys;
   readonly origins: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly caps: Caps;
-  readonly level: 'L0' | 'L1';
+  readonly level: 'L0' | 'L1' | 'L2';
+  /** With the ledger on another host: when our certificate for it ends, milliseconds. */
+  readonly ledgerCertificate?: () => number;
   readonly demo: boolean;
   /** Directory of the built pages. */
   readonly pages: string;

@@ -22,6 +22,7 @@ import { groupRoutes } from './routes/groups.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { profileRoutes } from './routes/profiles.ts';
@@ -54,6 +55,7 @@ export const ROUTES: readonly Route[] = [
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,
+  ...keyRoutes,
 ];
 
 const HEADERS = securityHeaders({ passkeys: false });

@@ -36,10 +36,12 @@ interface ShownData {
 }
 
 const parse = shape.object({ assertion: parseAssertion });
+/** A new key comes from its source first: a token or a key service may take a while. */
+const RELAY = { timeoutMs: 25_000 };
 
 /** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
-const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave']);
-const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave']);
+const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change', 'rotate-key']);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {
@@ -110,7 +112,7 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
 }
 
 /**
- * Hands unlocks and invitations with enough signatures to both guards. The sealer first: the ledger's entry closes the
+ * Hands unlocks, invitations and changes of the key with enough signatures to both guards. The sealer first: the ledger's entry closes the
  * approval, so whatever stops in between is open still and asked again. Command sets are core's.
  */
 export async function relay(doors: GlassDoors): Promise<void> {
@@ -138,6 +140,6 @@ async function relayOne(doors: GlassDoors, id: string): Promise<void> {
   );
   const ready = rows[0];
   if (ready === undefined) return;
-  if (!LEDGERS_ALONE.has(ready.document.op)) await doors.sealer.call(ready.document.op, ready);
-  await doors.ledger.call(ready.document.op, ready);
+  if (!LEDGERS_ALONE.has(ready.document.op)) await doors.sealer.call(ready.document.op, ready, RELAY);
+  await doors.ledger.call(ready.document.op, ready, RELAY);
 }

@@ -3,6 +3,7 @@ import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { type PageFile, readPages, securityHeaders } from '#page';
 import { relay, showApproval, shownData, sign } from './approvals.ts';
+import { cancelChange } from './change.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
@@ -30,6 +31,7 @@ const ROUTES: readonly Route[] = [
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },

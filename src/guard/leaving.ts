@@ -35,11 +35,11 @@ export class Leaving {
       try {
         judged = judge(gate, document, assertions);
       } catch (error) {
-        const detail = { approval, op: 'leave', asked: subjects.length, claimed: requester };
+        const detail = { approval, op: 'leave', people: subjects.length, claimed: requester };
         return this.#book.refuse('approval.refused', error, detail);
       }
       const { signers, effects } = judged;
-      const detail = { approval, subjects, signers: [...signers], purpose, asked: subjects.length };
+      const detail = { approval, subjects, signers: [...signers], purpose, people: subjects.length };
       const one = subjects.length === 1 ? subjects[0] : undefined;
       await this.#book.write('directory.erased', requester, detail, effects, one).written;
     }

@@ -3,12 +3,14 @@ import {
   GuardError,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
   parseGrant,
   parseInvite,
   parseLeave,
+  parseRotateKey,
   parseSealedRow,
   parseUnlock,
   shape,
@@ -18,7 +20,7 @@ import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, nothing, twoOrMore } from './shapes.ts';
+import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -64,8 +66,11 @@ const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion }
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
 const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
+const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
 const decoysBody = object({ handles: list(handle, 1_000) });
+
+const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
 
 /** Every message that the ledger understands: the whole of its attack surface. */
 export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
@@ -110,6 +115,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['core'],
       parse: tailBody,
       handle: ({ after, waitMs }) => readTail(ledger.log, after, waitMs),
+      waits: ({ waitMs }) => waitMs,
     }),
     roster: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.roster() }),
     exposure: door({
@@ -138,10 +144,31 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
+    'rotate-key': door({
+      from: ['glass'],
+      parse: rotateKeyBody,
+      handle: ({ document, assertions }) => ledger.rekeying.promote(document, assertions),
+    }),
+    rotate: door({
+      from: ['sealer'],
+      parse: rotateBody,
+      handle: ({ number, rows }) => ledger.rekeying.open(number, rows),
+    }),
+    rotated: door({
+      from: ['sealer'],
+      parse: rotatedBody,
+      handle: ({ number, values, found }) => ledger.rekeying.close(number, values, found),
+    }),
+    retire: door({ from: ['sealer'], parse: retireBody, handle: ({ number }) => ledger.rekeying.retire(number) }),
     leave: door({
       from: ['glass'],
       parse: leaveBody,
       handle: ({ document, assertions }) => ledger.leaving.leave(document, assertions),
+    }),
+    change: door({
+      from: ['glass'],
+      parse: changeBody,
+      handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
     }),
     history: door({
       from: ['console', 'glass'],

@@ -17,6 +17,7 @@ import {
   type Writer,
 } from '#seal';
 import { Book } from './book.ts';
+import { Changes } from './changes.ts';
 import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
@@ -26,10 +27,11 @@ import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import { Persons } from './persons.ts';
 import { logName, mayPin, restoredEffects } from './recovery.ts';
+import { Rekeying } from './rekeying.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { dayOf } from './time.ts';
+import { DAY, dayOf } from './time.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -63,6 +65,10 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
+  readonly holdMs?: number;
+  /** The organisation's first raw public key, base64url, which changes of the key build on. */
+  readonly orgKey?: string;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -74,6 +80,7 @@ export class Ledger {
   readonly #signing: KeyObject;
   #book!: Book;
   #decisions!: Decisions;
+  #rekeying!: Rekeying;
   #settling!: Settling;
   #leaving!: Leaving;
   #decoys!: Decoys;
@@ -109,8 +116,13 @@ export class Ledger {
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#rekeying = new Rekeying({
+      ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
+      ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+    });
     ledger.#settling = new Settling({
       ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      holdMs: options.holdMs ?? DAY,
     });
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
     await ledger.#leaving.finish();
@@ -120,6 +132,11 @@ export class Ledger {
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** Changed numbers and addresses that wait. */
+  get changes(): Changes {
+    return new Changes(this.#book);
   }
 
   /** Who has left, and how their locks go. */
@@ -141,13 +158,15 @@ export class Ledger {
     return this.#decoys;
   }
 
+  /** Changes of the organisation's key. */
+  get rekeying(): Rekeying {
+    return this.#rekeying;
+  }
+
   async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: RecoveryKey): Promise<void> {
     const pin: Effect[] = recovery === undefined ? [] : [{ e: 'recovery', key: recovery }];
-    const effects = [
-      ...pin,
-      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
-      ...writers.map(pinOf),
-    ];
+    const pins = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
+    const effects = [...pin, ...pins, ...writers.map(pinOf)];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
     const back = recovery === undefined ? {} : { recovery: recovery.id };
@@ -314,6 +333,7 @@ export class Ledger {
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
       spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      orgKey: this.#rekeying.status(),
     };
   }
 }

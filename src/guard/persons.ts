@@ -52,6 +52,8 @@ export class Persons {
    */
   put(subject: string, incoming: readonly Incoming[]): Promise<(SealedRow | undefined)[]> {
     return this.#alone(subject, async () => {
+      // Somebody may have been erased since the values were judged.
+      if (this.#rows.left.has(subject)) return incoming.map(() => undefined);
       const present = await this.#load(subject);
       this.#mustNotBeBehind(subject, present);
       const person = present ?? { lock: randomBytes(32), versions: {}, outers: {} };
@@ -91,6 +93,19 @@ export class Persons {
       } finally {
         person.lock.fill(0);
       }
+    });
+  }
+
+  /** Puts an inner layer that was sealed anew under its person's lock; undefined if the person or the version is not right. */
+  relock(label: Omit<RowLabel, 'org'>, inner: Uint8Array): Promise<SealedRow | undefined> {
+    const { subject, field, version } = label;
+    return this.#alone(subject, async () => {
+      const person = await this.#load(subject);
+      this.#mustNotBeBehind(subject, person);
+      if (person === undefined || person.versions[field] !== version) return undefined;
+      const row = toBase64url(lockRow(person.lock, inner, this.#label(label)));
+      person.lock.fill(0);
+      return { subject, field, version, row };
     });
   }
 

@@ -1,4 +1,5 @@
 import type { Field, Writer } from '#seal';
+import { Held, type HeldChange } from './held.ts';
 import { HOUR } from './time.ts';
 
 /** A value's place: `[subject, field, version]`. */
@@ -8,6 +9,7 @@ export type Placed = readonly [subject: string, field: Field, version: number];
 export type RowChange =
   | { readonly what: 'writer'; readonly writer: Writer; readonly key: string }
   | { readonly what: 'settled'; readonly rows: readonly Placed[] }
+  | HeldChange
   | { readonly what: 'left'; readonly subjects: readonly string[]; readonly at: number; readonly alone: boolean };
 
 /**
@@ -19,6 +21,8 @@ export class Rows {
   readonly writers = new Map<Writer, string>();
   /** Who has left: nobody is made under such a handle again, and no lock of theirs counts. */
   readonly left = new Set<string>();
+  /** Changed numbers and addresses that wait. */
+  readonly held = new Held();
   readonly #versions = new Map<string, Map<Field, number>>();
   #alone: { readonly count: number; readonly at: number }[] = [];
 
@@ -29,14 +33,22 @@ export class Rows {
         break;
       case 'settled':
         for (const [subject, field, version] of change.rows) {
+          if (this.left.has(subject)) continue;
+          this.held.settle(subject, field, version);
           const own = this.#versions.get(subject) ?? new Map<Field, number>();
           own.set(field, version);
           this.#versions.set(subject, own);
         }
         break;
+      case 'held':
+      case 'released':
+      case 'cancelled':
+        this.held.apply(change);
+        break;
       case 'left':
         for (const subject of change.subjects) {
           this.left.add(subject);
+          for (const [field] of this.fields(subject)) this.held.settle(subject, field, Number.POSITIVE_INFINITY);
           this.#versions.delete(subject);
         }
         if (change.alone) this.#alone.push({ count: change.subjects.length, at: change.at });
@@ -60,5 +72,11 @@ export class Rows {
   /** All present versions of one subject. */
   fields(subject: string): readonly (readonly [Field, number])[] {
     return [...(this.#versions.get(subject) ?? [])];
+  }
+
+  /** Every present version. */
+  *all(): Generator<Placed> {
+    for (const [subject, fields] of this.#versions)
+      for (const [field, version] of fields) yield [subject, field, version];
   }
 }

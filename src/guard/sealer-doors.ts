@@ -1,7 +1,16 @@
-import { parseAssertion, parseEnrolKey, parseGrant, parseInvite, parseSealedRow, parseUnlock, shape } from '#seal';
+import {
+  parseAssertion,
+  parseEnrolKey,
+  parseGrant,
+  parseInvite,
+  parseRotateKey,
+  parseSealedRow,
+  parseUnlock,
+  shape,
+} from '#seal';
 import type { Sealer } from './sealer.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { lockRequest, nothing, twoOrMore } from './shapes.ts';
+import { lockRequest, nothing, resealRows, twoOrMore } from './shapes.ts';
 
 export const SEALER_CALLERS = ['glass', 'core', 'console'] as const;
 export type SealerCaller = (typeof SEALER_CALLERS)[number];
@@ -13,6 +22,9 @@ const revealBody = object({ grant: parseGrant, assertion: parseAssertion, rows: 
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+
+const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
+const resealBody = object({ rows: resealRows });
 
 /** Every message that the sealer understands: the whole of its attack surface. */
 export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
@@ -42,6 +54,13 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       parse: lockRequest,
       handle: ({ scope, target, reason }) => sealer.lock(scope, target, reason),
     }),
+    stage: door({ from: ['console'], parse: nothing, handle: () => sealer.resealing.stage() }),
+    'rotate-key': door({
+      from: ['glass'],
+      parse: rotateKeyBody,
+      handle: ({ document, assertions }) => sealer.resealing.promote(document, assertions),
+    }),
+    reseal: door({ from: ['core'], parse: resealBody, handle: ({ rows }) => sealer.resealing.reseal(rows) }),
     status: door({ from: ['core', 'console'], parse: nothing, handle: () => sealer.status() }),
   };
 }

@@ -1,4 +1,3 @@
-import type { KeyObject } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, toBase64url } from '#base';
@@ -13,7 +12,6 @@ import {
   hpkeSeal,
   type Invite,
   type LockScope,
-  openInner,
   type Receipt,
   type RecoveryKey,
   type Restored,
@@ -26,9 +24,12 @@ import {
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
 import { makeFolder, writeDurably } from './files.ts';
 import { Gate, Refusal } from './gate.ts';
-import { loadKey, makeKey, publicText } from './keys.ts';
+import { makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
+import type { KeySource } from './org-key.ts';
+import { OrgKeys } from './org-keys.ts';
 import { mayPin, restoredEffects, wrapKeys } from './recovery.ts';
+import { Resealing } from './resealing.ts';
 import type { Effect } from './state.ts';
 
 export interface SealerOptions {
@@ -45,6 +46,12 @@ export interface SealerOptions {
   readonly ledger: GuardClient;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey: string;
+  /** The keeper of keys in tokens, key services and shares, if there is one. */
+  readonly keeper?: GuardClient;
+  /** Where systemd put this process's credentials. */
+  readonly credentials?: string;
+  /** Where the organisation's next key is made; the sealer's own files if it is left out. */
+  readonly keySource?: KeySource;
 }
 
 const REVEAL_INFO = 'bartizan reveal v1';
@@ -55,21 +62,23 @@ export async function foundSealer(
   state: string,
   founders: readonly Founder[],
   recovery?: RecoveryKey,
-): Promise<{ inner: string }> {
+): Promise<{ inner: string; sealer: string }> {
   const key = await makeKey(state, 'organisation', 'x25519');
+  const signing = await makeKey(state, 'signing', 'ed25519');
   makeFolder(state, 0o700);
   const pin: Effect[] = recovery === undefined ? [] : [{ e: 'recovery', key: recovery }];
   const effects = [...pin, ...founders.map((founder): Effect => ({ e: 'founder', ...founder }))];
   if (recovery !== undefined) await wrapKeys(state, recovery);
   await writeDurably(join(state, 'pinned.json'), JSON.stringify({ v: 1, effects }));
-  return { inner: publicText(key) };
+  return { inner: publicText(key), sealer: publicText(signing) };
 }
 
 /** The first guard: holds the organisation's private key and no data. Verifies and meters on its own. */
 export class Sealer {
   readonly gate: Gate;
   readonly #options: SealerOptions;
-  readonly #key: KeyObject;
+  readonly keys: OrgKeys;
+  readonly resealing: Resealing;
   /** What must outlive this process: founders, invitations, keys, locks, approvals used. Charges are the ledger's to keep. */
   readonly #pinned: Effect[];
   #storing: Promise<void> = Promise.resolve();
@@ -78,13 +87,26 @@ export class Sealer {
   /** Opens a founded sealer. Throws GuardError `not-founded` if its key or its pinned roster is missing. */
   constructor(options: SealerOptions) {
     this.#options = options;
-    this.#key = loadKey(options.state, 'organisation', 'x25519');
+    const { keySource, ...rest } = options;
+    const wrap = async () => {
+      const { key } = this.gate.state.recovery;
+      if (key !== undefined) await wrapKeys(options.state, key);
+    };
+    this.keys = new OrgKeys({ ...rest, wrap, ...(keySource === undefined ? {} : { next: keySource }) });
     const path = join(options.state, 'pinned.json');
     if (!existsSync(path)) throw new GuardError('not-founded', 'The pinned roster is missing. Restore it.');
     this.#pinned = (JSON.parse(readFileSync(path, 'utf8')) as { effects: Effect[] }).effects;
     this.gate = new Gate(options);
     this.gate.state.apply(this.#pinned);
+    this.resealing = new Resealing({ ...options, sealer: this, keys: this.keys });
+    // A file's key is there at once; what does not come now is asked for again.
+    if (this.gate.state.locked('directory')) this.keys.wipe();
+    else this.loading = this.keys.load();
+    this.loading.catch(() => {});
   }
+
+  /** The first fetch of the key from its source. */
+  readonly loading: Promise<void> = Promise.resolve();
 
   /**
    * One reveal: verify and charge here, let the ledger verify, charge, record and take its layer off, check its
@@ -99,12 +121,13 @@ export class Sealer {
       this.#synced = undefined;
       throw unavailable();
     }
+    if (!this.gate.state.locked('directory')) this.keys.mustBeOpen();
     try {
       effects = this.gate.reveal(grant, assertion);
     } catch (error) {
       const { id, field, subjects } = grant;
       const detail = { grant: id, field, asked: subjects.length, claimed: grant.admin };
-      return this.#refuse('directory.refused', error, detail);
+      return this.refuse('directory.refused', error, detail);
     }
     this.gate.state.apply(effects);
     this.gate.state.prune(this.gate.time.now());
@@ -122,26 +145,28 @@ export class Sealer {
     return this.#sealToBrowser(grant, rows, answer.inner, receipt);
   }
 
-  #sealToBrowser(
+  async #sealToBrowser(
     grant: Grant,
     rows: readonly SealedRow[],
     inner: readonly { subject: string; inner: string }[],
     receipt: Receipt,
   ) {
     const versions = new Map(rows.map((row) => [row.subject, row.version]));
+    const known = inner.flatMap(({ subject, inner: layer }) => {
+      const version = versions.get(subject);
+      if (version === undefined) return [];
+      return [{ inner: fromBase64url(layer), label: { org: this.#options.org, subject, field: grant.field, version } }];
+    });
     const values: { [subject: string]: string } = {};
-    for (const one of inner) {
-      const version = versions.get(one.subject);
-      if (version === undefined) continue;
-      const label = { org: this.#options.org, subject: one.subject, field: grant.field, version };
+    for (const [i, opened] of (await this.keys.open(known)).entries()) {
+      // A row that somebody else sealed badly must not hide the others.
+      if (opened === undefined) continue;
       try {
-        const padded = openInner(this.#key, fromBase64url(one.inner), label);
-        values[one.subject] = unpadValue(padded, grant.field);
-        padded.fill(0);
+        values[known[i]!.label.subject] = unpadValue(opened.padded, grant.field);
       } catch (error) {
-        // A row that somebody else sealed badly must not hide the others.
         if (!(error instanceof SealError)) throw error;
       }
+      opened.padded.fill(0);
     }
     const plaintext = Buffer.from(canonicalJson({ values }));
     const aad = Buffer.from(canonicalJson(receipt as unknown as Json));
@@ -155,9 +180,9 @@ export class Sealer {
     try {
       enrolled = this.gate.enrol(document, assertion);
     } catch (error) {
-      return this.#refuse('account.refused', error, { op: 'enrol-key' });
+      return this.refuse('account.refused', error, { op: 'enrol-key' });
     }
-    await this.#keep(enrolled.effects);
+    await this.keep(enrolled.effects);
     return { admin: enrolled.key.admin, role: enrolled.key.role };
   }
 
@@ -167,9 +192,10 @@ export class Sealer {
       decided = this.gate.decide(document, assertions);
     } catch (error) {
       const kind = document.op === 'unlock' ? 'approval.refused' : 'account.refused';
-      return this.#refuse(kind, error, { approval: document.id, op: document.op, claimed: document.requester });
+      return this.refuse(kind, error, { approval: document.id, op: document.op, claimed: document.requester });
     }
-    await this.#keep(decided.effects);
+    await this.keep(decided.effects);
+    if (document.op === 'unlock' && document.scope === 'directory') await this.#loadAgain();
     return {};
   }
 
@@ -177,17 +203,33 @@ export class Sealer {
   async pinRecovery(key: RecoveryKey): Promise<void> {
     if (!mayPin(this.gate.state, key)) return;
     await wrapKeys(this.#options.state, key);
-    await this.#keep([{ e: 'recovery', key }]);
+    await this.keep([{ e: 'recovery', key }]);
   }
 
   /** Takes up after a restore, as the recovery key signed it. Throws GuardError. */
   async restored(statement: Restored): Promise<void> {
-    await this.#keep(restoredEffects(this.gate.state, this.#options.org, statement));
+    await this.keep(restoredEffects(this.gate.state, this.#options.org, statement));
+  }
+
+  /** The key comes back from its source; one that needs people or a key service first is asked for again. */
+  async #loadAgain(): Promise<void> {
+    await this.keys.load().catch((error: unknown) => {
+      if (!(error instanceof GuardError)) throw error;
+      this.#options.logger.warn('the organisation’s key is not there yet', { code: error.code });
+    });
+  }
+
+  /** Asks the key's source again while the key is missing, and ends staged keys that nobody put in force. */
+  async tend(): Promise<void> {
+    await this.keys.expire();
+    if (this.keys.state === 'locked-at-boot') await this.#loadAgain();
   }
 
   async lock(scope: LockScope, target: string, reason: string): Promise<object> {
+    // Before anything is awaited: the key is gone when this returns its promise.
+    if (scope === 'directory') this.keys.wipe();
     if (this.gate.state.locked(scope, target)) await this.#storing;
-    else await this.#keep([{ e: 'lock', scope, target, reason }]);
+    else await this.keep([{ e: 'lock', scope, target, reason }]);
     return {};
   }
 
@@ -197,7 +239,8 @@ export class Sealer {
       () => true,
       () => false,
     );
-    return { locked, ledger };
+    const { notice } = this.resealing;
+    return { locked, ledger, keys: this.keys.status(), ...(notice === undefined ? {} : { notice }) };
   }
 
   /** Asks the ledger for what was spent today; until that has worked once, nothing is opened. */
@@ -219,11 +262,13 @@ export class Sealer {
     this.gate.time.see(time);
     // Roster changes reach this guard through signatures only, never through the other guard.
     const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock');
+    const open = !this.gate.state.locked('directory');
     this.gate.state.apply(taken);
+    if (open && this.gate.state.locked('directory')) this.keys.wipe();
   }
 
   /** Applies effects at once and answers when they are on disk. */
-  #keep(effects: readonly Effect[]): Promise<void> {
+  keep(effects: readonly Effect[]): Promise<void> {
     if (effects.length === 0) return this.#storing;
     this.gate.state.apply(effects);
     this.#pinned.push(...effects);
@@ -238,7 +283,8 @@ export class Sealer {
     return stored;
   }
 
-  async #refuse(kind: (typeof REFUSAL_KINDS)[number], error: unknown, detail: Detail): Promise<never> {
+  /** Tells the ledger of a refusal, then throws it. */
+  async refuse(kind: (typeof REFUSAL_KINDS)[number], error: unknown, detail: Detail): Promise<never> {
     if (!(error instanceof Refusal)) throw error;
     const cap = error.cap === undefined ? {} : { cap: error.cap };
     try {

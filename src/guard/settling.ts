@@ -19,6 +19,11 @@ import type { RowChange, Rows } from './rows.ts';
 /** How far a version may run ahead of the present one: the database counts them, and must not be able to use them up. */
 const MOST_AHEAD = 1_000;
 
+/** What may not be redirected in silence: changes wait. */
+const HELD: ReadonlySet<Field> = new Set(['number', 'email']);
+/** Nobody forged these. */
+const QUIET: ReadonlySet<string> = new Set(['stale', 'version-gap', 'left', 'cancelled', 'held-full']);
+
 /** One sealed value on its way under its person's lock, signed by whoever wrote it. */
 export type Arrival = Pick<SealedRow, 'subject' | 'field' | 'version'> & Written;
 
@@ -29,6 +34,8 @@ export interface Refused {
   readonly version: number;
   readonly code:
     | 'left'
+    | 'cancelled'
+    | 'held-full'
     | 'writer'
     | 'signature'
     | 'does-not-open'
@@ -39,8 +46,17 @@ export interface Refused {
   readonly present?: number;
 }
 
+/** A change that waits; `until` is when it counts, by the ledger's clock, if nobody turns it away. */
+export interface Waits {
+  readonly subject: string;
+  readonly field: Field;
+  readonly version: number;
+  readonly until: number;
+}
+
 export interface Settled {
   readonly rows: readonly SealedRow[];
+  readonly held?: readonly Waits[];
   readonly refused?: readonly Refused[];
 }
 
@@ -53,6 +69,7 @@ export class Settling {
   readonly #persons: Persons;
   readonly #org: string;
   readonly #key: KeyObject;
+  readonly #holdMs: number;
   readonly #refusals = new RefusalBook();
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -62,11 +79,14 @@ export class Settling {
     readonly persons: Persons;
     readonly org: string;
     readonly key: KeyObject;
+    /** How long a changed number or address waits, milliseconds. */
+    readonly holdMs: number;
   }) {
     this.#book = options.book;
     this.#persons = options.persons;
     this.#org = options.org;
     this.#key = options.key;
+    this.#holdMs = options.holdMs;
   }
 
   /** One batch at a time, so that each is judged by what the one before left. */
@@ -82,14 +102,17 @@ export class Settling {
 
   async #settle(arrivals: readonly Arrival[]): Promise<Settled> {
     const refused: Refused[] = [];
+    const held: (Waits & { readonly fresh?: RowChange })[] = [];
     const bySubject = new Map<string, Incoming[]>();
     const ahead = new Map<string, number>();
     for (const arrival of arrivals) {
       const { subject, field, version } = arrival;
       const judged = this.#judge(arrival, ahead);
-      if ('code' in judged) refused.push({ subject, field, version, ...judged });
+      if ('until' in judged) held.push({ subject, field, version, ...judged });
+      else if ('code' in judged) refused.push({ subject, field, version, ...judged });
       else bySubject.set(subject, [...(bySubject.get(subject) ?? []), judged]);
     }
+    const writes: Promise<unknown>[] = [this.#tellHeld(held)];
     const rows: SealedRow[] = [];
     await Promise.all(
       [...bySubject].map(async ([subject, incoming]) => {
@@ -97,7 +120,8 @@ export class Settling {
           const put = await this.#persons.put(subject, incoming);
           for (const [i, { field, version }] of incoming.entries()) {
             const row = put[i];
-            if (row === undefined) refused.push({ subject, field, version, code: 'version-taken' });
+            const code = this.#rows.left.has(subject) ? 'left' : 'version-taken';
+            if (row === undefined) refused.push({ subject, field, version, code });
             else rows.push(row);
           }
         } catch (error) {
@@ -114,16 +138,23 @@ export class Settling {
       what: 'settled',
       rows: [...last.values()].map(({ subject, field, version }) => [subject, field, version]),
     };
-    const writes: Promise<unknown>[] = refused.map((one) => this.#tell(one, arrivals));
+    writes.push(...refused.map((one) => this.#tell(one, arrivals)));
     if (rows.length > 0) {
       const detail = { rows: rows.length, refused: refused.length };
       writes.push(this.#book.record('directory.settled', null, detail, [{ e: 'rows', change: settled }]));
     }
     await Promise.all(writes);
-    return refused.length === 0 ? { rows } : { rows, refused };
+    return {
+      rows,
+      ...(refused.length === 0 ? {} : { refused }),
+      ...(held.length === 0 ? {} : { held: held.map(({ fresh: _, ...one }) => one) }),
+    };
   }
 
-  #judge(arrival: Arrival, ahead: Map<string, number>): Incoming | Pick<Refused, 'code' | 'present'> {
+  #judge(
+    arrival: Arrival,
+    ahead: Map<string, number>,
+  ): Incoming | Pick<Refused, 'code' | 'present'> | { readonly until: number; readonly fresh?: RowChange } {
     const { subject, field, version, writer } = arrival;
     const key = this.#rows.writers.get(writer);
     if (key === undefined || !WRITES[writer].has(field)) return { code: 'writer' };
@@ -134,20 +165,55 @@ export class Settling {
     const present = ahead.get(place) ?? this.#rows.version(subject, field) ?? 0;
     if (version < present) return { code: 'stale', present };
     if (version > present + MOST_AHEAD) return { code: 'version-gap', present };
-    const outer = fromBase64url(arrival.outer);
+    const bytes = fromBase64url(arrival.outer);
     try {
-      const inner = openOuter(this.#key, outer, label);
+      const inner = openOuter(this.#key, bytes, label);
+      const outer = toBase64url(sha256(bytes));
+      if (HELD.has(field) && present > 0 && version > present) {
+        const waits = this.#hold({ subject, field, version, outer });
+        if (waits !== undefined) return waits;
+      }
       ahead.set(place, version);
-      return { subject, field, version, inner, outer: toBase64url(sha256(outer)) };
+      return { subject, field, version, inner, outer };
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
       return { code: 'does-not-open' };
     }
   }
 
+  /** A changed number or address of somebody who is known waits; undefined once its time has come, or two people let it in. */
+  #hold(one: Pick<Incoming, 'subject' | 'field' | 'version' | 'outer'>) {
+    const { subject, field, version, outer } = one;
+    const { held } = this.#rows;
+    const now = this.#book.gate.time.now();
+    if (held.isCancelled(subject, field, version)) return { code: 'cancelled' } as const;
+    const known = held.of(subject, field).find((waiting) => waiting.version === version);
+    if (known === undefined) {
+      if (this.#holdMs === 0) return undefined;
+      if (held.isFull(subject, field)) return { code: 'held-full' } as const;
+      const fresh: RowChange = { what: 'held', subject, field, version, outer, at: now };
+      // At once, so that a second one in the same batch is judged by it.
+      this.#rows.apply(fresh);
+      return { until: now + this.#holdMs, fresh };
+    }
+    if (known.outer !== outer) return { code: 'version-taken' } as const;
+    const until = known.at + this.#holdMs;
+    return known.released || until <= now ? undefined : { until };
+  }
+
+  /** What waits is in memory already; the entry is written in the same turn. */
+  async #tellHeld(held: readonly (Waits & { readonly fresh?: RowChange })[]): Promise<void> {
+    const fresh = held.flatMap(({ fresh: change }) => (change === undefined ? [] : [change]));
+    if (fresh.length === 0) return;
+    const subjects = [...new Set(held.flatMap((one) => (one.fresh === undefined ? [] : [one.subject])))];
+    const effects = fresh.map((change) => ({ e: 'rows', change }) as const);
+    const detail = { held: fresh.length, subjects };
+    await this.#book.log.write({ kind: 'change.held', actor: null, detail }, effects).written;
+  }
+
   /** Late values are nothing unusual; all else is written down, up to a number per minute. */
   async #tell({ subject, field, code }: Refused, arrivals: readonly Arrival[]): Promise<void> {
-    if (code === 'stale' || code === 'version-gap' || code === 'left') return;
+    if (QUIET.has(code)) return;
     const more = this.#refusals.admit(this.#book.gate.time.now());
     if (more === undefined) return;
     const claimed = arrivals.find((one) => one.subject === subject && one.field === field)?.writer ?? 'nobody';

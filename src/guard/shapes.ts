@@ -1,7 +1,18 @@
 import { HANDLE } from '#base';
-import { ADMIN, FIELDS, LOCK_SCOPES, parseAssertion, SealError, type Shape, shape } from '#seal';
+import {
+  ADMIN,
+  FIELDS,
+  innerBytes,
+  LOCK_SCOPES,
+  parseAssertion,
+  parseSealedRow,
+  SealError,
+  type Shape,
+  shape,
+} from '#seal';
+import type { ResealedValue } from './rekeying.ts';
 
-const { object, list, text, oneOf, optional } = shape;
+const { object, list, text, oneOf, optional, integer, base64url } = shape;
 
 export const handle = text(40, { pattern: HANDLE });
 export const field = oneOf(...FIELDS);
@@ -24,3 +35,21 @@ export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => {
   }
   return read;
 };
+
+const named = { subject: handle, field, version: integer(1) };
+const value = object({ ...named, inner: base64url(1, 8192) });
+const resealedValue: Shape<ResealedValue> = (given, where) => {
+  const read = value(given, where);
+  base64url(innerBytes(read.field))(read.inner, `${where ?? ''}.inner`);
+  return read;
+};
+const keyNumber = integer(2, 1_000_000);
+/** Rows and values of one frame. */
+export const resealRows = list(parseSealedRow, 500);
+export const rotateBody = object({ number: keyNumber, rows: resealRows });
+export const rotatedBody = object({
+  number: keyNumber,
+  values: list(resealedValue, 500),
+  found: list(object(named), 500),
+});
+export const retireBody = object({ number: keyNumber });

@@ -2,6 +2,7 @@ import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
 import { type RecoveryEffect, RecoveryState } from './recovery.ts';
+import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
 
 /**
@@ -28,7 +29,8 @@ export type Effect =
   | { readonly e: 'decoy'; readonly change: DecoyChange }
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange }
-  | RecoveryEffect;
+  | RecoveryEffect
+  | RotationEffect;
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
 export interface Token {
@@ -55,6 +57,7 @@ export class GuardState {
   readonly locks = new Map<string, Lock>();
   readonly decoyBook = new DecoyBook();
   readonly meters = new Meters();
+  readonly rotation = new Rotation();
   readonly rows = new Rows();
   readonly recovery = new RecoveryState();
   /** Grants that asked for a decoy since the directory was last unlocked. */
@@ -120,6 +123,12 @@ export class GuardState {
         break;
       case 'hit':
         this.hits++;
+        break;
+      case 'org-key':
+      case 'rotate':
+      case 'resealed':
+      case 'retired':
+        this.rotation.apply(effect);
         break;
       case 'rows':
         this.rows.apply(effect.change);

@@ -1,3 +1,4 @@
+export { endHold, type WaitingChange, waitingChanges } from './changes.ts';
 export type { RefusedLine } from './csv.ts';
 export { decoysFor, inventDecoy } from './decoy.ts';
 export { PeopleError } from './error.ts';
@@ -16,6 +17,7 @@ export { unknownPeople } from './known.ts';
 export { peopleOf } from './ldif.ts';
 export { erasePeople, tombstoneOf } from './leave.ts';
 export { countPeople, listPeople, type PersonRow } from './list.ts';
+export { KeyChange } from './reseal.ts';
 export type { NewPerson } from './row.ts';
 export { accountRows } from './rows-account.ts';
 export { intakeServer } from './server.ts';

@@ -20,6 +20,11 @@ interface Refused extends Pick<SealedRow, 'subject' | 'field' | 'version'> {
   readonly present?: number;
 }
 
+/** A change that waits; `until` in milliseconds, by the ledger's clock. */
+interface Held extends Pick<SealedRow, 'subject' | 'field' | 'version'> {
+  readonly until: number;
+}
+
 /**
  * Moves what arrived under its person's lock: ciphertext to the ledger, ciphertext back. A crash after the ledger's
  * answer repeats the move, which makes another row of the same version and is ignored. Returns how many rows moved.
@@ -38,8 +43,8 @@ export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<n
   });
   const answer =
     carried.length === 0
-      ? { rows: [] }
-      : await ledger.call<{ rows: SealedRow[]; refused?: Refused[] }>(
+      ? { rows: [] as SealedRow[] }
+      : await ledger.call<{ rows: SealedRow[]; refused?: Refused[]; held?: Held[] }>(
           'settle',
           { rows: carried },
           { timeoutMs: 30_000 },
@@ -51,6 +56,7 @@ export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<n
   const refused = new Map<string, Pick<Refused, 'code' | 'present'>>(
     (answer.refused ?? []).map((one) => [key(one), one]),
   );
+  const held = new Map((answer.held ?? []).map((one) => [key(one), one.until]));
   await tx(pool, async (t) => {
     for (const arrival of rows) {
       const row = settled.get(key(arrival));
@@ -63,6 +69,8 @@ export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<n
           version,
           Buffer.from(fromBase64url(row.row)),
         ]);
+      } else if (held.has(key(arrival))) {
+        await t.query('select people.hold($1, $2)', [arrival.id, held.get(key(arrival))]);
       } else {
         const why = carriedKeys.has(key(arrival)) ? refused.get(key(arrival)) : { code: 'malformed' };
         if (why === undefined) continue;

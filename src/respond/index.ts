@@ -6,6 +6,7 @@ export {
   listApprovals,
   requestApproval,
 } from './approval.ts';
+export { askRelease } from './change.ts';
 export { type ActionVerb, contain, lockByHand } from './containment.ts';
 export { RespondError } from './error.ts';
 export type { Guards } from './guards.ts';
@@ -13,3 +14,4 @@ export { askInvite } from './invite.ts';
 export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
+export { askRotateKey } from './rotate-key.ts';

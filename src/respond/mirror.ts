@@ -1,7 +1,7 @@
 import type { Json } from '#base';
 import { uuidv7 } from '#base';
 import { readEvents } from '#log';
-import { erasePeople } from '#people';
+import { endHold, erasePeople } from '#people';
 import { type Pool, type Tx, tx } from '#store';
 import { close } from './approval.ts';
 
@@ -54,6 +54,16 @@ async function apply(
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'account.invited':
+    case 'key.promoted':
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'change.released':
+    case 'change.cancelled':
+      await endHold(
+        t,
+        { subject: text('subject'), field: text('field'), version: Number(detail['version']) },
+        kind === 'change.released',
+      );
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'directory.erased':

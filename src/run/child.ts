@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Home, type ProcessName, uidOf } from './home.ts';
+import { confined } from './confine.ts';
+import { type Home, ledgerElsewhere, type ProcessName, uidOf } from './home.ts';
 
 const LOG_BYTES = 20 * 1024 * 1024;
 const FIRST_BACKOFF_MS = 200;
@@ -53,23 +54,26 @@ export class Child {
   start(): void {
     this.#stopping = false;
     this.failed = undefined;
-    const uid = uidOf(this.name);
     const startedAt = Date.now();
-    const child = spawn(
-      this.#home.node,
+    const how = confined(
+      this.name,
       [
+        this.#home.node,
         ...NODE_ARGS,
         ...this.nodeArgs,
         ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
       ],
-      {
-        cwd: '/',
-        // Nothing of our own environment: it can hold what they must not know.
-        env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production' },
-        stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
-        ...(uid === undefined ? {} : { uid, gid: uid }),
-      },
+      uidOf(this.name),
+      // With the ledger on another host the guards speak TLS to each other.
+      { network: ledgerElsewhere(this.#home) },
     );
+    const child = spawn(how.file, how.args, {
+      cwd: '/',
+      // Nothing of our own environment: it can hold what they must not know.
+      env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production' },
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
+      ...(how.uid === undefined ? {} : { uid: how.uid, gid: how.gid }),
+    });
     this.#process = child;
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (part: Buffer) => this.#log(part));
     child.stdio[3]?.on('data', (part: Buffer) => {

@@ -9,6 +9,7 @@ import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { backupCommands, readRecoveryFile } from './cli-backup.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
+import { hostsCommands } from './cli-hosts.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -60,6 +61,7 @@ program
   .option('--os-releases-url <url>', 'where the list of system versions is read, such as https://gdmf.apple.com/v2/pmv')
   .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
   .option('--recovery <file>', 'public half of the recovery key, pinned by both guards (first start only)')
+  .option('--ledger-bundle <dir>', 'the ledger is on another host: what was prepared for this one (first start only)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
@@ -76,6 +78,7 @@ program
       pushCa?: string;
       osReleasesUrl?: string;
       osReleasesCa?: string;
+      ledgerBundle?: string;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
@@ -208,6 +211,7 @@ backupCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+hostsCommands(program, say);
 peopleCommands(program);
 
 program

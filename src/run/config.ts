@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
 import type { IdentityKind } from '#fleet';
-import type { Caps, PublicKeys } from '#seal';
+import type { Caps, PublicKeys, RemoteDoor } from '#seal';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import type { PeopleSettings } from './people-settings.ts';
 
@@ -17,6 +17,9 @@ export type CaKey =
       readonly environment?: Readonly<Record<string, string>>;
     };
 
+/** How much the walls of an installation are worth; measured at every start, never rounded up (SECURITY.md). */
+export type Level = 'L0' | 'L1' | 'L2';
+
 /** What one process is told at start: its file is owned and readable by that process alone. */
 export interface ProcessConfig {
   readonly name: string;
@@ -24,7 +27,7 @@ export interface ProcessConfig {
   readonly home: string;
   /** Organisation id; part of the associated data of every sealed value. */
   readonly org: string;
-  readonly level: 'L0' | 'L1';
+  readonly level: Level;
   /** The process's own private directory, 0700. */
   readonly state: string;
   /** The public transparency log (tiles, checkpoint). */
@@ -34,10 +37,12 @@ export interface ProcessConfig {
   readonly sockets: {
     /** Our own socket of the sealer and of the ledger, if we have one. */
     readonly sealer?: string;
-    readonly ledger?: string;
+    readonly ledger?: string | RemoteDoor;
     /** Where we listen, by caller. */
     readonly listen: Readonly<Record<string, string>>;
   };
+  /** Where the ledger listens for the callers of another host, and the folder of its certificates. */
+  readonly remote?: { readonly host: string; readonly port: number; readonly folder: string };
   readonly database?: {
     readonly host: string;
     readonly port: number;
@@ -77,7 +82,7 @@ const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
   ...['identity', 'attestationRoots'],
   ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'releases'],
-  ...['certificates', 'signProfiles', 'caKey', 'people'],
+  ...['certificates', 'signProfiles', 'caKey', 'people', 'remote'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

@@ -1,4 +1,6 @@
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { consoleServer } from '#api';
 import { processLogger } from '#base';
@@ -11,6 +13,9 @@ import { runProcess } from './process.ts';
 // What admins use all day: API and pages, handles only. Holds no key and can open nothing.
 const logger = processLogger('console');
 const config = readProcessConfig('console');
+
+/** When a certificate ends, milliseconds; read anew each time, as it may have been renewed. */
+const endOf = (file: string) => () => Date.parse(new X509Certificate(readFileSync(file)).validTo);
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
@@ -29,6 +34,7 @@ async function run(): Promise<void> {
   const console = consoleServer({
     ...{ pool, ledger, sealer, keys, origins, caps, level, demo, pages, log: logger },
     now: Date.now,
+    ...(typeof sockets.ledger === 'string' ? {} : { ledgerCertificate: endOf(sockets.ledger.cert) }),
   });
   console.server.listen(http.port, http.host);
   await once(console.server, 'listening');

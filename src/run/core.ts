@@ -44,7 +44,7 @@ import {
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
-import { accountRows, settleArriving } from '#people';
+import { accountRows, KeyChange, settleArriving } from '#people';
 import {
   contain,
   executeCommands,
@@ -131,6 +131,8 @@ async function run(): Promise<void> {
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
   loop('rows', 1_000, () => accountRows(pool, systemClock()));
+  const keyChange = new KeyChange({ pool, guards, keys: publicKeys, log: logger });
+  loop('key-change', 2_000, () => keyChange.step());
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
   const crlUrl = `${config.origins.edge}/crl`;

@@ -18,6 +18,7 @@ import { readProcessConfig } from './config.ts';
 import { checkDevicePlane } from './device-plane.ts';
 import { runProcess, runWorker } from './process.ts';
 import { superviseWorkers } from './workers.ts';
+import { followKeys } from './writer-keys.ts';
 
 // The device plane: the only process that faces the internet. `--init` makes its registration key. With several workers
 // this process only hands connections to them; each of them is the whole device plane.
@@ -38,6 +39,11 @@ async function run(): Promise<void> {
   }
   const pool = openPool(database, { max: Math.max(4, Math.min(16, Math.floor(CONNECTIONS / workers))), name: 'edge' });
   running.onStop(() => pool.end());
+  const writerKeys = await followKeys({
+    ...{ keys, state: config.state, running, log: logger },
+    read: async () =>
+      (await pool.query<{ notice: unknown }>('select edge.organisation_notice() as notice')).rows[0]?.notice,
+  });
   const identity = await registerEdge(pool, config.state);
   const secrets = readEdgeSecrets(config.state, keys.release);
   const pen = readPen(config.state, 'edge', keys);
@@ -60,7 +66,7 @@ async function run(): Promise<void> {
   const edge = edgeServer({
     ...{
       pool,
-      keys,
+      keys: writerKeys,
       identity,
       ca: identity.ca,
       clock: systemClock,

@@ -7,6 +7,7 @@ import { guardClient } from '#seal';
 import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
+import { followKeys } from './writer-keys.ts';
 
 // The origin where people touch their passkeys. Relays ciphertext and touches to the guards; sees no value itself.
 const logger = processLogger('glass');
@@ -14,10 +15,16 @@ const config = readProcessConfig('glass');
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const { database, publicKeys: keys, sockets, http, origins, caps } = config;
-  if (!database || !keys || !sockets.ledger || !sockets.sealer || !http) throw new Error('incomplete configuration');
+  const { database, publicKeys, sockets, http, origins, caps } = config;
+  if (!database || !publicKeys || !sockets.ledger || !sockets.sealer || !http)
+    throw new Error('incomplete configuration');
   const pool = openPool(database, { max: 8, name: 'glass' });
   running.onStop(() => pool.end());
+  const keys = await followKeys({
+    ...{ keys: publicKeys, state: config.state, running, log: logger },
+    read: async () =>
+      (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+  });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   const sealer = guardClient(sockets.sealer, { name: 'sealer' });
   running.onStop(() => {

@@ -90,14 +90,40 @@ function othersReach(path: string): boolean {
   }
 }
 
+/** Where the certificates for a ledger on another host are, or for its callers. */
+export const ledgerDoor = (home: Home): string => join(home.dir, 'config', 'ledger-door');
+
+/** True if this installation's ledger is on another host: this one then holds nothing of it. */
+export const ledgerElsewhere = (home: Home): boolean => existsSync(join(ledgerDoor(home), 'door.json'));
+
 /** Makes or mends the directories: owners, groups and modes are the walls between the processes. */
 export function prepareHome(home: Home): void {
+  common(home);
+  own(join(home.dir, 'pg'), 0o755);
+  own(home.run, 0o711);
+  const elsewhere = ledgerElsewhere(home);
+  for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere))
+    own(home.state(name), name === 'ledger' ? 0o711 : 0o700, uidOf(name));
+  for (const [server, caller] of DOORS.filter(([one]) => one !== 'ledger' || !elsewhere))
+    own(dirname(home.socket(server, caller)), 0o710, uidOf(server), uidOf(caller));
+  if (home.code !== CHECKOUT) copyCode(home.code);
+}
+
+/** The same on a host where the ledger is alone. */
+export function prepareLedgerHome(home: Home): void {
+  common(home);
+  own(home.state('ledger'), 0o711, uidOf('ledger'));
+  if (home.code !== CHECKOUT) copyCode(home.code);
+}
+
+function own(path: string, mode: number, uid?: number, gid?: number): void {
+  mkdirSync(path, { recursive: true });
+  if (uid !== undefined) chownSync(path, uid, gid ?? uid);
+  chmodSync(path, mode);
+}
+
+function common(home: Home): void {
   if (isRoot() && !existsSync(home.dir)) mkdirSync(home.dir, { recursive: true, mode: 0o755 });
-  const own = (path: string, mode: number, uid?: number, gid?: number) => {
-    mkdirSync(path, { recursive: true });
-    if (uid !== undefined) chownSync(path, uid, gid ?? uid);
-    chmodSync(path, mode);
-  };
   own(home.dir, 0o755);
   if (isRoot() && !othersReach(home.dir)) {
     throw new RunError(
@@ -109,11 +135,6 @@ export function prepareHome(home: Home): void {
   own(join(home.dir, 'public'), 0o755);
   own(join(home.dir, 'supervisor'), 0o700);
   own(join(home.dir, 'logs'), 0o700);
-  own(join(home.dir, 'pg'), 0o755);
-  own(home.run, 0o711);
-  for (const name of PROCESSES) own(home.state(name), name === 'ledger' ? 0o711 : 0o700, uidOf(name));
-  for (const [server, caller] of DOORS) own(dirname(home.socket(server, caller)), 0o710, uidOf(server), uidOf(caller));
-  if (home.code !== CHECKOUT) copyCode(home.code);
 }
 
 /**

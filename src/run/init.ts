@@ -7,8 +7,9 @@ import { type Caps, DEFAULT_CAPS, type PublicKeys, type RecoveryKey, type Role }
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
-import { DOORS, type Home, isRoot, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
 import { makePens, pinsOf } from './writers.ts';
 
 /** Whoever opens this link first becomes that admin; the guards know only the token's hash. */
@@ -70,10 +71,18 @@ export function writeConfigs(
   database: { admin: DatabaseConfig; passwords: Record<ProcessRole, string> },
   publicKeys?: PublicKeys,
 ): void {
-  for (const name of PROCESSES) {
-    const client = (server: ProcessName) =>
-      DOORS.some(([s, c]) => s === server && c === name) ? { [server]: home.socket(server, name) } : {};
-    const listen = Object.fromEntries(DOORS.filter(([s]) => s === name).map(([s, c]) => [c, home.socket(s, c)]));
+  const level = levelOf(home);
+  const elsewhere = ledgerElsewhere(home);
+  for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere)) {
+    const client = (server: ProcessName) => {
+      if (!DOORS.some(([s, c]) => s === server && c === name)) return {};
+      return { [server]: server === 'ledger' && elsewhere ? remoteLedger(home, name) : home.socket(server, name) };
+    };
+    const listen = Object.fromEntries(
+      localDoors(home)
+        .filter(([s]) => s === name)
+        .map(([s, c]) => [c, home.socket(s, c)]),
+    );
     const role = name in database.passwords ? (name as ProcessRole) : undefined;
     const port = PORT[name];
     const { host, port: pgPort, database: pgName } = database.admin;
@@ -81,7 +90,7 @@ export function writeConfigs(
       name,
       home: home.dir,
       org: options.org,
-      level: isRoot() ? 'L1' : 'L0',
+      level,
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
@@ -161,11 +170,15 @@ export async function found(
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'intake', ''),
-    initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
+    ledgerElsewhere(home) ? {} : initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
     initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const made = { ...ledger, ...sealer, ...core, ...edge, ...intake };
-  const keys = { v: 1, org: options.org, ...made, writers } as unknown as PublicKeys;
+  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, writers };
+  const far = await foundElsewhere(home, { ...options, origins: ORIGINS(options.portBase) }, made, {
+    ...roster,
+    writers: pinsOf(writers),
+  });
+  const keys = { ...made, ...far } as unknown as PublicKeys;
   for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }

@@ -9,6 +9,7 @@ import { openPool } from '#store';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 import { tokensFile } from './scim-tokens.ts';
+import { followKeys } from './writer-keys.ts';
 
 // People come in here, in the clear, and leave sealed. Holds public keys, and one key that makes tags. `--init` makes that one.
 const logger = processLogger('intake');
@@ -16,11 +17,11 @@ const config = readProcessConfig('intake');
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const { database, publicKeys: keys, sockets, http, people: settings = {} } = config;
+  const { database, publicKeys, sockets, http, people: settings = {} } = config;
   const path = sockets.listen['operator'];
   if (
     database === undefined ||
-    keys === undefined ||
+    publicKeys === undefined ||
     sockets.ledger === undefined ||
     path === undefined ||
     http === undefined
@@ -28,6 +29,11 @@ async function run(): Promise<void> {
     throw new Error('incomplete configuration');
   const pool = openPool(database, { max: 6, name: 'intake' });
   running.onStop(() => pool.end());
+  const keys = await followKeys({
+    ...{ keys: publicKeys, state: config.state, running, log: logger },
+    read: async () =>
+      (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+  });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());
   const pen = readPen(config.state, 'intake', keys);

@@ -10,6 +10,7 @@ import {
   parseFounding,
   parseWriters,
   serveCaller,
+  serveRemote,
 } from '#guard';
 import { parseRecoveryKey, parseRestored } from '#seal';
 import { readProcessConfig } from './config.ts';
@@ -66,7 +67,8 @@ async function restored(): Promise<void> {
 
 async function run(): Promise<void> {
   const running = runProcess(logger);
-  const release = config.publicKeys === undefined ? {} : { releaseKey: config.publicKeys.release };
+  const { publicKeys } = config;
+  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
   let ledger: Ledger;
   try {
     ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
@@ -81,6 +83,10 @@ async function run(): Promise<void> {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
     const served = await serveCaller({ path, caller, doors, logger });
+    running.onStop(() => served.close());
+  }
+  if (config.remote !== undefined) {
+    const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());
   }
   running.ready();

@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import type { PublicKeys } from '#seal';
 import { type DatabaseConfig, ensureRoles, migrate } from '#store';
 import { Child, UNUSABLE } from './child.ts';
-import { RunError } from './config.ts';
+import { type Level, RunError } from './config.ts';
 import { type Server, startServer } from './database.ts';
-import { type Home, isRoot, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
+import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
+import { installFirstHost, levelOf } from './two-hosts.ts';
 import { mustHaveWriters } from './writers.ts';
 
 export interface ProductOptions extends Partial<InstanceOptions> {
@@ -18,6 +19,8 @@ export interface ProductOptions extends Partial<InstanceOptions> {
   /** Throw-away database without fsync, for tests only. */
   readonly fsync?: boolean;
   readonly prefer?: 'distribution' | 'package';
+  /** First start only: the bundle of this host for a ledger on another one. */
+  readonly ledgerBundle?: string;
   /** Called when a process stopped for good: its state cannot be used, and starting it again would not help. */
   readonly onFailed?: (name: ProcessName) => void;
 }
@@ -25,7 +28,7 @@ export interface ProductOptions extends Partial<InstanceOptions> {
 /** The running product. */
 export interface Product {
   readonly home: Home;
-  readonly level: 'L0' | 'L1';
+  readonly level: Level;
   readonly urls: { readonly console: string; readonly glass: string; readonly edge: string };
   readonly keys: PublicKeys;
   /** APNs topic that phones are enrolled with. */
@@ -70,6 +73,11 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     release();
   };
   try {
+    if (options.ledgerBundle !== undefined) {
+      if (isFounded(home))
+        throw new RunError('usage', 'This installation is founded. Renewed bundles are installed otherwise.');
+      installFirstHost(home, options.ledgerBundle);
+    }
     prepareHome(home);
     const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
     for (const offset of [0, 1, 2, 3]) await portIsFree(settings.portBase + offset);
@@ -82,7 +90,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     await migrate(admin, join(home.code, 'migrations'));
     const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
     writeConfigs(home, settings, { admin, passwords }, keys);
-    for (const name of PROCESSES.filter((one) => options.processes?.includes(one) ?? true)) {
+    const ours = PROCESSES.filter((one) => one !== 'ledger' || !ledgerElsewhere(home));
+    for (const name of ours.filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
         process.stderr.write(
           `${failed} stopped for good (status ${status}): its state cannot be used. Nothing is read until this is mended.\n`,
@@ -96,7 +105,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const server = database;
     return {
       home,
-      level: isRoot() ? 'L1' : 'L0',
+      level: levelOf(home),
       urls,
       keys,
       topic: settings.topic,

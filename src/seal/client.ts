@@ -1,4 +1,4 @@
-import { connect, type Socket } from 'node:net';
+import { type Dialled, dial, type RemoteDoor } from './dial.ts';
 import { GuardError, SealError } from './errors.ts';
 import { encodeFrame, FrameReader } from './frames.ts';
 
@@ -20,25 +20,33 @@ interface Waiting {
 
 const DEFAULT_TIMEOUT_MS = 5_000;
 
+/** A connection, what waits until it is open, and when the guard last said anything. */
+interface Line {
+  readonly dialled: Dialled;
+  unsent: Map<number, Buffer> | undefined;
+  heardAt: number;
+}
+
 /**
- * Opens a client on the caller's own socket of a guard (`<home>/run/<guard>-<caller>/sock`). Connects at the first
- * call and again after a loss; `name` is the guard's name for messages. Never retries by itself: the caller knows
- * whether a request may be repeated.
+ * Opens a client on the caller's own door of a guard: `<home>/run/<guard>-<caller>/sock`, or one on another host. Connects
+ * at the first call and again after a loss; `name` is the guard's name for messages. Never retries by itself: the caller
+ * knows whether a request may be repeated. A remote guard that is silent for as long as a call waits is given up, so that
+ * the next call finds another connection and not a dead one.
  */
 export function guardClient(
-  path: string,
+  where: string | RemoteDoor,
   options: { readonly name: string; readonly timeoutMs?: number },
 ): GuardClient {
   const { name } = options;
   const waiting = new Map<number, Waiting>();
-  let socket: Socket | undefined;
+  let line: Line | undefined;
   let next = 1;
   let closed = false;
 
-  const lose = (lost: Socket, error: GuardError) => {
-    if (socket !== lost) return;
-    socket = undefined;
-    lost.destroy();
+  const lose = (lost: Line, error: GuardError) => {
+    if (line !== lost) return;
+    line = undefined;
+    lost.dialled.drop();
     const all = [...waiting.values()];
     waiting.clear();
     for (const one of all) {
@@ -47,25 +55,28 @@ export function guardClient(
     }
   };
 
-  const open = (): Socket => {
-    const made = connect({ path });
-    const reader = new FrameReader();
-    let connected = false;
-    made.on('connect', () => {
-      connected = true;
+  const open = (): Line => {
+    const dialled = dial(where, () => {
+      // Whoever gave up meanwhile must not be served later.
+      for (const [id, frame] of made.unsent ?? []) if (waiting.has(id)) dialled.socket.write(frame);
+      made.unsent = undefined;
     });
-    made.on('data', (chunk: Buffer) => {
+    const made: Line = { dialled, unsent: new Map(), heardAt: 0 };
+    const reader = new FrameReader();
+    const { socket } = dialled;
+    socket.on('data', (chunk: Buffer) => {
+      made.heardAt = performance.now();
       try {
         for (const message of reader.push(chunk)) answer(message);
       } catch (cause) {
         lose(made, new GuardError('dropped', `The ${name} gave an answer that is not understood.`, { cause }));
       }
     });
-    made.on('error', (cause) => {
-      const code = connected ? 'dropped' : 'unreachable';
+    socket.on('error', (cause) => {
+      const code = made.unsent === undefined ? 'dropped' : 'unreachable';
       lose(made, new GuardError(code, `The ${name} cannot be reached. Nothing is opened without it.`, { cause }));
     });
-    made.on('close', () => lose(made, new GuardError('dropped', `The ${name} closed the connection.`)));
+    socket.on('close', () => lose(made, new GuardError('dropped', `The ${name} closed the connection.`)));
     return made;
   };
 
@@ -92,20 +103,29 @@ export function guardClient(
           error instanceof SealError ? error : new SealError('frame', 'A message has no JSON form.'),
         );
       }
-      socket ??= open();
+      try {
+        line ??= open();
+      } catch (cause) {
+        const message = `The ${name} cannot be reached: the certificate for it cannot be read.`;
+        return Promise.reject(new GuardError('unreachable', message, { cause }));
+      }
+      const used = line;
+      const sentAt = performance.now();
       const { promise, resolve, reject } = Promise.withResolvers<unknown>();
       const timer = setTimeout(() => {
         waiting.delete(id);
-        reject(new GuardError('timeout', `The ${name} did not answer in time.`));
+        const late = new GuardError('timeout', `The ${name} did not answer in time.`);
+        reject(late);
+        if (typeof where !== 'string' && used.heardAt < sentAt) lose(used, late);
       }, timeoutMs);
       waiting.set(id, { resolve, reject, timer });
-      socket.write(frame);
+      if (used.unsent === undefined) used.dialled.socket.write(frame);
+      else used.unsent.set(id, frame);
       return promise as Promise<T>;
     },
     close() {
       closed = true;
-      if (socket !== undefined)
-        lose(socket, new GuardError('unreachable', `The connection to the ${name} was closed.`));
+      if (line !== undefined) lose(line, new GuardError('unreachable', `The connection to the ${name} was closed.`));
     },
   };
 }

@@ -1,9 +1,10 @@
-import { HANDLE } from '#base';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
+import { ADMIN, admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
+  type Change,
   type CommandSet,
   type Declare,
   type EnrolKey,
@@ -22,16 +23,10 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import { parseRotateKey } from './rotate-key.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-/** The form of an admin's handle: lower case, digits and hyphens, 2 to 63 characters. */
-export const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
-
-export const uuid: Shape<string> = text(36, { min: 36, pattern: UUID });
-export const admin: Shape<string> = text(63, { pattern: ADMIN });
-export const handle: Shape<string> = text(40, { pattern: HANDLE });
 export const field = oneOf(...FIELDS);
 const purpose = text(200, { min: 5 });
 const v1 = oneOf(1);
@@ -168,6 +163,20 @@ export const parseLeave: Shape<Leave> = (value, where) => {
   return read;
 };
 
+/** Reads what is decided about a change that waits. Throws SealError `shape`. */
+export const parseChange: Shape<Change> = object({
+  v: v1,
+  op: oneOf('change'),
+  id: uuid,
+  act: oneOf('release', 'cancel'),
+  subject: handle,
+  field,
+  version: integer(1),
+  requester: admin,
+  purpose,
+  notAfter: time,
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -221,7 +230,9 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   declare: parseDeclare,
   unlock: parseUnlock,
   invite: parseInvite,
+  'rotate-key': parseRotateKey,
   leave: parseLeave,
+  change: parseChange,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
 };
@@ -238,13 +249,7 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (
-    read.op !== 'command' &&
-    read.op !== 'declare' &&
-    read.op !== 'unlock' &&
-    read.op !== 'invite' &&
-    read.op !== 'leave'
-  ) {
+  if (read.op === 'reveal' || read.op === 'enrol-key' || read.op === 'sign-in') {
     throw new SealError('shape', 'This document does not need two people.');
   }
   return read;

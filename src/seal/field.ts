@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, type KeyObject, randomBytes } from 'node:crypto';
 import { fromBase64url, type Sealed } from '#base';
 import { SealError } from './errors.ts';
-import { hpkeOpen, hpkeSeal } from './hpke.ts';
+import { hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
 import { DEVICE_SECRETS, type Field, type PublicKeys } from './messages.ts';
 
 /** What HPKE adds to a value: its encapsulated key and tag. */
@@ -74,9 +74,14 @@ export function sealField(options: {
   const { keys, subject, field, version } = options;
   const aad = rowAad({ org: keys.org, subject, field, version });
   const padded = options.value.use((text) => padValue(text, field));
-  const inner = hpkeSeal(fromBase64url(keys.inner), padded, { info: INNER_INFO, aad });
+  const inner = sealInner(fromBase64url(keys.inner), padded, { org: keys.org, subject, field, version });
   padded.fill(0);
   return hpkeSeal(fromBase64url(keys.outer), inner, { info: OUTER_INFO, aad });
+}
+
+/** The inner layer alone: a padded value sealed to the organisation's raw public key, `innerBytes` of the field. */
+export function sealInner(recipient: Uint8Array, padded: Uint8Array, label: RowLabel): Buffer {
+  return hpkeSeal(recipient, padded, { info: INNER_INFO, aad: rowAad(label) });
 }
 
 /** The ledger's step: takes the transit layer off, `outerBytes` → `innerBytes`. Throws SealError `open-failed`. */
@@ -89,6 +94,18 @@ export function openOuter(privateKey: KeyObject, outer: Uint8Array, label: RowLa
 export function openInner(privateKey: KeyObject, inner: Uint8Array, label: RowLabel): Buffer {
   if (inner.byteLength !== innerBytes(label.field)) throw new SealError('open-failed', 'A sealed value does not open.');
   return hpkeOpen(privateKey, inner, { info: INNER_INFO, aad: rowAad(label) });
+}
+
+/** What the token that holds a P-256 organisation key needs to derive an inner layer's secret: a point, 65 bytes. */
+export function innerPoint(inner: Uint8Array, label: RowLabel): Buffer {
+  if (inner.byteLength !== innerBytes(label.field)) throw new SealError('open-failed', 'A sealed value does not open.');
+  return hpkeEnc('p256', inner);
+}
+
+/** As `openInner`, with the secret that the token derived. Wipes `dh`. Throws SealError `open-failed`. */
+export function openInnerDerived(dh: Buffer, recipient: Uint8Array, inner: Uint8Array, label: RowLabel): Buffer {
+  if (inner.byteLength !== innerBytes(label.field)) throw new SealError('open-failed', 'A sealed value does not open.');
+  return hpkeOpenDerived(dh, recipient, inner, { info: INNER_INFO, aad: rowAad(label) });
 }
 
 /** The stored form: the inner ciphertext under the person's 32-byte lock. nonce 12 ‖ inner ‖ tag 16 = `rowBytes`. */

@@ -11,11 +11,12 @@ export {
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
+export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
-  ADMIN,
   parseApprovable,
   parseArrival,
   parseAssertion,
+  parseChange,
   parseCommandSet,
   parseDeclare,
   parseEnrolKey,
@@ -38,8 +39,10 @@ export {
 } from './fan-out.ts';
 export {
   innerBytes,
+  innerPoint,
   lockRow,
   openInner,
+  openInnerDerived,
   openOuter,
   outerBytes,
   paddedBytes,
@@ -48,11 +51,13 @@ export {
   rowAad,
   rowBytes,
   sealField,
+  sealInner,
   unlockRow,
   unpadValue,
   valueBytes,
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
+export { ADMIN } from './handles.ts';
 export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
 export {
   type Kem,
@@ -78,11 +83,22 @@ export {
   recoverySigner,
 } from './recovery.ts';
 export { parseRestored, type Restored, signRestored, verifyRestored } from './restored.ts';
+export {
+  joinNotice,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
+  orgKeyStatement,
+  orgKeyText,
+  parseRotateKey,
+  withOrgKey,
+} from './rotate-key.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
   challengeOf,
+  checkBody,
   type Delivery,
+  signBody,
   signDeclarePermit,
   signDelivery,
   signPermit,

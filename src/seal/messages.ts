@@ -127,6 +127,24 @@ export interface Invite {
   readonly notAfter: number;
 }
 
+/**
+ * Puts a staged organisation key in force; two signatures. New values are sealed to it at once, stored ones are sealed anew by
+ * the guards, and the previous key is destroyed when none is left under it.
+ */
+export interface RotateKey {
+  readonly v: 1;
+  readonly op: 'rotate-key';
+  readonly id: string;
+  /** Version of the new key: one more than the present one. */
+  readonly number: number;
+  /** Raw public keys: the staged one, and the one in force (X25519, or P-256 from a token). */
+  readonly key: string;
+  readonly previous: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
 /** Most people in one `Leave`; and how many one administrator alone may have erased within an hour. */
 export const MOST_LEAVING = 100;
 export const LEAVING_PER_HOUR = 5;
@@ -140,6 +158,20 @@ export interface Leave {
   readonly id: string;
   /** Handles of people, sorted and unique. */
   readonly subjects: readonly string[];
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** A changed number or address that waits: two people let it in before its time, one administrator turns it away. */
+export interface Change {
+  readonly v: 1;
+  readonly op: 'change';
+  readonly id: string;
+  readonly act: 'release' | 'cancel';
+  readonly subject: string;
+  readonly field: Field;
+  readonly version: number;
   readonly requester: string;
   readonly purpose: string;
   readonly notAfter: number;
@@ -166,7 +198,7 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey;
 export type Signable = Grant | Approvable | EnrolKey | SignIn;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
@@ -269,12 +301,14 @@ export interface PublicKeys {
   readonly v: 1;
   /** Organisation id; part of all associated data. */
   readonly org: string;
-  /** Raw X25519 of the sealer: the inner layer. */
+  /** Raw X25519 of the sealer: the inner layer. The founding key; later ones come by notices (rotate-key.ts). */
   readonly inner: string;
   /** Raw X25519 of the ledger: the outer layer in transit. */
   readonly outer: string;
   /** Ed25519 SPKI DER of the ledger: receipts and permits. */
   readonly ledger: string;
+  /** Ed25519 SPKI DER of the sealer: with the ledger's it vouches for later organisation keys. Absent in old installations. */
+  readonly sealer?: string;
   /** C2SP note verifier key of the log's checkpoints: `<name>+<hash>+<base64>`. */
   readonly log: string;
   /** Ed25519 SPKI DER of core: ordinary commands. */

@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import { admin, handle } from './documents.ts';
+import { admin, handle } from './handles.ts';
 import { ROLES } from './messages.ts';
 import { base64url, integer, list, object, oneOf, optional, type Shape, text } from './shape.ts';
 import { checkBody, signBody } from './signed.ts';

@@ -39,6 +39,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['account_enrol', 'account_key', 'ade_enrol', 'ade_policy', 'keep_account_key', 'trusted_issuers'],
       // apps of our own
       ...['package', 'package_part', 'package_unsigned'],
+      'organisation_notice',
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
@@ -49,6 +50,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {},
     functions: [
       ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
+      'people.organisation_notice',
       // synchronisations
       ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
       ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
@@ -94,6 +96,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
+      'people.arriving': 's',
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -110,6 +113,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
         'fleet.ask_attestation',
         'fleet.set_reattestation',
         'fleet.set_service_tokens',
+        'people.rows_left',
         'fleet.ask_renewal',
         'fleet.revoke_certificates',
         'fleet.renewal_obstacle',
@@ -142,6 +146,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
     functions: [
+      'people.organisation_notice',
       'people.sheet_of',
       'people.sheet_opened',
       'fleet.put_release',
@@ -247,8 +252,10 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
+      ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
+      ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
-      'people.erase',
+      ...['people.erase', 'people.hold', 'people.end_hold'],
       // declarations
       ...[
         'fleet.change_set',

@@ -28,6 +28,10 @@ function summary({ document }: Approval): string {
       return document.scope === 'admin'
         ? `Unlock ${document.target}`
         : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
+    case 'change':
+      return `Let a changed ${document.field === 'email' ? 'e-mail address' : document.field} of ${document.subject} in before its time`;
+    case 'rotate-key':
+      return `Put organisation key ${document.number} in force`;
     case 'leave':
       return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
     case 'invite':

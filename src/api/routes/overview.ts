@@ -5,6 +5,7 @@ import { listApprovals, listLocks } from '#respond';
 import { countOpenAlerts } from '#watch';
 import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
+import { type SealerKeys, sealerKeys } from './keys.ts';
 import { pushWarning } from './push.ts';
 
 interface LedgerStatus {
@@ -37,7 +38,7 @@ export const overviewRoutes = [
         approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
         incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
         locks: locks.filter((lock) => lock.liftedAt === null),
-        posture: { level: doors.level, findings: findings(doors, guards) },
+        posture: { level: doors.level, key: keyOf(guards.keys), findings: findings(doors, guards) },
       };
     },
   }),
@@ -57,25 +58,51 @@ async function logState(doors: ApiDoors) {
 }
 
 /** Which of the guards do not answer. */
-async function guardsAnswer(doors: ApiDoors): Promise<{ sealer: boolean; ledger: boolean }> {
+async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
   const answers = (call: Promise<unknown>) =>
     call.then(
       () => true,
       () => false,
     );
-  const [sealer, ledger] = await Promise.all([
-    answers(doors.sealer.call('status', {}, { timeoutMs: 1_500 })),
+  const [keys, ledger] = await Promise.all([
+    sealerKeys(doors),
     answers(doors.ledger.call('status', {}, { timeoutMs: 1_500 })),
   ]);
-  return { sealer, ledger };
+  return { sealer: keys !== null, ledger, keys };
 }
 
-function findings(doors: ApiDoors, guards: { sealer: boolean; ledger: boolean }) {
+interface Guards {
+  readonly sealer: boolean;
+  readonly ledger: boolean;
+  readonly keys: SealerKeys | null;
+}
+
+/** The organisation's key in a line; null if the sealer does not answer. */
+const keyOf = (keys: SealerKeys | null) =>
+  keys === null
+    ? null
+    : { state: keys.state, number: keys.current.number, grade: keys.current.grade, source: keys.current.source };
+
+function findings(doors: ApiDoors, guards: Guards) {
   const found: { title: string; fix: string }[] = [];
   if (doors.level === 'L0') {
     found.push({
       title: 'All processes share one user: whoever breaks one has all of them.',
       fix: 'Start Bartizan as root: it gives every process a user of its own, and only the supervisor stays root.',
+    });
+  }
+  const left =
+    doors.ledgerCertificate === undefined ? undefined : (doors.ledgerCertificate() - doors.now()) / 86_400_000;
+  if (left !== undefined && left < 30) {
+    found.push({
+      title: `The certificates for the ledger's host end in ${Math.max(0, Math.floor(left))} days; nothing is read after that.`,
+      fix: 'Run "bartizan hosts renew" where the authority is kept, and install the bundles on both hosts.',
+    });
+  }
+  if (left !== undefined && doors.level === 'L1') {
+    found.push({
+      title: 'The ledger is called over the network, but at an address of this very machine.',
+      fix: 'Run it on a host of its own; until then this is one host, and root here owns both guards.',
     });
   }
   if (!guards.ledger) {
@@ -88,6 +115,12 @@ function findings(doors: ApiDoors, guards: { sealer: boolean; ledger: boolean })
     found.push({
       title: 'The sealer does not answer: nobody can read names or numbers.',
       fix: 'Its log file says why. Phones are managed meanwhile.',
+    });
+  }
+  if (guards.keys?.state === 'locked-at-boot') {
+    found.push({
+      title: 'The sealer waits for the organisation’s key: nobody can read names or numbers.',
+      fix: 'Bring the shares with bartizan unseal, or see that the token or key service answers. Phones are managed meanwhile.',
     });
   }
   if (doors.demo) {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { devicesOf } from '#fleet';
-import { listPeople, offerSheet, tombstoneOf } from '#people';
-import { askLeave } from '#respond';
+import { listPeople, offerSheet, tombstoneOf, waitingChanges } from '#people';
+import { askLeave, askRelease } from '#respond';
 import { MOST_LEAVING } from '#seal';
 import { tx } from '#store';
 import { ApiError } from '../error.ts';
@@ -55,6 +55,27 @@ export const peopleRoutes = [
       const token = await tx(doors.pool, (t) => offerSheet(t, param('handle'), session.admin));
       if (token === undefined) throw new ApiError('not-found', 'Nobody bears this handle.', { status: 404 });
       return { link: `${doors.origins.glass}/#sheet=${token}` };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/people/changes',
+    summary: 'Changed numbers and addresses that wait, the next one first, at most 200.',
+    for: 'all',
+    handle: async ({ doors }) => {
+      const items = await waitingChanges(doors.pool);
+      return { items, next: null, total: items.length };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/people/changes/release',
+    summary: 'Asks two people to let a change in before its time.',
+    for: ['administrator'],
+    body: z.strictObject({ subject: handle, field: z.enum(['number', 'email']), version: z.int().min(1), purpose }),
+    handle: async ({ doors, session, body }) => {
+      const input = { ...body, by: session.admin, now: doors.now() };
+      return { approval: (await tx(doors.pool, (t) => askRelease(t, input))).id };
     },
   }),
   route({

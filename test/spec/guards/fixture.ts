@@ -14,6 +14,7 @@ import {
   SEALER_CALLERS,
   Sealer,
   type SealerCaller,
+  type SealerOptions,
   sealerDoors,
   serveCaller,
 } from '#guard';
@@ -30,11 +31,15 @@ import {
   type GuardClient,
   guardClient,
   hpkeOpen,
+  joinNotice,
   newPen,
+  type OrgKeyNotice,
+  type OrgKeyStatement,
   type Pen,
   type PublicKeys,
   penPublic,
   type Receipt,
+  type RotateKey,
   readWritten,
   type SealedRow,
   type Signable,
@@ -44,6 +49,7 @@ import {
   WRITES,
   type Writer,
   type Written,
+  withOrgKey,
   x25519Raw,
 } from '#seal';
 import { type AssertionOptions, assertion, newPasskey, type SoftwarePasskey } from '#sim';
@@ -106,11 +112,15 @@ export class Guards {
   readonly edge = newBrowser();
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
+  /** How long changes wait at this ledger; none, where a test is about something else. */
+  holdMs = 0;
   now: number | undefined;
   unusable = 0;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
+  /** Where the organisation's key is to come from. */
+  sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
   #clients: GuardClient[] = [];
 
   constructor(caps: Partial<Caps> = {}) {
@@ -119,8 +129,9 @@ export class Guards {
 
   readonly clock: Clock = () => this.now ?? Date.now();
 
-  static async start(caps: Partial<Caps> = {}): Promise<Guards> {
+  static async start(caps: Partial<Caps> = {}, holdMs = 0): Promise<Guards> {
     const guards = new Guards(caps);
+    guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
@@ -150,6 +161,8 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      holdMs: this.holdMs,
+      ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
     };
   }
 
@@ -190,7 +203,9 @@ export class Guards {
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
       ledger,
+      ...this.sources,
     });
+    await this.sealer.loading.catch(() => {});
     const doors = sealerDoors(this.sealer);
     const closers: { close(): Promise<void> | void }[] = [ledger];
     for (const caller of SEALER_CALLERS) {
@@ -252,7 +267,7 @@ export class Guards {
   written(subject: string, value: string, more: { field?: Field; version?: number; pen?: Pen } = {}): Written {
     const { field = 'number', version = 1 } = more;
     const pen = more.pen ?? this.pens[WRITERS.find((writer) => WRITES[writer].has(field))!];
-    const { keys } = this;
+    const keys = this.writers ?? this.keys;
     return readWritten(field, sealWrite({ keys, pen, subject, field, version, value: new Sealed(value) }))!;
   }
 
@@ -320,6 +335,42 @@ export class Guards {
     const id = uuidv7();
     const notAfter = this.clock() + 3_600_000;
     return { v: 1, op: 'unlock', id, scope, target, requester: ADMINS[0], purpose: 'a test of the guards', notAfter };
+  }
+
+  /** The document that puts the staged key in force. */
+  async staged(more: Partial<RotateKey> = {}): Promise<RotateKey> {
+    const { number, key, previous } = await this.client('sealer', 'console').call<RotateKey>('stage', {});
+    return {
+      ...{ v: 1, op: 'rotate-key', id: uuidv7(), number, key, previous, requester: ADMINS[0] },
+      ...{ purpose: 'a test of the guards', notAfter: this.clock() + 3_600_000 },
+      ...more,
+    };
+  }
+
+  /** Two people put a staged key in force at both guards; writers follow. Returns the notice. */
+  async promote(document: RotateKey, signers = [0, 1]): Promise<OrgKeyNotice | undefined> {
+    const assertions = signers.map((n) => touch(this.passkey(n), document));
+    type Said = { notice: { statement: OrgKeyStatement; signature: string } };
+    const sealer = await this.client('sealer', 'glass').call<Said>('rotate-key', { document, assertions });
+    const ledger = await this.client('ledger', 'glass').call<Said>('rotate-key', { document, assertions });
+    const notice = joinNotice(sealer.notice, ledger.notice);
+    this.writers = withOrgKey(this.writers ?? this.keys, notice).keys;
+    return notice;
+  }
+
+  /** What writers seal to, once they have followed a notice. */
+  writers: PublicKeys | undefined;
+
+  /** Has rows sealed anew and stored, as core does, until none is left under the old key. Returns the rows. */
+  async reseal(rows: readonly SealedRow[]): Promise<SealedRow[]> {
+    const core = this.client('sealer', 'core');
+    type Resealed = { rows: SealedRow[]; current: Omit<SealedRow, 'row'>[] };
+    const first = await core.call<Resealed>('reseal', { rows });
+    const name = (row: Omit<SealedRow, 'row'>) => `${row.subject}|${row.field}|${row.version}`;
+    const fresh = new Map(first.rows.map((row) => [name(row), row]));
+    const stored = rows.map((row) => fresh.get(name(row)) ?? row);
+    await core.call<Resealed>('reseal', { rows: stored });
+    return stored;
   }
 
   /** Two people lift a lock at both guards. */

@@ -18,6 +18,7 @@ import { Groups } from './pages/fleet-groups.tsx';
 import { Retirements } from './pages/fleet-retire.tsx';
 import { IncidentPage } from './pages/incident.tsx';
 import { Incidents } from './pages/incidents.tsx';
+import { KeysPage } from './pages/keys.tsx';
 import { Locks } from './pages/locks.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
@@ -63,6 +64,7 @@ function page(path: string): ReactNode {
   if (room === 'queue') return <Queue />;
   if (room === 'push') return <PushPage />;
   if (room === 'admins') return <Admins />;
+  if (room === 'keys') return <KeysPage />;
   return undefined;
 }
 

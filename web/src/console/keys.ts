@@ -21,6 +21,7 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['l', '/locks', 'Locks'],
   ['w', '/push', 'Push (waking phones)'],
   ['m', '/admins', 'Admins'],
+  ['y', '/keys', 'Keys'],
 ];
 
 /** The pages under their headings, in the order in which the side shows them. */
@@ -30,7 +31,7 @@ export const SECTIONS: readonly (readonly [title: string, paths: readonly string
   ['Configuration', ['/profiles', '/declarations', '/updates', '/apps', '/rollouts', '/queue', '/push']],
   ['Directory', ['/people']],
   ['Watch', ['/alerts', '/incidents']],
-  ['Control', ['/approvals', '/locks', '/admins']],
+  ['Control', ['/approvals', '/locks', '/admins', '/keys']],
 ];
 
 const typing = (target: EventTarget | null): boolean =>

@@ -244,6 +244,8 @@ export interface Overview {
   readonly push: { readonly text: string; readonly urgent: boolean } | null;
   readonly posture: {
     readonly level: string;
+    /** The organisation's key; null if the sealer does not answer. */
+    readonly key: { readonly state: string; readonly number: number; readonly grade: string } | null;
     readonly findings: readonly { readonly title: string; readonly fix: string }[];
   };
   readonly log: {

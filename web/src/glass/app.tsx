@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
+import { CancelChange } from './change.tsx';
 import { Join } from './join.tsx';
 import { Leavers } from './leave.tsx';
 import { Card, Trouble } from './parts.tsx';
@@ -37,6 +38,11 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   const device = asked.get('device') ?? '';
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
+  }
+  const changed = asked.get('cancel-change') as Field | null;
+  const [whose, version] = [asked.get('subject') ?? '', Number(asked.get('version'))];
+  if ((changed === 'number' || changed === 'email') && HANDLE.test(whose) && Number.isSafeInteger(version)) {
+    return <CancelChange subject={whose} field={changed} version={version} />;
   }
   const leavers = [...new Set((asked.get('leave') ?? '').split(','))].sort();
   if (leavers.every((subject) => HANDLE.test(subject))) return <Leavers subjects={leavers} />;

@@ -26,6 +26,10 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'change') {
+    return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
+  }
+  if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
   if (document.op === 'leave') {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
@@ -42,6 +46,12 @@ function effect(document: Approvable): ReactNode {
   }
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
+  }
+  if (document.op === 'change') {
+    return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
+  }
+  if (document.op === 'rotate-key') {
+    return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
   if (document.op === 'leave') {
     return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
@@ -94,6 +104,12 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{utc(document.until)}</dd>
         </>
       ) : null}
+      {document.op === 'change' ? (
+        <>
+          <dt>Of</dt>
+          <dd className="mono">{document.subject}</dd>
+        </>
+      ) : null}
       {document.op === 'leave' ? (
         <>
           <dt>People ({document.subjects.length})</dt>
@@ -110,6 +126,14 @@ function Particulars({ document }: { document: Approvable }) {
         <>
           <dt>Role</dt>
           <dd>{document.role}</dd>
+        </>
+      ) : null}
+      {document.op === 'rotate-key' ? (
+        <>
+          <dt>New public key</dt>
+          <dd className="mono">{document.key}</dd>
+          <dt>In place of</dt>
+          <dd className="mono">{document.previous}</dd>
         </>
       ) : null}
       <dt>Sign before</dt>

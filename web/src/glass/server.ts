@@ -2,6 +2,7 @@ import type {
   Approvable,
   Assertion,
   Caps,
+  Change,
   EnrolKey,
   Grant,
   Leave,
@@ -52,6 +53,8 @@ export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
 export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
+export const askCancel = (document: Change, assertion: Assertion) =>
+  post<object>('/api/change', { document, assertion });
 export const askLeave = (document: Leave, assertion: Assertion) =>
   post<{ erased: number }>('/api/leave', { document, assertion });
 export const askSheet = (token: string) =>

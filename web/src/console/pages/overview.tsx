@@ -7,16 +7,23 @@ import { Chip, Empty, Frame, LevelChip, Loaded, or, stateWord } from '../parts.t
 const MEANS: Readonly<Record<string, string>> = {
   L0: 'One user: both guards share a uid with everything else. Good for trying out; an intruder with this uid has it all.',
   L1: 'Own users on one host: a break-in at the edge meets the walls; whoever becomes root on this host has it all.',
-  L2: 'The guards run on other hosts, with an outside witness.',
+  L2: 'Own users here, and the ledger on another host: whoever becomes root on one of the two has one guard, not both.',
 };
 
 function Posture({ posture }: { posture: Overview['posture'] }) {
-  const { level, findings } = posture;
+  const { level, findings, key } = posture;
   return (
     <section className={level === 'L0' ? 'note warn' : 'note'} aria-label="Assurance level">
       <p className="level">
         <strong>Assurance level {level}</strong> <span>{MEANS[level] ?? ''}</span>
       </p>
+      {key === null ? null : (
+        <p>
+          <a href="/keys">
+            Organisation key {key.number}, grade {key.grade}
+          </a>
+        </p>
+      )}
       {findings.length === 0 ? null : (
         <details>
           <summary>

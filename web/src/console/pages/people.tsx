@@ -8,6 +8,7 @@ import type { Person } from '../model.ts';
 import { DeviceLink, Empty, Frame, GlassLink, Loaded, or } from '../parts.tsx';
 import { useSearch } from '../router.ts';
 import { useMayChange, useSession } from '../session.tsx';
+import { WaitingChanges } from './people-changes.tsx';
 import { LeaveDialog } from './people-leave.tsx';
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
@@ -85,6 +86,7 @@ export function People() {
         Handles only. To read a name, number or e-mail address, select people: glass opens, you say why and touch your
         security key, and the log keeps it.
       </p>
+      <WaitingChanges />
       <Search label="Search handle, unit, member state" />
       <Loaded answer={answer}>
         {({ items, total, next }) =>

@@ -1,0 +1,158 @@
+import type { KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromBase64url, toBase64url } from '#base';
+import {
+  type Assertion,
+  type Field,
+  type GuardClient,
+  GuardError,
+  orgKeyStatement,
+  type RotateKey,
+  type SealedRow,
+  sealInner,
+  signBody,
+} from '#seal';
+import type { Gate } from './gate.ts';
+import { Refusal } from './gate.ts';
+import { loadKey } from './keys.ts';
+import { type OrgKeys, publicBytes } from './org-keys.ts';
+import type { Sealer } from './sealer.ts';
+
+interface InnerValue {
+  readonly subject: string;
+  readonly field: Field;
+  readonly version: number;
+  readonly inner: string;
+}
+
+const LEDGER_MS = 60_000;
+
+/** The sealer's part in changing the organisation's key: stage, put in force, seal anew, destroy. */
+export class Resealing {
+  readonly #org: string;
+  readonly #ledger: GuardClient;
+  readonly #sealer: Sealer;
+  readonly #keys: OrgKeys;
+  readonly #signing: KeyObject | undefined;
+
+  constructor(options: {
+    readonly org: string;
+    readonly state: string;
+    readonly ledger: GuardClient;
+    readonly sealer: Sealer;
+    readonly keys: OrgKeys;
+  }) {
+    this.#org = options.org;
+    this.#ledger = options.ledger;
+    this.#sealer = options.sealer;
+    this.#keys = options.keys;
+    const { state } = options;
+    this.#signing = existsSync(join(state, 'signing.key')) ? loadKey(state, 'signing', 'ed25519') : undefined;
+  }
+
+  /** The key in force as this guard vouches for it; undefined while it is the founding one. */
+  get notice() {
+    const { statement } = this.#keys;
+    if (statement === undefined || this.#signing === undefined) return undefined;
+    return { statement, signature: signBody(this.#signing, statement) };
+  }
+
+  /** The next key, worth nothing yet: what two people are asked to put in force. Throws GuardError `busy`, `no-source`. */
+  async stage(): Promise<{ number: number; key: string; previous: string; source: string }> {
+    this.#mustSign();
+    const { number, key, source } = await this.#keys.stage();
+    return { number, key, previous: this.#keys.current.key, source };
+  }
+
+  /**
+   * Two people put the staged key in force. A source that does not give the key now leaves everything as it was; asking again
+   * with the same document then goes on. Throws Refusal, GuardError `waiting`, `wrong-key`.
+   */
+  async promote(document: RotateKey, assertions: readonly Assertion[]): Promise<object> {
+    this.#mustSign();
+    const { gate } = this.#sealer;
+    const { id, number, key, previous, requester } = document;
+    const inForce = this.#keys.statement?.approval === id;
+    if (!(gate.seen(document) && (inForce || document.notAfter > gate.time.now()))) {
+      let approved: ReturnType<Gate['approve']>;
+      try {
+        if (!this.#keys.isStaged(number, key, previous)) {
+          throw new Refusal('refused', 'This document is not about the key that is staged here.');
+        }
+        approved = gate.approve(document, assertions);
+      } catch (error) {
+        return this.#sealer.refuse('approval.refused', error, { approval: id, op: 'rotate-key', claimed: requester });
+      }
+      await this.#sealer.keep(approved.effects);
+    }
+    if (!inForce && !this.#keys.isStaged(number, key, previous)) {
+      throw new GuardError('refused', 'This document is not about the key that is staged here.');
+    }
+    await this.#keys.promote(orgKeyStatement(this.#org, document));
+    return { notice: this.notice };
+  }
+
+  /**
+   * Seals rows anew to the key in force. The plain values stay in here. `current` names rows that were under it already, which
+   * the ledger writes down; `broken` those that open with no key. With no rows it asks whether the old key can go.
+   */
+  async reseal(rows: readonly SealedRow[]) {
+    const { current, old } = this.#keys;
+    if (old === undefined) return { number: current.number, rows: [], current: [], broken: [], retired: true };
+    this.#keys.mustBeOpen();
+    if (rows.length === 0) return this.#retire();
+    const { number } = current;
+    const { inner } = await this.#ledger.call<{ inner: InnerValue[] }>(
+      'rotate',
+      { number, rows },
+      { timeoutMs: LEDGER_MS },
+    );
+    const named = (value: InnerValue) => ({ subject: value.subject, field: value.field, version: value.version });
+    const opened = await this.#keys.open(
+      inner.map((value) => ({ inner: fromBase64url(value.inner), label: { org: this.#org, ...named(value) } })),
+    );
+    const values: InnerValue[] = [];
+    const found: ReturnType<typeof named>[] = [];
+    const broken: ReturnType<typeof named>[] = [];
+    for (const [i, value] of inner.entries()) {
+      const one = opened[i];
+      if (one === undefined) broken.push(named(value));
+      else if (one.under === number) found.push(named(value));
+      else {
+        const label = { org: this.#org, ...named(value) };
+        values.push({ ...named(value), inner: toBase64url(sealInner(publicBytes(current), one.padded, label)) });
+      }
+      one?.padded.fill(0);
+    }
+    // What opens with no key is nobody's any more: it must not keep the old key alive for ever.
+    const answer = await this.#ledger.call<{ rows: SealedRow[] }>(
+      'rotated',
+      { number, values, found: [...found, ...broken] },
+      { timeoutMs: LEDGER_MS },
+    );
+    return { number, rows: answer.rows, current: found, broken, retired: false };
+  }
+
+  async #retire() {
+    const { number } = this.#keys.current;
+    const answer = await this.#ledger.call<{ retired: boolean; left: number; waitMs: number }>(
+      'retire',
+      { number },
+      { timeoutMs: LEDGER_MS },
+    );
+    if (answer.retired) {
+      await this.#keys.retire(number - 1);
+      if (this.#sealer.gate.state.locked('directory')) this.#keys.wipe();
+    }
+    return { number, rows: [], current: [], broken: [], ...answer };
+  }
+
+  #mustSign(): void {
+    if (this.#signing !== undefined) return;
+    throw new GuardError(
+      'not-founded',
+      'This installation was founded without a signing key of the sealer: its key is not changed.',
+    );
+  }
+}
