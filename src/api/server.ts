@@ -29,6 +29,7 @@ import { profileRoutes } from './routes/profiles.ts';
 import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
+import { rosterRoutes } from './routes/roster.ts';
 import { COOKIE, sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
@@ -55,6 +56,7 @@ export const ROUTES: readonly Route[] = [
   ...alertRoutes,
   ...incidentRoutes,
   ...approvalRoutes,
+  ...rosterRoutes,
   ...keyRoutes,
 ];
 

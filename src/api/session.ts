@@ -1,7 +1,16 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { fromBase64url, newToken, sha256, toBase64url, uuidv7 } from '#base';
 import { emit } from '#log';
-import { type Assertion, GuardError, type Role, type RosterKey, SealError, type SignIn, verifyAssertion } from '#seal';
+import {
+  type Assertion,
+  credentialDigest,
+  GuardError,
+  type Role,
+  type RosterKey,
+  SealError,
+  type SignIn,
+  verifyAssertion,
+} from '#seal';
 import { type Pool, tx } from '#store';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
@@ -85,9 +94,13 @@ export async function signIn(
          select id from api.session where admin = $1 and ended_at is null order by created_at desc offset $2)`,
       [key.admin, MOST_SESSIONS - 1],
     );
-    await t.query('insert into api.session (token_sha256, id, admin, role, expires_at) values ($1, $2, $3, $4, $5)', [
-      ...[sha256(token), session.id, session.admin, session.role, session.expiresAt],
-    ]);
+    await t.query(
+      `insert into api.session (token_sha256, id, admin, role, expires_at, credential) values ($1, $2, $3, $4, $5, $6)`,
+      [
+        ...[sha256(token), session.id, session.admin, session.role, session.expiresAt],
+        credentialDigest(key.credential),
+      ],
+    );
     await emit(t, { kind: 'auth.sign_in', actor: key.admin, detail: { session: session.id } });
     return true;
   });

@@ -40,7 +40,7 @@ const parse = shape.object({ assertion: parseAssertion });
 const RELAY = { timeoutMs: 25_000 };
 
 /** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
-const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change', 'rotate-key']);
+const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change', 'rotate-key', 'roster']);
 const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
@@ -140,6 +140,12 @@ async function relayOne(doors: GlassDoors, id: string): Promise<void> {
   );
   const ready = rows[0];
   if (ready === undefined) return;
+  // The sealer takes changes of the roster in the ledger's order, and follows by itself if it is not told.
+  if (ready.document.op === 'roster') {
+    await doors.ledger.call('roster-change', ready);
+    await doors.sealer.call('roster-change', ready);
+    return;
+  }
   if (!LEDGERS_ALONE.has(ready.document.op)) await doors.sealer.call(ready.document.op, ready, RELAY);
   await doors.ledger.call(ready.document.op, ready, RELAY);
 }

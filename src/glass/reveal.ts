@@ -2,16 +2,20 @@ import { toBase64url } from '#base';
 import { type Grant, parseAssertion, parseGrant, type SealedRow, shape } from '#seal';
 import type { GlassDoors } from './doors.ts';
 
-const parse = shape.object({ grant: parseGrant, assertion: parseAssertion });
+const parse = shape.object({
+  grant: parseGrant,
+  assertion: parseAssertion,
+  others: shape.optional(shape.list(parseAssertion, 7)),
+});
 
 /**
  * Takes a touched grant and the ciphertext it names to the sealer. What comes back is encrypted to the browser's key:
  * glass sees no value. Throws GuardError with the guards' refusal.
  */
 export async function reveal(doors: GlassDoors, body: unknown): Promise<object> {
-  const { grant, assertion } = parse(body);
+  const { grant, assertion, others } = parse(body);
   const rows = await openRows(doors, grant);
-  return doors.sealer.call('reveal', { grant, assertion, rows });
+  return doors.sealer.call('reveal', { grant, assertion, rows, ...(others === undefined ? {} : { others }) });
 }
 
 /** The ciphertext that a grant names: settled rows of one field. */

@@ -4,12 +4,14 @@ import { Refusals } from '#log';
 import { type PageFile, readPages, securityHeaders } from '#page';
 import { relay, showApproval, shownData, sign } from './approvals.ts';
 import { cancelChange } from './change.ts';
+import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
 import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
+import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -27,10 +29,20 @@ const ROUTES: readonly Route[] = [
   {
     method: 'GET',
     path: /^\/api\/keys$/,
-    handle: ({ keys, origins, caps }) => ({ keys, console: origins.console, caps: { perTouch: caps.perTouch } }),
+    handle: async (doors) => ({
+      ...{ keys: doors.keys, console: doors.origins.console },
+      caps: { perTouch: (await rosterOf(doors))?.caps.perTouch ?? doors.caps.perTouch },
+    }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'GET', path: /^\/api\/roster$/, handle: (doors) => showRoster(doors) },
+  { method: 'POST', path: /^\/api\/lock$/, handle: (doors, { body }) => lockNow(doors, body) },
+  { method: 'POST', path: /^\/api\/cancel-raise$/, handle: (doors, { body }) => cancelRaise(doors, body) },
+  { method: 'POST', path: /^\/api\/break-glass$/, handle: (doors, { body }) => breakGlass(doors, body) },
+  { method: 'POST', path: /^\/api\/refound$/, handle: (doors, { body }) => refound(doors, body) },
+  { method: 'POST', path: /^\/api\/cosign$/, handle: (doors, { body }) => cosign(doors, body) },
+  { method: 'GET', path: new RegExp(`^/api/cosign/(${UUID})$`), handle: (_, { id }) => cosigned(id) },
   { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },

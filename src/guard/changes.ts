@@ -34,7 +34,7 @@ export class Changes {
 
 function judge(gate: Gate, document: Change, assertions: readonly Assertion[]) {
   const { act, subject, field, version, requester } = document;
-  const { signers, effects } = gate.approve(document, assertions, act === 'release' ? 2 : 1);
+  const { signers, effects } = gate.approve(document, assertions, { people: act === 'release' ? 2 : 1 });
   if (signers.length < 2 && signers[0] !== requester) throw new Refusal('refused', REFUSED, signers[0]);
   if (!gate.state.rows.held.of(subject, field).some((one) => one.version === version)) {
     throw new Refusal('nothing-waits', 'No such change waits any more.', requester);

@@ -15,14 +15,19 @@ import {
 } from '#seal';
 import type { Book } from './book.ts';
 import type { Gate } from './gate.ts';
+import { RosterActs } from './roster-acts.ts';
+import type { Decree } from './roster-state.ts';
 
 /** What people decide with their passkeys: permits for what destroys or is dangerous, unlocks, invitations, new keys. */
 export class Decisions {
   readonly #book: Book;
   readonly #signing: KeyObject;
+  /** What changes the roster itself. */
+  readonly roster: RosterActs;
 
   constructor(book: Book, signing: KeyObject) {
     this.#book = book;
+    this.roster = new RosterActs(book);
     this.#signing = signing;
   }
 
@@ -114,7 +119,9 @@ export class Decisions {
     return {};
   }
 
-  async enrol(document: EnrolKey, assertion: Assertion) {
+  async enrol(document: EnrolKey, assertion: Assertion): Promise<{ admin: string; role: string }> {
+    const sealed = await this.roster.enrolSealed(document, assertion);
+    if (sealed !== undefined) return sealed;
     let enrolled: ReturnType<Gate['enrol']>;
     try {
       enrolled = this.#book.gate.enrol(document, assertion);
@@ -124,7 +131,11 @@ export class Decisions {
     const { key, effects } = enrolled;
     const { admin, role, credential, founding } = key;
     if (effects.length === 0) await this.#book.log.flush();
-    else await this.#book.record('account.key_enrolled', admin, { role, credential, founding }, effects);
+    else {
+      const decree: Decree = { document, assertions: [assertion], time: this.#book.gate.time.now() };
+      const all = [...effects, { e: 'decree', decree } as const];
+      await this.#book.record('account.key_enrolled', admin, { role, credential, founding }, all);
+    }
     return { admin, role };
   }
 }

@@ -12,7 +12,7 @@ export async function foundLedger(
   options: Pick<LedgerOptions, 'org' | 'state' | 'logDir' | 'origin' | 'caps' | 'clock' | 'logger'>,
   founders: readonly Founder[],
   writers: readonly WriterKey[],
-  recovery?: RecoveryKey,
+  recovery?: RecoveryKey | string,
 ): Promise<{ outer: string; ledger: string; log: string }> {
   const { org, state, logDir } = options;
   const outer = await makeKey(state, 'outer', 'x25519');

@@ -15,12 +15,13 @@ const founding = object({
   recovery: optional(parseRecoveryKey),
 });
 
-/** Reads `{"founders": [{admin, role, tokenSha256}]}`, as `--init` of a guard takes it. Throws SealError `shape`. */
-export function parseFounders(json: string): {
-  readonly founders: readonly Founder[];
-  readonly recovery?: RecoveryKey;
-} {
-  return founding(JSON.parse(json));
+/**
+ * Reads `{"founders": [{admin, role, tokenSha256}], "recovery": …}`, as `--init` of a guard takes it; `recovery` is the public half
+ * of the offline recovery key, if there is one. Throws SealError `shape`.
+ */
+export function parseRoster(json: string): { readonly founders: readonly Founder[]; readonly recovery?: RecoveryKey } {
+  const { founders, recovery } = founding(JSON.parse(json));
+  return { founders, ...(recovery === undefined ? {} : { recovery }) };
 }
 
 const writing = object({ writers: pins });

@@ -1,5 +1,6 @@
+export { Council } from './council.ts';
 export { foundLedger } from './found-ledger.ts';
-export { parseFounders, parseFounding, parseWriters } from './founders.ts';
+export { parseFounding, parseRoster, parseWriters } from './founders.ts';
 export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions, logOrigin, type WriterKey } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
@@ -9,3 +10,5 @@ export { serveRemote } from './remote.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';
 export { type Door, type DoorTable, doorsFor, readRequest, serveCaller } from './server.ts';
+export { locksOut, standing } from './standing.ts';
+export { SteadyTime } from './time.ts';

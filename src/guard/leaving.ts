@@ -54,7 +54,7 @@ function judge(gate: Gate, document: Leave, assertions: readonly Assertion[]) {
   if (gate.state.locked('directory')) throw new Refusal('locked', 'The directory is locked.');
   const now = gate.time.now();
   const alone = new Set(assertions.map(({ credential }) => keys.get(credential)?.admin)).size < 2;
-  const { signers, effects } = gate.approve(document, assertions, alone ? 1 : 2);
+  const { signers, effects } = gate.approve(document, assertions, { people: alone ? 1 : 2 });
   if (alone && signers[0] !== document.requester) throw new Refusal('refused', REFUSED, signers[0]);
   if (alone && rows.erasedAlone(now) + document.subjects.length > LEAVING_PER_HOUR) {
     const message = `One person may erase ${LEAVING_PER_HOUR} people an hour. For more, a second one must agree.`;

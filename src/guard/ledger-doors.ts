@@ -19,6 +19,7 @@ import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
+import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
 import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
 
@@ -44,7 +45,13 @@ const noteDetail = (value: unknown): Detail => {
   return value as Detail;
 };
 
-const openBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const openBody = object({
+  grant: parseGrant,
+  assertion: parseAssertion,
+  rows: list(parseSealedRow, 1_000),
+  others: optional(list(parseAssertion, 7)),
+});
+const decreesBody = object({ after: integer(0) });
 const noteBody = object({
   kind: oneOf(...REFUSAL_KINDS),
   admin: (value: unknown) => (value === null ? null : text(63, { pattern: ADMIN })(value)),
@@ -78,7 +85,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     open: door({
       from: ['sealer'],
       parse: openBody,
-      handle: ({ grant, assertion, rows }) => ledger.open(grant, assertion, rows),
+      handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({
@@ -143,6 +150,12 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
+    }),
+    ...rosterDoors<LedgerCaller>(() => ledger.decisions.roster, 'glass'),
+    decrees: door({
+      from: ['sealer'],
+      parse: decreesBody,
+      handle: ({ after }) => ledger.decisions.roster.decrees(after),
     }),
     'rotate-key': door({
       from: ['glass'],

@@ -25,9 +25,11 @@ import { Gate, REFUSED, Refusal } from './gate.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
+import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
-import { logName, mayPin, restoredEffects } from './recovery.ts';
+import { logName, mayPin, recoveryPins, restoredEffects } from './recovery.ts';
 import { Rekeying } from './rekeying.ts';
+import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
@@ -62,6 +64,8 @@ export interface LedgerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
@@ -111,7 +115,7 @@ export class Ledger {
           options.onUnusable();
         },
       },
-      (effects) => ledger.gate.state.apply(effects),
+      (effects) => ledger.gate.replay(effects),
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
@@ -163,13 +167,16 @@ export class Ledger {
     return this.#rekeying;
   }
 
-  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: RecoveryKey): Promise<void> {
-    const pin: Effect[] = recovery === undefined ? [] : [{ e: 'recovery', key: recovery }];
+  async found(
+    founders: readonly Founder[],
+    writers: readonly WriterKey[],
+    recovery?: RecoveryKey | string,
+  ): Promise<void> {
     const pins = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
-    const effects = [...pin, ...pins, ...writers.map(pinOf)];
+    const effects = [...recoveryPins(recovery), ...pins, ...writers.map(pinOf)];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
-    const back = recovery === undefined ? {} : { recovery: recovery.id };
+    const back = typeof recovery === 'object' ? { recovery: recovery.id } : {};
     await this.#book.record(
       'system.started',
       null,
@@ -181,7 +188,7 @@ export class Ledger {
   /** Pins the recovery key of a ledger that was founded without one. Throws GuardError `founded` if another is pinned. */
   async pinRecovery(key: RecoveryKey): Promise<void> {
     if (mayPin(this.gate.state, key)) {
-      await this.#book.record('recovery.pinned', null, { recovery: key.id }, [{ e: 'recovery', key }]);
+      await this.#book.record('recovery.pinned', null, { recovery: key.id }, recoveryPins(key));
     }
   }
 
@@ -222,7 +229,13 @@ export class Ledger {
     await this.#book.record('writers.pinned', null, { writers: pinned }, writers.map(pinOf));
   }
 
+  /** Writes down how long this guard has been running; called every few minutes. */
+  async rememberTime(): Promise<void> {
+    await this.#book.log.remember([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
   async close(): Promise<void> {
+    if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
 
@@ -230,14 +243,14 @@ export class Ledger {
    * Opens the outer layers of a grant's rows: verify, charge, write, and only then open. The answer holds what is still
    * sealed to the sealer, and the signed receipt.
    */
-  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async open(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     const { state } = this.gate;
     const detail = { grant: grant.id, field: grant.field, asked: grant.subjects.length };
     let effects: readonly Effect[];
     try {
       const subjects = new Set(grant.subjects);
       const fits = rows.every((row) => row.field === grant.field && subjects.delete(row.subject));
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
       if (!fits) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
@@ -249,7 +262,7 @@ export class Ledger {
     const entry = this.#book.write(
       'directory.revealed',
       grant.admin,
-      { ...detail, purpose: grant.purpose, subjects },
+      { ...detail, ...this.#cosigners(others), purpose: grant.purpose, subjects },
       effects,
       subject,
     );
@@ -268,6 +281,12 @@ export class Ledger {
       time: entry.time,
     });
     return { inner, receipt };
+  }
+
+  /** Who signed the grant besides its reader. */
+  #cosigners(others: readonly Assertion[]): { signers?: string[] } {
+    const names = others.map((one) => this.gate.state.keys.get(one.credential)?.admin ?? '');
+    return names.length === 0 ? {} : { signers: [...new Set(names)].sort() };
   }
 
   /** A lock that was put back opens nothing, and the log says so; the other rows of a grant are not held up. */
@@ -291,14 +310,14 @@ export class Ledger {
   }
 
   /** Counters, locks and document ids of today, from which the sealer rebuilds its own memory after a restart. */
-  spent(): { time: number; effects: readonly Effect[] } {
+  spent(): { time: number; effects: readonly Effect[]; recent: readonly Recent[] } {
     const { state, time } = this.gate;
     const now = time.now();
     state.prune(now);
-    const charges = state.meters.counters(now).map((one): Effect => ({ e: 'charge', ...one, at: now }));
+    const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks] };
+    return { time: now, effects: [...charges, ...used, ...locks], recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -318,7 +337,7 @@ export class Ledger {
   }
 
   roster() {
-    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps };
+    return { keys: [...this.gate.state.keys.values()], caps: this.gate.caps, ...rosterView(this.gate) };
   }
 
   status() {
@@ -332,7 +351,7 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
-      spent: { day: dayOf(now), counters: state.meters.counters(now) },
+      spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
     };
   }

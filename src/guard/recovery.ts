@@ -11,7 +11,7 @@ import type { Effect, GuardState } from './state.ts';
 
 /** A guard's memory of the offline recovery key and of restores. */
 export type RecoveryEffect =
-  | { readonly e: 'recovery'; readonly key: RecoveryKey }
+  | { readonly e: 'recovery-key'; readonly key: RecoveryKey }
   | { readonly e: 'restored'; readonly at: number; readonly decoy?: string };
 
 export class RecoveryState {
@@ -22,7 +22,7 @@ export class RecoveryState {
   decoy: string | undefined;
 
   apply(effect: RecoveryEffect): void {
-    if (effect.e === 'recovery') this.key = effect.key;
+    if (effect.e === 'recovery-key') this.key = effect.key;
     else {
       this.restoredAt = effect.at;
       this.decoy = effect.decoy;
@@ -58,6 +58,16 @@ export function restoredEffects(state: GuardState, org: string, statement: Resto
     ...locked,
   ];
 }
+
+/** Pins the recovery key: what it encrypts to, and what signs for a new roster. A text is the signing half alone. */
+export const recoveryPins = (key: RecoveryKey | string | undefined): Effect[] => {
+  if (key === undefined) return [];
+  if (typeof key === 'string') return [{ e: 'recovery', key }];
+  return [
+    { e: 'recovery', key: key.sign },
+    { e: 'recovery-key', key },
+  ];
+};
 
 /** False if this very key is pinned. Throws GuardError `founded` if another one is: it is changed by nobody. */
 export function mayPin(state: GuardState, key: RecoveryKey): boolean {

@@ -8,6 +8,7 @@ import {
   parseUnlock,
   shape,
 } from '#seal';
+import { rosterDoors } from './roster-doors.ts';
 import type { Sealer } from './sealer.ts';
 import { type DoorTable, doorsFor } from './server.ts';
 import { lockRequest, nothing, resealRows, twoOrMore } from './shapes.ts';
@@ -16,9 +17,14 @@ export const SEALER_CALLERS = ['glass', 'core', 'console'] as const;
 export type SealerCaller = (typeof SEALER_CALLERS)[number];
 
 const door = doorsFor<SealerCaller>();
-const { object, list } = shape;
+const { object, list, optional } = shape;
 
-const revealBody = object({ grant: parseGrant, assertion: parseAssertion, rows: list(parseSealedRow, 1_000) });
+const revealBody = object({
+  grant: parseGrant,
+  assertion: parseAssertion,
+  rows: list(parseSealedRow, 1_000),
+  others: optional(list(parseAssertion, 7)),
+});
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
@@ -32,7 +38,7 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
     reveal: door({
       from: ['glass'],
       parse: revealBody,
-      handle: ({ grant, assertion, rows }) => sealer.reveal(grant, assertion, rows),
+      handle: ({ grant, assertion, rows, others }) => sealer.reveal(grant, assertion, rows, others),
     }),
     'enrol-key': door({
       from: ['glass'],
@@ -49,6 +55,7 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => sealer.decide(document, assertions),
     }),
+    ...rosterDoors<SealerCaller>(() => sealer.roster, 'glass'),
     lock: door({
       from: ['core'],
       parse: lockRequest,

@@ -23,14 +23,18 @@ import {
 } from '#seal';
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
 import { makeFolder, writeDurably } from './files.ts';
+import { Follower } from './follower.ts';
 import { Gate, Refusal } from './gate.ts';
 import { makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
+import type { Recent } from './meters.ts';
 import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
-import { mayPin, restoredEffects, wrapKeys } from './recovery.ts';
+import { mayPin, recoveryPins, restoredEffects, wrapKeys } from './recovery.ts';
 import { Resealing } from './resealing.ts';
+import { SealerRoster } from './sealer-roster.ts';
 import type { Effect } from './state.ts';
+import { MINUTE } from './time.ts';
 
 export interface SealerOptions {
   readonly org: string;
@@ -40,6 +44,8 @@ export interface SealerOptions {
   readonly origin: string;
   readonly caps: Caps;
   readonly clock: Clock;
+  /** A clock that nobody can set (`SteadyTime`). */
+  readonly elapsed?: () => number;
   readonly logger: Logger;
   /** Ed25519 SPKI of the ledger, base64url: whose receipts count. */
   readonly ledgerKey: string;
@@ -61,14 +67,13 @@ const unavailable = () => new GuardError('unavailable', 'The ledger cannot be as
 export async function foundSealer(
   state: string,
   founders: readonly Founder[],
-  recovery?: RecoveryKey,
+  recovery?: RecoveryKey | string,
 ): Promise<{ inner: string; sealer: string }> {
   const key = await makeKey(state, 'organisation', 'x25519');
   const signing = await makeKey(state, 'signing', 'ed25519');
   makeFolder(state, 0o700);
-  const pin: Effect[] = recovery === undefined ? [] : [{ e: 'recovery', key: recovery }];
-  const effects = [...pin, ...founders.map((founder): Effect => ({ e: 'founder', ...founder }))];
-  if (recovery !== undefined) await wrapKeys(state, recovery);
+  const effects = [...recoveryPins(recovery), ...founders.map((founder): Effect => ({ e: 'founder', ...founder }))];
+  if (typeof recovery === 'object') await wrapKeys(state, recovery);
   await writeDurably(join(state, 'pinned.json'), JSON.stringify({ v: 1, effects }));
   return { inner: publicText(key), sealer: publicText(signing) };
 }
@@ -81,8 +86,12 @@ export class Sealer {
   readonly resealing: Resealing;
   /** What must outlive this process: founders, invitations, keys, locks, approvals used. Charges are the ledger's to keep. */
   readonly #pinned: Effect[];
+  readonly #follower: Follower;
+  /** What changes the roster itself. */
+  readonly roster: SealerRoster;
   #storing: Promise<void> = Promise.resolve();
   #synced: Promise<void> | undefined;
+  #livedKept = 0;
 
   /** Opens a founded sealer. Throws GuardError `not-founded` if its key or its pinned roster is missing. */
   constructor(options: SealerOptions) {
@@ -97,7 +106,14 @@ export class Sealer {
     if (!existsSync(path)) throw new GuardError('not-founded', 'The pinned roster is missing. Restore it.');
     this.#pinned = (JSON.parse(readFileSync(path, 'utf8')) as { effects: Effect[] }).effects;
     this.gate = new Gate(options);
-    this.gate.state.apply(this.#pinned);
+    this.gate.replay(this.#pinned);
+    this.#follower = new Follower(this.gate, options.ledger, (effects) => this.keep(effects));
+    this.roster = new SealerRoster(this.gate, {
+      follower: this.#follower,
+      keep: (effects) => this.keep(effects),
+      refuse: (kind, error, detail) => this.refuse(kind, error, detail),
+      wipe: () => this.keys.wipe(),
+    });
     this.resealing = new Resealing({ ...options, sealer: this, keys: this.keys });
     // A file's key is there at once; what does not come now is asked for again.
     if (this.gate.state.locked('directory')) this.keys.wipe();
@@ -112,7 +128,7 @@ export class Sealer {
    * One reveal: verify and charge here, let the ledger verify, charge, record and take its layer off, check its
    * receipt, open the inner layer, seal everything to the browser that touched the passkey.
    */
-  async reveal(grant: Grant, assertion: Assertion, rows: readonly SealedRow[]) {
+  async reveal(grant: Grant, assertion: Assertion, rows: readonly SealedRow[], others: readonly Assertion[] = []) {
     if (this.#synced === undefined) this.#synced = this.#sync();
     let effects: readonly Effect[];
     try {
@@ -123,7 +139,7 @@ export class Sealer {
     }
     if (!this.gate.state.locked('directory')) this.keys.mustBeOpen();
     try {
-      effects = this.gate.reveal(grant, assertion);
+      effects = this.gate.reveal(grant, assertion, others);
     } catch (error) {
       const { id, field, subjects } = grant;
       const detail = { grant: id, field, asked: subjects.length, claimed: grant.admin };
@@ -133,7 +149,7 @@ export class Sealer {
     this.gate.state.prune(this.gate.time.now());
     const answer = await this.#options.ledger.call<{ inner: { subject: string; inner: string }[]; receipt: Receipt }>(
       'open',
-      { grant, assertion, rows },
+      { grant, assertion, rows, ...(others.length === 0 ? {} : { others }) },
     );
     const { receipt } = answer;
     const fits =
@@ -175,9 +191,13 @@ export class Sealer {
     return { enc: toBase64url(sealed.subarray(0, 32)), ct: toBase64url(sealed.subarray(32)), receipt };
   }
 
-  async enrol(document: EnrolKey, assertion: Assertion) {
+  async enrol(document: EnrolKey, assertion: Assertion): Promise<{ admin: string; role: string }> {
+    // The link may come from a change that the ledger took a moment ago.
+    await this.#follower.catchUp().catch(() => {});
     let enrolled: ReturnType<Gate['enrol']>;
     try {
+      const sealed = await this.roster.enrolSealed(document, assertion);
+      if (sealed !== undefined) return sealed;
       enrolled = this.gate.enrol(document, assertion);
     } catch (error) {
       return this.refuse('account.refused', error, { op: 'enrol-key' });
@@ -203,7 +223,7 @@ export class Sealer {
   async pinRecovery(key: RecoveryKey): Promise<void> {
     if (!mayPin(this.gate.state, key)) return;
     await wrapKeys(this.#options.state, key);
-    await this.keep([{ e: 'recovery', key }]);
+    await this.keep(recoveryPins(key));
   }
 
   /** Takes up after a restore, as the recovery key signed it. Throws GuardError. */
@@ -235,12 +255,13 @@ export class Sealer {
 
   async status() {
     const locked = [...this.gate.state.locks.values()].map(({ scope, target }) => ({ scope, target }));
+    const roster = { ...this.roster.view(), stuck: this.#follower.stuck ?? null };
     const ledger = await this.#options.ledger.call('spent', {}, { timeoutMs: 1_000 }).then(
       () => true,
       () => false,
     );
     const { notice } = this.resealing;
-    return { locked, ledger, keys: this.keys.status(), ...(notice === undefined ? {} : { notice }) };
+    return { locked, ledger, roster, keys: this.keys.status(), ...(notice === undefined ? {} : { notice }) };
   }
 
   /** Asks the ledger for what was spent today; until that has worked once, nothing is opened. */
@@ -255,16 +276,37 @@ export class Sealer {
   }
 
   async #sync(): Promise<void> {
-    const { time, effects } = await this.#options.ledger.call<{ time: number; effects: readonly Effect[] }>(
-      'spent',
-      {},
-    );
+    const { time, effects, recent } = await this.#options.ledger.call<{
+      time: number;
+      effects: readonly Effect[];
+      recent: readonly Recent[];
+    }>('spent', {});
     this.gate.time.see(time);
     // Roster changes reach this guard through signatures only, never through the other guard.
     const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock');
+    // What was spent counts for this guard's own day, whatever day the ledger says it is.
+    const at = this.gate.time.metered();
     const open = !this.gate.state.locked('directory');
-    this.gate.state.apply(taken);
+    this.gate.state.apply(taken.map((one) => (one.e === 'charge' ? { ...one, at } : one)));
     if (open && this.gate.state.locked('directory')) this.keys.wipe();
+    const lived = this.gate.time.lived();
+    for (const one of recent) this.gate.state.meters.adopt(one, lived);
+    await this.#follower.catchUp();
+  }
+
+  /** Writes down how long this guard has been running. */
+  async close(): Promise<void> {
+    await this.keep([{ e: 'lived', lived: this.gate.time.lived() }]);
+  }
+
+  /** Follows the ledger's roster, and writes down how long this guard has been running; called every few seconds. */
+  async tick(): Promise<void> {
+    const lived = this.gate.time.lived();
+    if (lived - this.#livedKept > 10 * MINUTE) {
+      this.#livedKept = lived;
+      await this.keep([{ e: 'lived', lived }]);
+    }
+    await this.#follower.catchUp();
   }
 
   /** Applies effects at once and answers when they are on disk. */
@@ -305,6 +347,10 @@ function compact(effects: readonly Effect[], now: number): Effect[] {
   return effects.filter((effect, i) => {
     if (effect.e === 'used') return effect.notAfter >= now;
     if (effect.e === 'unlock') return false;
+    if (effect.e === 'lived' || effect.e === 'taken') return !effects.slice(i + 1).some((one) => one.e === effect.e);
+    if (effect.e === 'seen') {
+      return !effects.slice(i + 1).some((one) => one.e === 'seen' && one.credential === effect.credential);
+    }
     if (effect.e !== 'lock') return true;
     const { scope, target } = effect;
     return !effects.slice(i).some((one) => one.e === 'unlock' && one.scope === scope && one.target === target);

@@ -1,12 +1,11 @@
 import { HANDLE } from '#base';
 import {
-  ADMIN,
   FIELDS,
   innerBytes,
   LOCK_SCOPES,
+  lockTargetFits,
   parseAssertion,
   parseSealedRow,
-  SealError,
   type Shape,
   shape,
 } from '#seal';
@@ -27,14 +26,8 @@ const lock = object({
   alert: optional(text(64)),
 });
 
-/** A lock names its admin if it locks one, and nobody otherwise. */
-export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => {
-  const read = lock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** A lock names what it locks, and nothing if it locks all. */
+export const lockRequest: Shape<ReturnType<typeof lock>> = (value, where) => lockTargetFits(lock(value, where));
 
 const named = { subject: handle, field, version: integer(1) };
 const value = object({ ...named, inner: base64url(1, 8192) });

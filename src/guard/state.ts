@@ -2,6 +2,7 @@ import type { Field, LockScope, Role, RosterKey } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
 import { type RecoveryEffect, RecoveryState } from './recovery.ts';
+import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
 
@@ -17,10 +18,24 @@ export type Effect =
       readonly role: Role;
       readonly tokenSha256: string;
       readonly until: number;
+      /** A further passkey for somebody who is on the roster. */
+      readonly further?: true;
     }
-  | { readonly e: 'key'; readonly key: RosterKey; readonly tokenSha256: string }
+  | { readonly e: 'key'; readonly key: RosterKey; readonly tokenSha256: string; readonly lived?: number }
+  | { readonly e: 'gone'; readonly credential: string }
+  | { readonly e: 'gone-admin'; readonly admin: string }
+  | { readonly e: 'role'; readonly admin: string; readonly role: Role; readonly at: number; readonly lived: number }
+  /** Nobody is on the roster any more, and no link works. */
+  | { readonly e: 'anew' }
   | { readonly e: 'used'; readonly id: string; readonly notAfter: number; readonly sha256: string }
-  | { readonly e: 'charge'; readonly admin: string; readonly field: Field; readonly count: number; readonly at: number }
+  | {
+      readonly e: 'charge';
+      readonly admin: string;
+      readonly field: Field;
+      readonly count: number;
+      readonly at: number;
+      readonly lived?: number;
+    }
   | { readonly e: 'destroy'; readonly count: number; readonly at: number }
   | { readonly e: 'lock'; readonly scope: LockScope; readonly target: string; readonly reason: string }
   | { readonly e: 'unlock'; readonly scope: LockScope; readonly target: string }
@@ -30,7 +45,8 @@ export type Effect =
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange }
   | RecoveryEffect
-  | RotationEffect;
+  | RotationEffect
+  | RosterEffect;
 
 /** A one-time token that lets one admin pin one passkey; `until` is absent for founders. */
 export interface Token {
@@ -38,6 +54,7 @@ export interface Token {
   readonly role: Role;
   readonly founding: boolean;
   readonly until?: number;
+  readonly further?: true;
   /** The credential that used it. */
   readonly usedBy?: string;
 }
@@ -57,6 +74,9 @@ export class GuardState {
   readonly locks = new Map<string, Lock>();
   readonly decoyBook = new DecoyBook();
   readonly meters = new Meters();
+  readonly roster = new RosterState();
+  /** Since when a key counts for its role, by the clock and by the guard's running time, if that was written down. */
+  readonly season = new Map<string, { readonly at: number; readonly lived?: number }>();
   readonly rotation = new Rotation();
   readonly rows = new Rows();
   readonly recovery = new RecoveryState();
@@ -64,7 +84,11 @@ export class GuardState {
   hits = 0;
 
   apply(effects: readonly Effect[]): void {
-    for (const effect of effects) this.#apply(effect);
+    for (const effect of effects) {
+      if ('lived' in effect && effect.lived !== undefined)
+        this.roster.lived = Math.max(this.roster.lived, effect.lived);
+      this.#apply(effect);
+    }
   }
 
   /** Handles of all decoys there ever were. */
@@ -87,21 +111,48 @@ export class GuardState {
         this.tokens.set(effect.tokenSha256, { admin: effect.admin, role: effect.role, founding: true });
         break;
       case 'invite': {
-        const { admin, role, until } = effect;
-        this.tokens.set(effect.tokenSha256, { admin, role, founding: false, until });
+        const { admin, role, until, further } = effect;
+        this.tokens.set(effect.tokenSha256, { admin, role, founding: false, until, ...(further ? { further } : {}) });
         break;
       }
       case 'key': {
         const token = this.tokens.get(effect.tokenSha256);
         if (token !== undefined) this.tokens.set(effect.tokenSha256, { ...token, usedBy: effect.key.credential });
         this.keys.set(effect.key.credential, effect.key);
+        const since = { at: effect.key.since, ...(effect.lived === undefined ? {} : { lived: effect.lived }) };
+        this.season.set(effect.key.credential, since);
         break;
       }
+      case 'gone':
+        this.keys.delete(effect.credential);
+        break;
+      case 'gone-admin':
+        for (const [credential, { admin }] of this.keys) if (admin === effect.admin) this.keys.delete(credential);
+        for (const [token, { admin }] of this.tokens) if (admin === effect.admin) this.tokens.delete(token);
+        break;
+      case 'role':
+        for (const [credential, key] of this.keys) {
+          if (key.admin !== effect.admin) continue;
+          // A role is earned anew: no founder's rights are carried into it.
+          this.keys.set(credential, { ...key, role: effect.role, founding: false });
+          this.season.set(credential, { at: effect.at, lived: effect.lived });
+        }
+        for (const [token, one] of this.tokens) {
+          if (one.admin === effect.admin) this.tokens.set(token, { ...one, role: effect.role, founding: false });
+        }
+        break;
+      case 'anew':
+        this.keys.clear();
+        this.tokens.clear();
+        this.season.clear();
+        break;
+
       case 'used':
         this.used.set(effect.id, { notAfter: effect.notAfter, sha256: effect.sha256 });
         break;
       case 'charge':
         this.meters.charge(effect);
+        if (this.#isOpened(effect.admin)) this.roster.left -= effect.count;
         break;
       case 'destroy':
         this.meters.destroy(effect);
@@ -133,12 +184,17 @@ export class GuardState {
       case 'rows':
         this.rows.apply(effect.change);
         break;
-      case 'recovery':
+      case 'recovery-key':
       case 'restored':
         this.recovery.apply(effect);
         break;
       default:
-        effect satisfies never;
+        this.roster.apply(effect);
     }
+  }
+
+  #isOpened(admin: string): boolean {
+    const { opening, sealed } = this.roster;
+    return opening?.credentials.some((credential) => sealed.get(credential)?.name === admin) ?? false;
   }
 }

@@ -34,12 +34,15 @@ const COLUMNS = `a.id, a.op, a.document, a.requester, a.state, a.reason, a.creat
     to_char(s.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) order by s.at)
     from respond.signature s where s.approval_id = a.id), '[]') as signatures`;
 
-/** Stores what two people must sign. In the transaction of whatever asks for it; emits `approval.requested`. */
-export async function requestApproval(t: Queryable, document: Approvable): Promise<void> {
+/**
+ * Stores what people must sign, two unless the roster says more. In the transaction of whatever asks for it; emits
+ * `approval.requested`.
+ */
+export async function requestApproval(t: Queryable, document: Approvable, needs = 2): Promise<void> {
   await t.query(
-    `insert into respond.approval (id, op, document, requester, not_after)
-     values ($1, $2, $3, $4, to_timestamp($5::double precision / 1000))`,
-    [document.id, document.op, JSON.stringify(document), document.requester, document.notAfter],
+    `insert into respond.approval (id, op, document, requester, not_after, needs)
+     values ($1, $2, $3, $4, to_timestamp($5::double precision / 1000), $6)`,
+    [document.id, document.op, JSON.stringify(document), document.requester, document.notAfter, needs],
   );
   await emit(t, {
     kind: 'approval.requested',

@@ -14,4 +14,5 @@ export { askInvite } from './invite.ts';
 export { askLeave } from './leave.ts';
 export { type ActionRow, actionsOf, askLock, askUnlock, type LockRow, listLocks } from './locks.ts';
 export { isLocked, mirrorGuards } from './mirror.ts';
+export { askRoster, type NewToken, type RosterWish } from './roster.ts';
 export { askRotateKey } from './rotate-key.ts';

@@ -8,12 +8,12 @@ import { checkPurpose } from './locks.ts';
 const INVITE_TTL_MS = 24 * 3_600_000;
 
 /**
- * Asks two people to invite an admin. Returns what they sign and the one-time token, which is kept nowhere: it works only
+ * Asks two people, or as many as the roster says, to invite an admin. Returns what they sign and the one-time token, which is kept nowhere: it works only
  * after both have signed, and the new passkey may approve nothing for 72 h.
  */
 export async function askInvite(
   t: Tx,
-  input: { admin: string; role: Role; by: string; purpose: string; now: number },
+  input: { admin: string; role: Role; by: string; purpose: string; now: number; needs?: number },
 ): Promise<{ document: Invite; token: string }> {
   if (!ADMIN.test(input.admin)) {
     throw new RespondError('bad-request', "An admin's handle has 2 to 63 lower-case letters, digits and hyphens.");
@@ -30,6 +30,6 @@ export async function askInvite(
     purpose: checkPurpose(input.purpose),
     notAfter: input.now + INVITE_TTL_MS,
   };
-  await requestApproval(t, document);
+  await requestApproval(t, document, input.needs);
   return { document, token };
 }

@@ -1,5 +1,5 @@
 import { uuidv7 } from '#base';
-import type { LockScope, Unlock } from '#seal';
+import { isLockTarget, type LockScope, type Unlock } from '#seal';
 import type { Queryable, Tx } from '#store';
 import { requestApproval } from './approval.ts';
 import { RespondError } from './error.ts';
@@ -55,8 +55,11 @@ export async function askLock(
   if (reason.length < 3 || reason.length > 200) {
     throw new RespondError('bad-request', 'Say in 3 to 200 characters why, without names or numbers.');
   }
-  if (input.scope === 'admin' ? !/^[a-z0-9][a-z0-9-]{1,62}$/.test(input.target) : input.target !== '') {
-    throw new RespondError('bad-request', 'A lock of one admin names the admin; other locks have no target.');
+  if (!isLockTarget(input.scope, input.target)) {
+    throw new RespondError(
+      'bad-request',
+      'A lock names the admin, role, passkey or document that it locks; other locks have no target.',
+    );
   }
   const id = uuidv7();
   await t.query('insert into respond.lock_request (id, scope, target, reason, by_admin) values ($1, $2, $3, $4, $5)', [

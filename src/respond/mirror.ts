@@ -53,6 +53,19 @@ async function apply(
       );
       if (approval) await close(t, approval, 'executed', null);
       return;
+    case 'roster.changed':
+      await endRemoved(t, detail);
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'roster.refounded':
+      await t.query(`update api.session set ended_at = now(), ended_by = 'roster made anew' where ended_at is null`);
+      await t.query(
+        `update respond.approval set state = 'cancelled', reason = 'roster-anew', done_at = now() where state = 'open' and op <> 'command'`,
+      );
+      return;
+    case 'caps.changed':
+    case 'breakglass.registered':
+    case 'breakglass.reviewed':
     case 'account.invited':
     case 'key.promoted':
       if (approval) await close(t, approval, 'executed', null);
@@ -80,6 +93,22 @@ async function apply(
   }
 }
 
+/** Who lost a passkey, a role or the roster itself loses sessions and what he asked for at once. */
+async function endRemoved(t: Tx, detail: { readonly [key: string]: Json }): Promise<void> {
+  const { act, admin, credential } = detail;
+  if (typeof admin !== 'string' || !['remove-admin', 'remove-key', 'role'].includes(String(act))) return;
+  await t.query(
+    `update api.session set ended_at = now(), ended_by = 'roster changed'
+     where admin = $1 and ended_at is null and ($2::text is null or credential is null or credential = $2)`,
+    [admin, typeof credential === 'string' ? credential : null],
+  );
+  if (act !== 'remove-admin') return;
+  await t.query(
+    `update respond.approval set state = 'cancelled', reason = 'requester-removed', done_at = now()
+     where requester = $1 and state = 'open' and op <> 'command'`,
+    [admin],
+  );
+}
 const handlesIn = (value: Json | undefined): string[] =>
   Array.isArray(value) ? value.filter((one) => typeof one === 'string') : [];
 

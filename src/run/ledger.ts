@@ -85,6 +85,8 @@ async function run(): Promise<void> {
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  const clock = setInterval(() => void ledger.rememberTime().catch(() => {}), 10 * 60_000);
+  running.onStop(() => clearInterval(clock));
   if (config.remote !== undefined) {
     const served = await serveRemote({ ...config.remote, callers: LEDGER_CALLERS, doors, clock: systemClock, logger });
     running.onStop(() => served.close());

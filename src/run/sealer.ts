@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
-import { foundSealer, parseFounders, SEALER_CALLERS, Sealer, sealerDoors, serveCaller, wrapKeys } from '#guard';
+import { foundSealer, parseRoster, SEALER_CALLERS, Sealer, sealerDoors, serveCaller, wrapKeys } from '#guard';
 import { guardClient, parseRecoveryKey, parseRestored } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
@@ -21,7 +21,7 @@ function openSealer({ org, state, origins, caps, sockets, publicKeys }: ProcessC
 }
 
 async function init(): Promise<void> {
-  const { founders, recovery } = parseFounders(await text(process.stdin));
+  const { founders, recovery } = parseRoster(await text(process.stdin));
   const keys = await foundSealer(config.state, founders, recovery);
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
@@ -48,6 +48,7 @@ async function run(): Promise<void> {
     running.stop(74);
     return;
   }
+  running.onStop(() => sealer.close());
   const doors = sealerDoors(sealer);
   const { key: recovery } = sealer.gate.state.recovery;
   if (recovery !== undefined) await wrapKeys(config.state, recovery);
@@ -57,6 +58,9 @@ async function run(): Promise<void> {
     const served = await serveCaller({ path, caller, doors, logger });
     running.onStop(() => served.close());
   }
+  // What glass did not get to say: the sealer asks for it.
+  const follow = setInterval(() => void sealer.tick().catch(() => {}), 10_000);
+  running.onStop(() => clearInterval(follow));
   running.ready();
   // Reveals ask again by themselves if the ledger is not there yet.
   sealer.sync().then(

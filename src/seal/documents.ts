@@ -1,6 +1,7 @@
+import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
-import { ADMIN, admin, handle, uuid } from './handles.ts';
+import { admin, handle, uuid } from './handles.ts';
 import {
   type Approvable,
   type Assertion,
@@ -23,6 +24,13 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 import { parseRotateKey } from './rotate-key.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
@@ -124,14 +132,8 @@ const unlock = object({
   notAfter: time,
 });
 
-/** Reads an unlock document: a target for scope `admin` only. Throws SealError `shape`. */
-export const parseUnlock: Shape<Unlock> = (value, where) => {
-  const read = unlock(value, where);
-  if (read.scope === 'admin' ? !ADMIN.test(read.target) : read.target !== '') {
-    throw new SealError('shape', 'A lock of one admin names the admin; other locks have no target.');
-  }
-  return read;
-};
+/** Reads an unlock document; its target fits its scope. Throws SealError `shape`. */
+export const parseUnlock: Shape<Unlock> = (value, where) => lockTargetFits(unlock(value, where));
 
 /** Reads an invitation. Throws SealError `shape`. */
 export const parseInvite: Shape<Invite> = object({
@@ -235,6 +237,11 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   change: parseChange,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  roster: parseRosterChange,
+  lock: parseLockNow,
+  'cancel-raise': parseCancelRaise,
+  'break-glass': parseBreakGlass,
+  refound: parseRefound,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */
@@ -249,8 +256,17 @@ export function parseSignable(value: unknown): Signable {
 /** Reads a document that needs two people. Throws SealError `shape`. */
 export function parseApprovable(value: unknown): Approvable {
   const read = parseSignable(value);
-  if (read.op === 'reveal' || read.op === 'enrol-key' || read.op === 'sign-in') {
-    throw new SealError('shape', 'This document does not need two people.');
+  switch (read.op) {
+    case 'command':
+    case 'declare':
+    case 'unlock':
+    case 'invite':
+    case 'leave':
+    case 'change':
+    case 'rotate-key':
+    case 'roster':
+      return read;
+    default:
+      throw new SealError('shape', 'This document does not need two people.');
   }
-  return read;
 }

@@ -28,6 +28,7 @@ export {
   parseSignIn,
   parseUnlock,
 } from './documents.ts';
+export { credentialDigest, isLockTarget, lockTargetFits } from './documents-shapes.ts';
 export { GuardError, SealError } from './errors.ts';
 export {
   type FanOut,
@@ -73,6 +74,14 @@ export {
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export * from './roster.ts';
+export {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 export {
   parseRecoveryKey,
   RECOVERY_USES,

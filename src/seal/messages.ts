@@ -4,6 +4,8 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
 ] as const;
@@ -95,7 +97,8 @@ export interface Declare {
   readonly notAfter: number;
 }
 
-export const LOCK_SCOPES = ['directory', 'admin', 'commands'] as const;
+/** `role`, `credential` and `document` name a role, a passkey (base64url SHA-256 of its id), a grant or request. */
+export const LOCK_SCOPES = ['directory', 'admin', 'commands', 'role', 'credential', 'document'] as const;
 export type LockScope = (typeof LOCK_SCOPES)[number];
 
 /** Lifts a lock; two signatures. */
@@ -104,7 +107,7 @@ export interface Unlock {
   readonly op: 'unlock';
   readonly id: string;
   readonly scope: LockScope;
-  /** The admin's handle for scope `admin`, else the empty string. */
+  /** What the scope says: an admin's handle, a role and so on; empty for the directory and commands. */
   readonly target: string;
   readonly requester: string;
   readonly purpose: string;
@@ -198,8 +201,8 @@ export interface SignIn {
 }
 
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey;
-export type Signable = Grant | Approvable | EnrolKey | SignIn;
+export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey | RosterChange;
+export type Signable = Grant | Approvable | EnrolKey | SignIn | LockNow | CancelRaise | BreakGlass | Refound;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
@@ -274,11 +277,16 @@ export interface RosterKey {
 export interface Caps {
   /** Subjects in one grant. */
   readonly perTouch: number;
-  /** Per admin and UTC day: numbers, e-mails, device names and tokens each; names apart. */
+  /** Per admin and UTC day: numbers, device names, places each. */
   readonly perDay: number;
   readonly namesPerDay: number;
-  /** For the whole organisation and UTC day, over all admins, per field. */
+  readonly emailsPerDay: number;
+  /** Secrets of devices, each kind. */
+  readonly secretsPerDay: number;
+  /** For the whole organisation and UTC day, over all admins, per field: this or 0.5 % of `people`; above, others sign too. */
   readonly orgPerDay: number;
+  /** How many people the organisation has, as a quorum declared it. */
+  readonly people: number;
   /** Destructive commands per hour and per UTC day, whoever signs. */
   readonly destroyPerHour: number;
   readonly destroyPerDay: number;
@@ -290,7 +298,10 @@ export const DEFAULT_CAPS: Caps = {
   perTouch: 25,
   perDay: 100,
   namesPerDay: 500,
+  emailsPerDay: 100,
+  secretsPerDay: 50,
   orgPerDay: 200,
+  people: 0,
   destroyPerHour: 5,
   destroyPerDay: 20,
   changePerHour: 200,

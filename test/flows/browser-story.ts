@@ -59,7 +59,9 @@ const JUMPS = [
   ['s', 'Approvals'],
   ['l', 'Locks'],
   ['w', 'Push'],
-  ['m', 'Admins'],
+  ['m', 'Roster'],
+  ['k', 'Limits'],
+  ['x', 'Break-glass'],
 ] as const;
 
 const PATHS: Readonly<Record<string, string>> = { 'Software updates': '/updates' };

@@ -159,6 +159,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     tables: {
       ...{ 'backup.drill': 'IS', 'backup.plan': 'ISU', 'backup.posture': 'ISU', 'backup.run': 'IS' },
       'api.session': 'su',
+      'respond.key_use': 'ISU',
       ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
       'fleet.service_token': 'SU',
       'fleet.service_token_policy': 'S',

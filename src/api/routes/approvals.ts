@@ -4,8 +4,18 @@ import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks 
 import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
 import { tx } from '#store';
 import { admin, page, purpose, route, uuid } from '../route.ts';
+import { askLedgerRoster } from './roster.ts';
+import { rosterSummary } from './roster-words.ts';
 
 const STATES = ['open', 'executing', 'executed', 'refused', 'expired', 'cancelled'] as const;
+
+const UNLOCKED = {
+  directory: 'the directory',
+  commands: 'the command lane',
+  role: 'a role',
+  credential: 'a passkey',
+  document: 'a request',
+};
 
 const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
 
@@ -25,9 +35,7 @@ function summary({ document }: Approval): string {
       return `Give ${counted(declarations.length, 'dangerous declaration')} to ${whom}`;
     }
     case 'unlock':
-      return document.scope === 'admin'
-        ? `Unlock ${document.target}`
-        : `Unlock the ${document.scope === 'directory' ? 'directory' : 'command lane'}`;
+      return document.scope === 'admin' ? `Unlock ${document.target}` : `Unlock ${UNLOCKED[document.scope]}`;
     case 'change':
       return `Let a changed ${document.field === 'email' ? 'e-mail address' : document.field} of ${document.subject} in before its time`;
     case 'rotate-key':
@@ -36,6 +44,8 @@ function summary({ document }: Approval): string {
       return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
+    case 'roster':
+      return rosterSummary(document);
     default:
       return document satisfies never;
   }
@@ -80,7 +90,7 @@ export const approvalRoutes = [
     for: 'all',
     body: z.strictObject({
       scope: z.enum(LOCK_SCOPES),
-      target: z.union([z.literal(''), admin]),
+      target: z.string().max(63),
       reason: z.string().trim().min(3).max(200),
     }),
     handle: async ({ doors, session, body }) => ({
@@ -131,8 +141,9 @@ export const approvalRoutes = [
     for: ['administrator'],
     body: z.strictObject({ admin, role: z.enum(ROLES), purpose }),
     handle: async ({ doors, session, body }) => {
+      const { threshold: needs } = await askLedgerRoster(doors);
       const { document, token } = await tx(doors.pool, (t) =>
-        askInvite(t, { ...body, by: session.admin, now: doors.now() }),
+        askInvite(t, { ...body, by: session.admin, now: doors.now(), needs }),
       );
       return { approval: document.id, link: `${doors.origins.glass}/#join=${token}&admin=${body.admin}` };
     },

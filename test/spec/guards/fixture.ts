@@ -115,6 +115,8 @@ export class Guards {
   /** How long changes wait at this ledger; none, where a test is about something else. */
   holdMs = 0;
   now: number | undefined;
+  /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
+  ran: number | undefined;
   unusable = 0;
   ledger!: Ledger;
   sealer!: Sealer;
@@ -128,14 +130,15 @@ export class Guards {
   }
 
   readonly clock: Clock = () => this.now ?? Date.now();
+  readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}, holdMs = 0): Promise<Guards> {
+  static async start(caps: Partial<Caps> = {}, holdMs = 0, recovery?: string): Promise<Guards> {
     const guards = new Guards(caps);
     guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
-    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins);
-    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders);
+    const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
+    const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
     guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
     mkdirSync(join(guards.folder, 'run'));
@@ -150,7 +153,7 @@ export class Guards {
     const onUnusable = () => {
       this.unusable++;
     };
-    const { caps, clock } = this;
+    const { caps, clock, elapsed } = this;
     return {
       org: ORG,
       state,
@@ -158,6 +161,7 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
@@ -191,7 +195,7 @@ export class Guards {
 
   async startSealer(): Promise<void> {
     const ledger = guardClient(this.#socket('ledger', 'sealer'), { name: 'ledger' });
-    const { caps, clock, keys } = this;
+    const { caps, clock, elapsed, keys } = this;
     const state = join(this.folder, 'sealer');
     this.sealer = new Sealer({
       org: ORG,
@@ -199,6 +203,7 @@ export class Guards {
       origin: ORIGIN,
       caps,
       clock,
+      elapsed,
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
@@ -213,6 +218,7 @@ export class Guards {
     }
     this.stopSealer = async () => {
       for (const one of closers) await one.close();
+      await this.sealer.close();
     };
   }
 

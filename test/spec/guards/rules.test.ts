@@ -27,18 +27,18 @@ test('the day’s limits hold per admin and for all, at both guards, and over a 
   await assert.rejects(guards.reveal([], { subjects: people(0, 1) }, 0), code('cap'));
   // Another field has a meter of its own.
   await guards.reveal([], { subjects: people(0, 10), field: 'email' }, 0);
-  await assert.rejects(guards.reveal([], { subjects: people(0, 6) }, 1), code('cap'));
+  await assert.rejects(guards.reveal([], { subjects: people(0, 6) }, 1), code('second-person'));
   await guards.reveal([], { subjects: people(0, 5) }, 1);
-  await assert.rejects(guards.reveal([], { subjects: people(0, 1) }, 2), code('cap'));
+  await assert.rejects(guards.reveal([], { subjects: people(0, 1) }, 2), code('second-person'));
   await guards.stopSealer();
   await guards.stopLedger();
   await guards.startLedger();
   await guards.startSealer();
-  await assert.rejects(guards.reveal([], { subjects: people(0, 1) }, 2), code('cap'));
+  await assert.rejects(guards.reveal([], { subjects: people(0, 1) }, 2), code('second-person'));
   // The ledger says so by itself too.
   const grant = guards.grant(newBrowser(), people(0, 1), { admin: ADMINS[2] });
   const body = { grant, assertion: touch(guards.passkey(2), grant), rows: [] };
-  await assert.rejects(guards.client('ledger', 'sealer').call('open', body), code('cap'));
+  await assert.rejects(guards.client('ledger', 'sealer').call('open', body), code('second-person'));
 });
 
 test('parallel touches cannot race the meter in either guard', async () => {

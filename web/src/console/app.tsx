@@ -4,7 +4,6 @@ import { api, whenExpired } from './client.ts';
 import { forgetAnswers, useAct, useAnswer } from './data.ts';
 import { JUMPS, SECTIONS, useShortcuts } from './keys.ts';
 import type { Session } from './model.ts';
-import { Admins } from './pages/admins.tsx';
 import { AlertPage } from './pages/alert.tsx';
 import { Alerts } from './pages/alerts.tsx';
 import { Approvals } from './pages/approvals.tsx';
@@ -28,6 +27,9 @@ import { Profiles } from './pages/profiles.tsx';
 import { PushBanner, PushPage } from './pages/push.tsx';
 import { Queue } from './pages/queue.tsx';
 import { Rollouts } from './pages/rollouts.tsx';
+import { RosterPage } from './pages/roster.tsx';
+import { LimitsPage, RosterBanner } from './pages/roster-limits.tsx';
+import { SealedPage } from './pages/roster-sealed.tsx';
 import { SignInPage } from './pages/sign-in.tsx';
 import { SoftwareUpdates } from './pages/updates.tsx';
 import { Chip, Dialog, Frame, Refused } from './parts.tsx';
@@ -63,7 +65,9 @@ function page(path: string): ReactNode {
   if (room === 'rollouts') return <Rollouts />;
   if (room === 'queue') return <Queue />;
   if (room === 'push') return <PushPage />;
-  if (room === 'admins') return <Admins />;
+  if (room === 'admins') return <RosterPage />;
+  if (room === 'limits') return <LimitsPage />;
+  if (room === 'break-glass') return <SealedPage />;
   if (room === 'keys') return <KeysPage />;
   return undefined;
 }
@@ -215,6 +219,7 @@ function Shell({ session, onEnd }: { session: Session; onEnd: () => void }) {
         </div>
       </header>
       <main id="main" ref={main} tabIndex={-1}>
+        <RosterBanner />
         {path === '/push' ? null : <PushBanner />}
         {page(path) ?? (
           <Frame title="There is no such page">

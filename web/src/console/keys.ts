@@ -20,7 +20,9 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['s', '/approvals', 'Approvals (to sign)'],
   ['l', '/locks', 'Locks'],
   ['w', '/push', 'Push (waking phones)'],
-  ['m', '/admins', 'Admins'],
+  ['m', '/admins', 'Roster (admins)'],
+  ['k', '/limits', 'Limits'],
+  ['x', '/break-glass', 'Break-glass'],
   ['y', '/keys', 'Keys'],
 ];
 
@@ -31,7 +33,7 @@ export const SECTIONS: readonly (readonly [title: string, paths: readonly string
   ['Configuration', ['/profiles', '/declarations', '/updates', '/apps', '/rollouts', '/queue', '/push']],
   ['Directory', ['/people']],
   ['Watch', ['/alerts', '/incidents']],
-  ['Control', ['/approvals', '/locks', '/admins', '/keys']],
+  ['Control', ['/approvals', '/locks', '/admins', '/limits', '/break-glass', '/keys']],
 ];
 
 const typing = (target: EventTarget | null): boolean =>

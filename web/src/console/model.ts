@@ -145,7 +145,7 @@ export interface AlertDetail {
 
 export interface Lock {
   readonly id: string;
-  readonly scope: 'directory' | 'admin' | 'commands';
+  readonly scope: 'directory' | 'admin' | 'commands' | 'role' | 'credential' | 'document';
   readonly target: string;
   readonly reason: string;
   readonly putBy: string;
@@ -155,7 +155,7 @@ export interface Lock {
 
 export interface Approval {
   readonly id: string;
-  readonly op: 'command' | 'declare' | 'unlock' | 'invite';
+  readonly op: 'command' | 'declare' | 'unlock' | 'invite' | 'roster';
   readonly summary: string;
   readonly devices: readonly string[];
   readonly requester: string;

@@ -1,15 +1,20 @@
 import { useEffect, useState } from 'react';
-import { DEVICE_SECRETS, FIELDS, type Field } from '../../../src/seal/messages.ts';
+import { DEVICE_SECRETS, FIELDS, type Field, LOCK_SCOPES, type LockScope } from '../../../src/seal/messages.ts';
 import { Approve } from './approve.tsx';
+import { BreakGlass } from './break-glass.tsx';
 import { CancelChange } from './change.tsx';
+import { Cosign } from './cosign.tsx';
 import { Join } from './join.tsx';
 import { Leavers } from './leave.tsx';
+import { LockNow } from './lock.tsx';
 import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
+import { SealedBanner } from './sealed-banner.tsx';
 import { type Published, published } from './server.ts';
 import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
+import { StopRaise } from './stop-raise.tsx';
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
 const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
@@ -39,6 +44,14 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
   }
+  const scope = asked.get('lock');
+  if (scope !== null && (LOCK_SCOPES as readonly string[]).includes(scope)) {
+    return <LockNow scope={scope as LockScope} target={asked.get('target') ?? ''} />;
+  }
+  if (asked.has('stop-raise')) return <StopRaise />;
+  if (asked.has('break-glass')) return <BreakGlass drill={asked.get('break-glass') === 'drill'} />;
+  const cosigned = asked.get('cosign');
+  if (cosigned !== null) return <Cosign packed={cosigned} />;
   const changed = asked.get('cancel-change') as Field | null;
   const [whose, version] = [asked.get('subject') ?? '', Number(asked.get('version'))];
   if ((changed === 'number' || changed === 'email') && HANDLE.test(whose) && Number.isSafeInteger(version)) {
@@ -83,6 +96,7 @@ export function App() {
       <header className="band">
         <strong>Glass</strong> <span>Names are shown here and nowhere else</span>
       </header>
+      <SealedBanner />
       {config === undefined ? (
         <Card title="Glass">{error === undefined ? <p role="status">Loading</p> : <Trouble error={error} />}</Card>
       ) : (

@@ -1,16 +1,20 @@
 import { type ReactNode, useCallback, useEffect, useState } from 'react';
-import { type Approvable, DESTROYING, EVERY_DEVICE } from '../../../src/seal/messages.ts';
+import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../../../src/seal/messages.ts';
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
+import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
-const SCOPE = {
+const SCOPE: Readonly<Record<LockScope, string>> = {
   directory: 'the directory of names and numbers',
-  admin: 'one admin',
+  admin: 'the admin',
   commands: 'all destructive commands',
+  role: 'everybody with the role',
+  credential: 'the passkey',
+  document: 'the request',
 };
 
 const counted = (devices: number) => `${devices} ${devices === 1 ? 'device' : 'devices'}`;
@@ -26,6 +30,7 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'roster') return rosterHeading(document.change);
   if (document.op === 'change') {
     return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
   }
@@ -34,7 +39,7 @@ function heading(document: Approvable): string {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
   }
-  return document.scope === 'admin' ? `Unlock the admin ${document.target}` : `Unlock ${SCOPE[document.scope]}`;
+  return `Unlock ${SCOPE[document.scope]}${document.target === '' ? '' : ` ${document.target}`}`;
 }
 
 function effect(document: Approvable): ReactNode {
@@ -47,6 +52,7 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
   }
+  if (document.op === 'roster') return rosterEffect(document.change);
   if (document.op === 'change') {
     return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
   }
@@ -128,6 +134,7 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{document.role}</dd>
         </>
       ) : null}
+      {document.op === 'roster' ? <RosterParticulars document={document} /> : null}
       {document.op === 'rotate-key' ? (
         <>
           <dt>New public key</dt>
@@ -219,7 +226,7 @@ export function Approve({ id }: { id: string }) {
             Signed.{' '}
             {view.signatures.length < view.needs
               ? 'It still waits for another person. You can close this tab.'
-              : 'Both signatures are there; the guards check them and then it runs. You can close this tab.'}
+              : 'All signatures are there; the guards check them and then it runs. You can close this tab.'}
           </p>
         ) : null}
       </div>

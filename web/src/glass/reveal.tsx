@@ -2,9 +2,10 @@ import { useCallback, useEffect, useState } from 'react';
 import { DEFAULT_CAPS, type Field, type Grant, type Receipt } from '../../../src/seal/messages.ts';
 import { span, useNow, utc } from '../shared/time.tsx';
 import { newBrowserKey, openAnswer, receiptHolds } from './open.ts';
+import { AskColleague, askWithOthers } from './others.tsx';
 import { Card } from './parts.tsx';
 import { type Known, touch } from './passkey.ts';
-import { askReveal, type Published } from './server.ts';
+import type { Published } from './server.ts';
 import { newGrant, TouchForm } from './touch-form.tsx';
 
 const WORD: Record<Field, [string, string]> = {
@@ -79,6 +80,7 @@ function Shown(props: { grant: Grant; receipt: Receipt; values: ReadonlyMap<stri
 export function Reveal({ field, subjects, config }: { field: Field; subjects: readonly string[]; config: Published }) {
   const [purpose, setPurpose] = useState('');
   const [hidden, setHidden] = useState(false);
+  const [waits, setWaits] = useState<Grant>();
   const [shown, setShown] = useState<{ grant: Grant; receipt: Receipt; values: ReadonlyMap<string, string> }>();
   const hide = useCallback(() => {
     setShown(undefined);
@@ -95,7 +97,10 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
     const grant = newGrant({ admin: reader.admin, field, subjects, purpose: why, browserKey: publicKey });
     const { assertion } = await touch(grant, reader.credential);
     say('The guards write their entry and open the values');
-    const answer = await askReveal(grant, assertion);
+    const answer = await askWithOthers(grant, assertion, () => {
+      setWaits(grant);
+      say('Waiting for another administrator to sign');
+    }).finally(() => setWaits(undefined));
     if (!(await receiptHolds(config.keys.ledger, answer.receipt, grant))) {
       throw new Error(
         'The answer came without a valid receipt of the ledger, so nothing is shown. Tell your security team: this should never happen.',
@@ -134,6 +139,7 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
           These are more than {most} people. The guards will refuse; go back and select fewer.
         </p>
       ) : null}
+      {waits === undefined ? null : <AskColleague grant={waits} />}
       <TouchForm
         question={count === 1 ? 'Why do you need it?' : 'Why do you need them?'}
         reader="the person concerned"

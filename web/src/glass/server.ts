@@ -10,6 +10,7 @@ import type {
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
+import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
 import { exchange } from '../shared/problem.ts';
 import type { SheetPage } from '../shared/sheet-page.ts';
 
@@ -53,11 +54,35 @@ export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
 export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
+export const askReveal = (grant: Grant, assertion: Assertion, others: readonly Assertion[] = []) =>
+  post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', {
+    ...{ grant, assertion },
+    ...(others.length === 0 ? {} : { others }),
+  });
+export const cosignGrant = (grant: Grant, assertion: Assertion) =>
+  post<{ admin: string }>('/api/cosign', { grant, assertion });
+export const cosignatures = (grant: string) =>
+  exchange<{ others: readonly Assertion[] }>(`/api/cosign/${encodeURIComponent(grant)}`);
+
+/** What glass tells of the guards' roster; null while the ledger does not answer. */
+export interface GlassRoster {
+  readonly version: number;
+  readonly threshold: number;
+  readonly raises: readonly Raise[];
+  readonly breakGlass: RosterView['breakGlass'];
+  readonly caps: Caps;
+  readonly admins: readonly string[];
+}
+export const roster = () => exchange<{ roster: GlassRoster | null }>('/api/roster').then((answer) => answer.roster);
+export const lockAtOnce = (document: LockNow, assertion: Assertion) =>
+  post<{ missing: readonly string[] }>('/api/lock', { document, assertion });
+export const stopRaise = (document: CancelRaise, assertion: Assertion) =>
+  post<{ missing: readonly string[] }>('/api/cancel-raise', { document, assertion });
+export const openSealed = (document: BreakGlass, assertions: readonly Assertion[]) =>
+  post<object>('/api/break-glass', { document, assertions });
 export const askCancel = (document: Change, assertion: Assertion) =>
   post<object>('/api/change', { document, assertion });
 export const askLeave = (document: Leave, assertion: Assertion) =>
   post<{ erased: number }>('/api/leave', { document, assertion });
 export const askSheet = (token: string) =>
   post<{ handle: string; pages: readonly SheetPage[]; complete: boolean }>('/api/sheet', { token });
-export const askReveal = (grant: Grant, assertion: Assertion) =>
-  post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', { grant, assertion });

@@ -10,9 +10,16 @@ const SCOPE: Readonly<Record<Lock['scope'], [string, string]>> = {
   directory: ['Directory', 'Nobody can read a name, number or e-mail address. Phones work as before.'],
   admin: ['Admin', 'This admin cannot read, sign or command. Others work as before.'],
   commands: ['Commands', 'No destructive command runs, whoever signs.'],
+  role: ['Role', 'Nobody with this role can read, sign or command.'],
+  credential: ['Passkey', 'Nothing signed with this passkey counts; its owner’s other passkeys work.'],
+  document: ['Request', 'This one grant or request counts for nothing, whoever signed it.'],
 };
+/** What one chooses here; a passkey is locked on the roster page, a request on its own page. */
+const CHOICES = ['directory', 'admin', 'role', 'commands'] as const;
+const ROLES = ['administrator', 'analyst', 'dpo'];
 
-const named = (lock: Lock): string => (lock.scope === 'admin' ? `Admin ${lock.target}` : SCOPE[lock.scope][0]);
+const named = (lock: Lock): string =>
+  lock.target === '' ? SCOPE[lock.scope][0] : `${SCOPE[lock.scope][0]} ${lock.target.slice(0, 36)}`;
 
 function AskUnlock({ lock, onClose }: { lock: Lock; onClose: () => void }) {
   const id = useId();
@@ -81,8 +88,9 @@ function PutLock({ onClose }: { onClose: () => void }) {
   const [scope, setScope] = useState<Lock['scope']>('directory');
   const [target, setTarget] = useState('');
   const [reason, setReason] = useState('');
+  const { glass } = useSession();
   const put = useAct(async () => {
-    await api.lock({ scope, target: scope === 'admin' ? target : '', reason: reason.trim() });
+    await api.lock({ scope, target: scope === 'admin' || scope === 'role' ? target : '', reason: reason.trim() });
     onClose();
   });
   const submit = (event: FormEvent) => {
@@ -94,22 +102,30 @@ function PutLock({ onClose }: { onClose: () => void }) {
       <form className="stack" onSubmit={submit}>
         <fieldset className="builder">
           <legend>What?</legend>
-          {(Object.keys(SCOPE) as Lock['scope'][]).map((one) => (
+          {CHOICES.map((one) => (
             <label key={one} className="choice">
-              <input type="radio" name="scope" checked={scope === one} onChange={() => setScope(one)} />
+              <input
+                type="radio"
+                name="scope"
+                checked={scope === one}
+                onChange={() => {
+                  setScope(one);
+                  setTarget('');
+                }}
+              />
               <span>
                 <strong>{SCOPE[one][0]}.</strong> {SCOPE[one][1]}
               </span>
             </label>
           ))}
         </fieldset>
-        {scope !== 'admin' ? null : (
+        {scope !== 'admin' && scope !== 'role' ? null : (
           <div className="field">
-            <label htmlFor="lock-admin">Which admin?</label>
+            <label htmlFor="lock-admin">Which {scope}?</label>
             <select id="lock-admin" required value={target} onChange={(event) => setTarget(event.target.value)}>
               <option value="">Choose one</option>
-              {admins.map(({ admin }) => (
-                <option key={admin}>{admin}</option>
+              {(scope === 'role' ? ROLES : admins.map(({ admin }) => admin)).map((one) => (
+                <option key={one}>{one}</option>
               ))}
             </select>
           </div>
@@ -127,7 +143,13 @@ function PutLock({ onClose }: { onClose: () => void }) {
             onChange={(event) => setReason(event.target.value)}
           />
         </div>
-        <p className="small quiet">It holds at once. Two people lift it.</p>
+        <p className="small quiet">
+          It holds within a second. Two people lift it. If you do not trust this console, put the lock on with one touch{' '}
+          <a href={`${glass}/#lock=${scope}&target=${target}`} target="_blank" rel="noopener noreferrer">
+            on glass
+          </a>
+          : it goes straight to both guards.
+        </p>
         <Refused problem={put.problem} />
         <div className="row">
           <button type="submit" className="danger" disabled={put.busy}>

@@ -1,11 +1,11 @@
 import { type FormEvent, useId, useState } from 'react';
-import { When } from '../../shared/time.tsx';
 import { api } from '../client.ts';
-import { useAct, useAnswer, useDraft } from '../data.ts';
-import { Chip, Dialog, Empty, Frame, GlassLink, Loaded, Refused } from '../parts.tsx';
+import { useAct, useDraft } from '../data.ts';
+import { Dialog, GlassLink, Refused } from '../parts.tsx';
 import { useSession } from '../session.tsx';
 
-function Invite({ onClose }: { onClose: () => void }) {
+/** Invites a new admin; further passkeys and all else are changes of the roster. */
+export function Invite({ onClose }: { onClose: () => void }) {
   const id = useId();
   const { glass } = useSession();
   const [admin, setAdmin, clearAdmin] = useDraft('invite-admin');
@@ -95,63 +95,5 @@ function Invite({ onClose }: { onClose: () => void }) {
         </div>
       </form>
     </Dialog>
-  );
-}
-
-export function Admins() {
-  const answer = useAnswer('admins', api.admins);
-  const [inviting, setInviting] = useState(false);
-  return (
-    <Frame
-      title="Admins"
-      aside={
-        <button type="button" onClick={() => setInviting(true)}>
-          Invite an admin
-        </button>
-      }
-    >
-      <Loaded answer={answer}>
-        {({ items }) =>
-          items.length === 0 ? (
-            <Empty title="The guards know no passkey yet">Use the founding links that the first start printed.</Empty>
-          ) : (
-            <div className="scroll">
-              <table className="list">
-                <thead>
-                  <tr>
-                    <th scope="col">Admin</th>
-                    <th scope="col">Role</th>
-                    <th scope="col">Standing</th>
-                    <th scope="col" className="number">
-                      Passkeys
-                    </th>
-                    <th scope="col">Since</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {items.map((admin) => (
-                    <tr key={admin.admin}>
-                      <th scope="row" className="mono">
-                        {admin.admin}
-                      </th>
-                      <td>{admin.role}</td>
-                      <td>
-                        {admin.locked ? <Chip tone="bad">locked</Chip> : <Chip tone="good">active</Chip>}{' '}
-                        {admin.founding ? <span className="quiet">founder</span> : null}
-                      </td>
-                      <td className="number">{admin.keys}</td>
-                      <td>
-                        <When at={admin.since} />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
-          )
-        }
-      </Loaded>
-      {inviting ? <Invite onClose={() => setInviting(false)} /> : null}
-    </Frame>
   );
 }
