@@ -26,16 +26,6 @@ create table backup.run (
 );
 create index run_newest on backup.run (set, begun_at desc);
 
-create table backup.drill (
-  id uuid primary key,
-  at timestamptz not null default clock_timestamp(),
-  ok boolean not null,
-  -- seconds until a record was opened, and age of the oldest set that was used
-  rto_s integer,
-  rpo_s integer,
-  code text check (length(code) <= 64)
-);
-
 -- Whether the three places were apart when last looked at; one row.
 create table backup.posture (
   one boolean primary key default true check (one),
@@ -56,13 +46,9 @@ insert into log.kind (kind, class_uid, activity_id, severity_id, meaning) values
   ('backup.overdue', 6002, 99, 4, 'a backup is older than its policy'),
   ('backup.outlived', 6002, 99, 4, 'a backup of the ledger is older than erasure allows'),
   ('backup.pruned', 6002, 4, 1, 'backups that outlived their time were deleted'),
-  ('backup.drilled', 6002, 99, 1, 'a restore was rehearsed from the three backups and three share cards'),
-  ('backup.drill_overdue', 6002, 99, 3, 'no restore was rehearsed for a quarter'),
-  ('backup.restored', 6002, 99, 5, 'this installation was restored from backups'),
-  ('log.restored', 6002, 99, 4, 'a guard took up after a restore'),
   ('recovery.pinned', 6002, 3, 3, 'the offline recovery key was pinned');
 
 grant usage on schema backup to bartizan_core, bartizan_console;
 grant select, insert, update on backup.plan, backup.posture to bartizan_core;
-grant select, insert on backup.run, backup.drill to bartizan_core;
-grant select on backup.plan, backup.run, backup.drill, backup.posture to bartizan_console;
+grant select, insert on backup.run to bartizan_core;
+grant select on backup.plan, backup.run, backup.posture to bartizan_console;

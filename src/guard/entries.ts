@@ -34,7 +34,6 @@ const KINDS = {
   'key.resealing': [6005, 3, 2],
   'key.retired': [6002, 4, 3],
   'log.trouble': [6002, 99, 5],
-  'log.restored': [6002, 99, 4],
   'recovery.pinned': [6002, 3, 3],
 } as const;
 

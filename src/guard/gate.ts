@@ -307,20 +307,8 @@ export class Gate {
     }
   }
 
-  fresh(
-    document: { readonly id?: string; readonly notAfter: number },
-    life: number,
-    now: number,
-    admin?: string,
-  ): void {
+  fresh(document: { readonly notAfter: number }, life: number, now: number, admin?: string): void {
     if (document.notAfter <= now) throw new Refusal('expired', 'This request has expired. Start again.', admin);
-    if (this.state.recovery.older(document, life)) {
-      throw new Refusal(
-        'restored',
-        'This was signed before the restore, or too soon after it. Sign anew in a few minutes.',
-        admin,
-      );
-    }
     if (document.notAfter > now + life) throw new Refusal('refused', 'This request is valid for too long.', admin);
   }
 

@@ -10,7 +10,6 @@ import {
   type LockScope,
   type Receipt,
   type RecoveryKey,
-  type Restored,
   type Role,
   type SealedRow,
   signReceipt,
@@ -27,7 +26,7 @@ import { Leaving } from './leaving.ts';
 import { EvidenceLog } from './log.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
-import { logName, mayPin, recoveryPins, restoredEffects } from './recovery.ts';
+import { mayPin, recoveryPins } from './recovery.ts';
 import { Rekeying } from './rekeying.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
@@ -107,7 +106,7 @@ export class Ledger {
       {
         state: options.state,
         folder: options.logDir,
-        origin: logName(options.state, logOrigin(options.org)),
+        origin: logOrigin(options.org),
         key: loadKey(options.state, 'log', 'ed25519'),
         time: ledger.gate.time,
         onUnusable: (cause) => {
@@ -192,21 +191,6 @@ export class Ledger {
     }
   }
 
-  /** Takes up after a restore: what the recovery key signed, as an entry that everybody sees. Throws GuardError. */
-  async restored(statement: Restored): Promise<void> {
-    const effects = restoredEffects(this.gate.state, this.#org, statement);
-    const { at, size, cut, founders, decoy } = statement;
-    const names = founders.map(({ admin, role }) => ({ admin, role }));
-    const detail = {
-      at,
-      size,
-      founders: names,
-      drill: decoy !== undefined,
-      recovery: this.gate.state.recovery.key!.id,
-    };
-    await this.#book.record('log.restored', null, { ...detail, ...(cut === undefined ? {} : { cut }) }, effects);
-  }
-
   /**
    * Pins the writers of a ledger that was founded before writers signed, once, with the versions that its lock files hold.
    * Repeating it with the same keys does nothing. Throws GuardError `founded` if others are pinned.
@@ -255,8 +239,7 @@ export class Ledger {
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
-    if (grant.subjects.some((subject) => state.decoys.has(subject) && subject !== state.recovery.decoy))
-      return this.#decoy(grant, effects);
+    if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
     const entry = this.#book.write(

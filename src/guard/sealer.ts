@@ -14,7 +14,6 @@ import {
   type LockScope,
   type Receipt,
   type RecoveryKey,
-  type Restored,
   SealError,
   type SealedRow,
   type Unlock,
@@ -30,7 +29,7 @@ import type { Founder } from './ledger.ts';
 import type { Recent } from './meters.ts';
 import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
-import { mayPin, recoveryPins, restoredEffects, wrapKeys } from './recovery.ts';
+import { mayPin, recoveryPins, wrapKeys } from './recovery.ts';
 import { Resealing } from './resealing.ts';
 import { SealerRoster } from './sealer-roster.ts';
 import type { Effect } from './state.ts';
@@ -98,8 +97,8 @@ export class Sealer {
     this.#options = options;
     const { keySource, ...rest } = options;
     const wrap = async () => {
-      const { key } = this.gate.state.recovery;
-      if (key !== undefined) await wrapKeys(options.state, key);
+      const { recovery } = this.gate.state;
+      if (recovery !== undefined) await wrapKeys(options.state, recovery);
     };
     this.keys = new OrgKeys({ ...rest, wrap, ...(keySource === undefined ? {} : { next: keySource }) });
     const path = join(options.state, 'pinned.json');
@@ -224,11 +223,6 @@ export class Sealer {
     if (!mayPin(this.gate.state, key)) return;
     await wrapKeys(this.#options.state, key);
     await this.keep(recoveryPins(key));
-  }
-
-  /** Takes up after a restore, as the recovery key signed it. Throws GuardError. */
-  async restored(statement: Restored): Promise<void> {
-    await this.keep(restoredEffects(this.gate.state, this.#options.org, statement));
   }
 
   /** The key comes back from its source; one that needs people or a key service first is asked for again. */

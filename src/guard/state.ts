@@ -1,7 +1,7 @@
-import type { Field, LockScope, Role, RosterKey } from '#seal';
+import type { Field, LockScope, RecoveryKey, Role, RosterKey } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { Meters } from './meters.ts';
-import { type RecoveryEffect, RecoveryState } from './recovery.ts';
+import type { RecoveryEffect } from './recovery.ts';
 import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
@@ -79,7 +79,7 @@ export class GuardState {
   readonly season = new Map<string, { readonly at: number; readonly lived?: number }>();
   readonly rotation = new Rotation();
   readonly rows = new Rows();
-  readonly recovery = new RecoveryState();
+  recovery: RecoveryKey | undefined;
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -185,8 +185,7 @@ export class GuardState {
         this.rows.apply(effect.change);
         break;
       case 'recovery-key':
-      case 'restored':
-        this.recovery.apply(effect);
+        this.recovery = effect.key;
         break;
       default:
         this.roster.apply(effect);

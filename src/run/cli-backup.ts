@@ -149,7 +149,7 @@ export function backupCommands(program: Command): void {
     });
   backup
     .command('status')
-    .description('age of each set, whether their places are apart, last rehearsal')
+    .description('age of each set, and whether their places are apart')
     .option('--json', 'one JSON object', false)
     .option('--home <dir>', 'instance directory')
     .action(async ({ json, home }: { json: boolean; home?: string }) => {

@@ -209,7 +209,7 @@ export function initProcess(
   home: Home,
   name: ProcessName,
   input: string,
-  flag: '--init' | '--restored' | '--pin-recovery' = '--init',
+  flag: '--init' | '--pin-recovery' = '--init',
 ): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {

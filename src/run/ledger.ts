@@ -1,18 +1,16 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
 import {
-  cutLog,
   foundLedger,
   LEDGER_CALLERS,
   Ledger,
   ledgerDoors,
-  logOrigin,
   parseFounding,
   parseWriters,
   serveCaller,
   serveRemote,
 } from '#guard';
-import { parseRecoveryKey, parseRestored } from '#seal';
+import { parseRecoveryKey } from '#seal';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -52,19 +50,6 @@ async function pinRecovery(): Promise<void> {
   await ledger.close();
 }
 
-/** Takes up after a restore (what the recovery key signed, on standard input); says under which name the log goes on. */
-async function restored(): Promise<void> {
-  const statement = parseRestored(JSON.parse(await text(process.stdin)));
-  const { state, logDir: folder, org } = config;
-  const cut = { state, folder, founded: logOrigin(org), at: statement.at };
-  const log = statement.cut === undefined ? undefined : await cutLog(cut);
-  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
-  await ledger.restored(statement);
-  await ledger.close();
-  const { size, coreSize } = ledger.status();
-  process.stdout.write(`${JSON.stringify({ size, coreSize, ...(log === undefined ? {} : { log }) })}\n`);
-}
-
 async function run(): Promise<void> {
   const running = runProcess(logger);
   const { publicKeys } = config;
@@ -96,9 +81,7 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-const once = { '--init': init, '--pin-writers': pin, '--pin-recovery': pinRecovery, '--restored': restored }[
-  process.argv.at(-1) ?? ''
-];
+const once = { '--init': init, '--pin-writers': pin, '--pin-recovery': pinRecovery }[process.argv.at(-1) ?? ''];
 if (once !== undefined) {
   await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);

@@ -1,7 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
 import { foundSealer, parseRoster, SEALER_CALLERS, Sealer, sealerDoors, serveCaller, wrapKeys } from '#guard';
-import { guardClient, parseRecoveryKey, parseRestored } from '#seal';
+import { guardClient, parseRecoveryKey } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -31,13 +31,6 @@ async function pinRecovery(): Promise<void> {
   await openSealer(config).pinRecovery(parseRecoveryKey(JSON.parse(await text(process.stdin))));
 }
 
-/** Takes up after a restore: what the recovery key signed, on standard input. The organisation's key lies there already. */
-async function restored(): Promise<void> {
-  const statement = parseRestored(JSON.parse(await text(process.stdin)));
-  await openSealer(config).restored(statement);
-  process.stdout.write('{}\n');
-}
-
 async function run(): Promise<void> {
   const running = runProcess(logger);
   let sealer: Sealer;
@@ -50,7 +43,7 @@ async function run(): Promise<void> {
   }
   running.onStop(() => sealer.close());
   const doors = sealerDoors(sealer);
-  const { key: recovery } = sealer.gate.state.recovery;
+  const { recovery } = sealer.gate.state;
   if (recovery !== undefined) await wrapKeys(config.state, recovery);
   for (const caller of SEALER_CALLERS) {
     const path = config.sockets.listen[caller];
@@ -69,7 +62,7 @@ async function run(): Promise<void> {
   );
 }
 
-const once = { '--init': init, '--pin-recovery': pinRecovery, '--restored': restored }[process.argv.at(-1) ?? ''];
+const once = { '--init': init, '--pin-recovery': pinRecovery }[process.argv.at(-1) ?? ''];
 if (once !== undefined) {
   await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the sealer cannot be made ready', error);

@@ -74,14 +74,6 @@ export {
 export * from './messages.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
-export * from './roster.ts';
-export {
-  parseBreakGlass,
-  parseCancelRaise,
-  parseLockNow,
-  parseRefound,
-  parseRosterChange,
-} from './roster-documents.ts';
 export {
   parseRecoveryKey,
   RECOVERY_USES,
@@ -91,7 +83,14 @@ export {
   recoveryKeyOf,
   recoverySigner,
 } from './recovery.ts';
-export { parseRestored, type Restored, signRestored, verifyRestored } from './restored.ts';
+export * from './roster.ts';
+export {
+  parseBreakGlass,
+  parseCancelRaise,
+  parseLockNow,
+  parseRefound,
+  parseRosterChange,
+} from './roster-documents.ts';
 export {
   joinNotice,
   type OrgKeyNotice,

@@ -59,7 +59,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
-      ...{ 'backup.drill': 'S', 'backup.plan': 'S', 'backup.posture': 'S', 'backup.run': 'S' },
+      ...{ 'backup.plan': 'S', 'backup.posture': 'S', 'backup.run': 'S' },
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
@@ -157,7 +157,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   core: {
     tables: {
-      ...{ 'backup.drill': 'IS', 'backup.plan': 'ISU', 'backup.posture': 'ISU', 'backup.run': 'IS' },
+      ...{ 'backup.plan': 'ISU', 'backup.posture': 'ISU', 'backup.run': 'IS' },
       'api.session': 'su',
       'respond.key_use': 'ISU',
       ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },

@@ -2,15 +2,13 @@ import { emit } from '#log';
 import { type Pool, tx } from '#store';
 
 const HOUR = 3_600_000;
-/** Restores are rehearsed once a quarter. */
-const DRILL_DAYS = 92;
 const LEDGER_DAYS = 30;
 /** The same alarm is given again after a day. */
 const AGAIN = 24 * HOUR;
 
 /**
- * Alarms of what did not happen: a backup that is too old, one of the ledger that should be gone, no rehearsal for a
- * quarter. Each at most once a day. Returns how many it gave.
+ * Alarms of what did not happen: a backup that is too old, one of the ledger that should be gone.
+ * Each at most once a day. Returns how many it gave.
  */
 export async function watchBackups(pool: Pool, now: number): Promise<number> {
   return tx(pool, async (t) => {
@@ -28,9 +26,6 @@ export async function watchBackups(pool: Pool, now: number): Promise<number> {
          coalesce(min(r.begun_at), now()) as since
        from backup.plan p left join backup.run r on r.set = p.set group by p.set`,
     );
-    const drills = await t.query<{ last_at: Date | null; since: Date | null }>(
-      'select (select max(at) from backup.drill where ok) as last_at, (select min(begun_at) from backup.run) as since',
-    );
     const found: { key: string; kind: string; detail: Record<string, string | number> }[] = [];
     for (const { set, alarm_hours: hours, oldest_at: oldest, last_at: last, since } of rows) {
       const age = now - (last ?? since).getTime();
@@ -44,15 +39,6 @@ export async function watchBackups(pool: Pool, now: number): Promise<number> {
           detail: { set, days: Math.floor((now - oldest.getTime()) / (24 * HOUR)) },
         });
       }
-    }
-    const { last_at: drilled, since } = drills.rows[0]!;
-    const from = drilled ?? since;
-    if (from !== null && now - from.getTime() > DRILL_DAYS * 24 * HOUR) {
-      found.push({
-        key: 'drill',
-        kind: 'backup.drill_overdue',
-        detail: { days: Math.floor((now - from.getTime()) / (24 * HOUR)) },
-      });
     }
     const fresh = found.filter(({ key }) => now - (alarmed[key] ?? 0) >= AGAIN);
     for (const { kind, detail } of fresh) await emit(t, { kind, actor: 'core', detail });

@@ -16,7 +16,7 @@ import { emit } from '#log';
 import type { RecoveryKey } from '#seal';
 import { type DatabaseConfig, type Pool, tx } from '#store';
 import type { Order, Written } from '../backup-set.ts';
-import { type Home, PROCESSES, uidOf } from '../home.ts';
+import { type Home, ledgerElsewhere, PROCESSES, uidOf } from '../home.ts';
 import type { FolderSource } from './contents.ts';
 import {
   type BackupSettings,
@@ -137,6 +137,9 @@ export async function runBackups(doors: BackupDoors, only?: readonly SetName[]):
       'settings',
       `Nobody has said where the ${missing} backup goes: bartizan backup target ${missing}`,
     );
+  }
+  if (ledgerElsewhere(doors.home) && chosen.some(([set]) => set === 'ledger')) {
+    throw new BackupError('settings', 'The ledger is on another host: its folder must be backed up there, not here.');
   }
   const client = await doors.pool.connect();
   try {

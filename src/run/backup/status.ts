@@ -20,12 +20,6 @@ export interface BackupStatus {
     /** Code of the last try, if it failed. */
     readonly failed: string | null;
   }[];
-  readonly drill: {
-    readonly at: Date;
-    readonly ok: boolean;
-    readonly rto: number | null;
-    readonly rpo: number | null;
-  } | null;
 }
 
 /** What is known of backups and rehearsals. */
@@ -42,9 +36,6 @@ export async function readStatus(db: Queryable): Promise<BackupStatus> {
      left join lateral (select state, code from backup.run r where r.set = p.set order by begun_at desc limit 1) l on true
      order by p.set`,
   );
-  const drill = await db.query<{ at: Date; ok: boolean; rto: number | null; rpo: number | null }>(
-    'select at, ok, rto_s as rto, rpo_s as rpo from backup.drill order by at desc limit 1',
-  );
   const seen = posture.rows[0];
   return {
     recovery: seen?.recovery ?? null,
@@ -52,7 +43,6 @@ export async function readStatus(db: Queryable): Promise<BackupStatus> {
     apart: seen?.apart ?? null,
     oneDisk: seen?.one_disk ?? null,
     sets: sets.rows,
-    drill: drill.rows[0] ?? null,
   };
 }
 
@@ -69,8 +59,5 @@ export function statusLines(status: BackupStatus, now: number): string[] {
       ({ set, lastAt, alarmHours, kept, failed }) =>
         `${set}: ${lastAt === null ? 'never' : `${hours(lastAt, now)} old`} (alarm after ${alarmHours} h), ${kept} kept${failed === null ? '' : `, LAST TRY FAILED: ${failed}`}`,
     ),
-    status.drill === null
-      ? 'restore: never rehearsed'
-      : `restore: rehearsed ${hours(status.drill.at, now)} ago, ${status.drill.ok ? `a record was open after ${status.drill.rto} s` : 'FAILED'}`,
   ];
 }
