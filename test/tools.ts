@@ -35,8 +35,14 @@ const TOOLS: readonly Tool[] = [
   },
   { name: 'age', packages: ['age'], found: () => onPath('age') },
   { name: 'Python 3', packages: ['python3'], found: () => onPath('python3', ['/usr/bin']) },
+  {
+    name: 'aiosmtpd',
+    packages: ['python3-aiosmtpd'],
+    found: () => existsSync('/usr/lib/python3/dist-packages/aiosmtpd'),
+  },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
   { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
+  { name: 'systemd-creds', packages: ['systemd'], found: () => onPath('systemd-creds', ['/usr/bin']) },
   { name: 'SoftHSM', packages: ['softhsm2', 'opensc'], found: () => onPath('softhsm2-util') && onPath('pkcs11-tool') },
   { name: 'iproute2', packages: ['iproute2'], found: () => onPath('ip', ['/usr/sbin', '/sbin']) },
   {

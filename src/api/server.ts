@@ -5,6 +5,7 @@ import { getCookie } from 'hono/cookie';
 import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { readPages, securityHeaders } from '#page';
+import { boundSession, COOKIE } from './bound.ts';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
@@ -23,6 +24,7 @@ import { identityRoutes } from './routes/identity.ts';
 import { incidentRoutes } from './routes/incidents.ts';
 import { intentRoutes } from './routes/intents.ts';
 import { keyRoutes } from './routes/keys.ts';
+import { messageRoutes } from './routes/messages.ts';
 import { overviewRoutes } from './routes/overview.ts';
 import { peopleRoutes } from './routes/people.ts';
 import { profileRoutes } from './routes/profiles.ts';
@@ -30,7 +32,7 @@ import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
 import { rosterRoutes } from './routes/roster.ts';
-import { COOKIE, sessionRoutes } from './routes/session.ts';
+import { sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -52,6 +54,7 @@ export const ROUTES: readonly Route[] = [
   ...adeRoutes,
   ...identityRoutes,
   ...peopleRoutes,
+  ...messageRoutes,
   ...pushRoutes,
   ...alertRoutes,
   ...incidentRoutes,
@@ -95,6 +98,8 @@ export function consoleServer(doors: ApiDoors): ConsoleServer {
     await next();
   });
   app.use('/api/*', async (context, next) => {
+    // Nothing of ours sends this header here.
+    if (doors.isBait?.(context.req.header('authorization'))) refusals.count('bait-token', null);
     await next();
     context.header('Cache-Control', 'no-store');
   });
@@ -201,7 +206,9 @@ function fromOurPage(doors: ApiDoors, context: Context): void {
 
 async function authorise(doors: ApiDoors, one: Route, context: Context): Promise<Session | undefined> {
   if (one.for === 'anyone') return undefined;
-  const session = await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '');
+  const session = one.byLink
+    ? await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '')
+    : await boundSession(doors, context);
   if (session === undefined) {
     throw new ApiError('signed-out', 'You are not signed in, or your session has ended. Sign in again.', {
       status: 401,

@@ -14,12 +14,17 @@ import {
 import { type Pool, tx } from '#store';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
+import { sessionKey, sessionKeyDigest } from './proof.ts';
 
 export interface Session {
   readonly id: string;
   readonly admin: string;
   readonly role: Role;
   readonly expiresAt: Date;
+  /** The key that only the browser holds which signed in: SPKI, base64url. */
+  readonly boundKey: string;
+  /** How events name that key. */
+  readonly boundDigest: string;
 }
 
 const CHALLENGE_TTL_MS = 5 * 60_000;
@@ -33,12 +38,16 @@ const challengeKey = randomBytes(32);
 const proofOf = (random: Uint8Array, notAfter: number, console: string): Buffer =>
   createHmac('sha256', challengeKey).update(random).update(`|${notAfter}|${console}`).digest().subarray(0, 16);
 
-/** A document to sign in with: signed on glass by one touch, good for five minutes and once. */
-export function newChallenge(doors: Pick<ApiDoors, 'origins' | 'now'>): SignIn {
+/**
+ * A document to sign in with: signed on glass by one touch, good for five minutes, once, and for the browser whose key it
+ * names.
+ */
+export function newChallenge(doors: Pick<ApiDoors, 'origins' | 'now'>, spki: string): SignIn {
+  sessionKey(spki);
   const notAfter = doors.now() + CHALLENGE_TTL_MS;
   const random = randomBytes(16);
   const nonce = toBase64url(Buffer.concat([random, proofOf(random, notAfter, doors.origins.console)]));
-  return { v: 1, op: 'sign-in', nonce, console: doors.origins.console, notAfter };
+  return { v: 1, op: 'sign-in', nonce, console: doors.origins.console, key: sessionKeyDigest(spki), notAfter };
 }
 
 function isOurs(document: SignIn, doors: Pick<ApiDoors, 'origins' | 'now'>): boolean {
@@ -53,9 +62,9 @@ function isOurs(document: SignIn, doors: Pick<ApiDoors, 'origins' | 'now'>): boo
  */
 export async function signIn(
   doors: ApiDoors,
-  signed: { readonly document: SignIn; readonly assertion: Assertion },
+  signed: { readonly document: SignIn; readonly assertion: Assertion; readonly key: string },
 ): Promise<{ session: Session; token: string }> {
-  const { document, assertion } = signed;
+  const { document, assertion, key: spki } = signed;
   const now = doors.now();
   const refuse = async (reason: string, admin: string | null = null): Promise<never> => {
     await emit(doors.pool, { kind: 'auth.sign_in_refused', actor: admin, detail: { reason } });
@@ -63,6 +72,9 @@ export async function signIn(
   };
   if (!isOurs(document, doors)) return refuse('challenge');
   if (document.notAfter <= now) return refuse('expired');
+  // What was signed for one browser signs no other in.
+  sessionKey(spki);
+  if (sessionKeyDigest(spki) !== document.key) return refuse('other-browser');
   const { roster, locked } = await askLedger(doors);
   const key = roster.find((one) => one.credential === assertion.credential);
   if (key === undefined) return refuse('unknown-key');
@@ -79,6 +91,8 @@ export async function signIn(
     admin: key.admin,
     role: key.role,
     expiresAt: new Date(now + LONGEST_MS),
+    boundKey: spki,
+    boundDigest: document.key,
   };
   const fresh = await tx(doors.pool, async (t) => {
     // One insert decides who used the challenge, however many ask at once.
@@ -95,13 +109,14 @@ export async function signIn(
       [key.admin, MOST_SESSIONS - 1],
     );
     await t.query(
-      `insert into api.session (token_sha256, id, admin, role, expires_at, credential) values ($1, $2, $3, $4, $5, $6)`,
+      `insert into api.session (token_sha256, id, admin, role, expires_at, credential, bound_key) values ($1, $2, $3, $4, $5, $6, $7)`,
       [
         ...[sha256(token), session.id, session.admin, session.role, session.expiresAt],
         credentialDigest(key.credential),
+        spki,
       ],
     );
-    await emit(t, { kind: 'auth.sign_in', actor: key.admin, detail: { session: session.id } });
+    await emit(t, { kind: 'auth.sign_in', actor: key.admin, detail: { session: session.id, key: document.key } });
     return true;
   });
   return fresh ? { session, token } : refuse('replayed', key.admin);
@@ -128,15 +143,15 @@ async function askLedger(doors: ApiDoors) {
 export async function sessionOf(pool: Pool, token: string): Promise<Session | undefined> {
   if (!/^[A-Za-z0-9_-]{43}$/.test(token)) return undefined;
   const { rows } = await pool.query<Session & { stale: boolean }>(
-    `select id, admin, role, expires_at as "expiresAt", last_used_at < now() - interval '30 seconds' as stale
-     from api.session where token_sha256 = $1 and ended_at is null and expires_at > now()
+    `select id, admin, role, expires_at as "expiresAt", bound_key as "boundKey", last_used_at < now() - interval '30 seconds' as stale
+     from api.session where token_sha256 = $1 and bound_key is not null and ended_at is null and expires_at > now()
        and last_used_at > now() - $2 * interval '1 minute'`,
     [sha256(token), IDLE_MINUTES],
   );
   if (rows[0] === undefined) return undefined;
   const { stale, ...session } = rows[0];
   if (stale) await pool.query('update api.session set last_used_at = now() where id = $1', [session.id]);
-  return session;
+  return { ...session, boundDigest: sessionKeyDigest(session.boundKey) };
 }
 
 /** Ends a session; ending it twice is fine. */

@@ -2,6 +2,7 @@ export { type AccountSettings, checkAccountSettings, readAccountSettings } from 
 export { DEFAULT_POLICY, type DevicePolicy } from './check-ins.ts';
 export { DOWNLOAD_LIMITS } from './downloads.ts';
 export { EdgeError } from './error.ts';
+export { checkInbound, type InboundSettings, inboundFile, readInbound } from './inbound.ts';
 export { type Refusal, Refusals } from './refusals.ts';
 export { type EdgeIdentity, makeRegistrationKey, registerEdge } from './registration.ts';
 export { type EdgeSecrets, makeEdgeSecrets, readEdgeSecrets } from './secrets.ts';

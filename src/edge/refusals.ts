@@ -22,7 +22,9 @@ export type Refusal =
   | 'machine-info'
   | 'serial'
   | 'account'
-  | 'probe';
+  | 'probe'
+  | 'decoy-path'
+  | 'inbound';
 
 const LEGACY_EVERY_MS = 600_000;
 

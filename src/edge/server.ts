@@ -15,8 +15,10 @@ import { Deliveries } from './delivery.ts';
 import { authenticateMessage, commandTurn, type DeviceDoors, showsOurs } from './device.ts';
 import type { DownloadLimits } from './downloads.ts';
 import { type EnrolDoors, openLink, scep } from './enrol.ts';
+import { type InboundSettings, takeInbound } from './inbound.ts';
 import { Issuers } from './issuers.ts';
 import { listener } from './listener.ts';
+import { otherProduct } from './other-products.ts';
 import { PACKAGE_PATH, Packages } from './packages.ts';
 import type { Refusal } from './refusals.ts';
 import { Turns } from './turns.ts';
@@ -43,6 +45,8 @@ export type EdgeDoors = Omit<DeviceDoors, 'turns' | 'deliveries' | 'declared' | 
   EnrolDoors & {
     /** The organisation's identity provider, for holders' own devices. */
     readonly account?: AccountSettings;
+    /** How the provider of canary numbers signs, if there is one. */
+    readonly inbound?: InboundSettings;
     /** How many packages of apps go out at once, and how fast. */
     readonly downloads?: DownloadLimits;
   };
@@ -59,7 +63,7 @@ export function edgeServer(given: EdgeDoors): { server: Server; close(): Promise
   // Not spread: the origin of a test's server is known only after it listens.
   const doors: DeviceDoors & EnrolDoors = Object.assign(Object.create(given), { turns, deliveries, declared, issuers });
   const flow = given.account === undefined ? undefined : new AccountFlow(doors, given.account, given.secrets.channels);
-  const routes = table(doors, flow, new Packages(doors, given.downloads));
+  const routes = table(doors, flow, new Packages(doors, given.downloads), given.inbound);
   const server = listener(doors.refusals);
   const bodies = new Bodies();
   server.on('request', (request, response) => {
@@ -80,6 +84,7 @@ function table(
   doors: DeviceDoors & EnrolDoors,
   flow: AccountFlow | undefined,
   packages: Packages,
+  inbound: InboundSettings | undefined,
 ): ReadonlyMap<string, Route> {
   const signed = (then: typeof commandTurn) => async (request: Request) => {
     // Authenticate before parsing: nobody without one of our certificates reaches the property list parser.
@@ -174,6 +179,18 @@ function table(
         handle: ({ method, url, header }) => packages.answer(url.pathname, header('range'), method === 'HEAD'),
       },
     ],
+    [
+      '/hooks/inbound',
+      {
+        methods: ['POST'],
+        limit: 64 * 1024,
+        handle: async ({ body, header }) => {
+          const answer = inbound === undefined ? notFound : await takeInbound(doors, inbound, { body, header });
+          if (answer === refused) doors.refusals.count('inbound');
+          return answer;
+        },
+      },
+    ],
     ['/healthz', { methods: ['GET'], limit: 0, handle: async () => ok(Buffer.from('ok\n'), 'text/plain') }],
   ]);
 }
@@ -193,7 +210,8 @@ async function serve(
     const fault = routeFault(route, request, url);
     if (fault !== undefined || route === undefined) {
       doors.refusals.count(fault ?? 'unknown-route');
-      answer = fault === 'too-large' ? tooLarge(url) : fault === 'method' ? refused : notFound;
+      const other = fault === 'decoy-path' ? otherProduct(url.pathname) : undefined;
+      answer = other ?? (fault === 'too-large' ? tooLarge(url) : fault === 'method' ? refused : notFound);
       close = true;
     } else {
       const mayBeLarge = () => showsOurs(doors, single(request.headers['mdm-signature']));
@@ -236,8 +254,9 @@ function routeName(path: string): string {
 
 function routeFault(route: Route | undefined, request: IncomingMessage, url: URL): Refusal | undefined {
   // Known exploit families ask for paths of other products; they are counted apart because they mean intent.
+  if (route === undefined && otherProduct(url.pathname) !== undefined) return 'decoy-path';
   if (route === undefined)
-    return /^\/(mifs|mics|api\/v\d|wp-|\.env|\.git|cgi-bin)/i.test(url.pathname) ? 'probe' : 'unknown-route';
+    return /^\/(api\/v\d|wp-|\.env|\.git|cgi-bin)/i.test(url.pathname) ? 'probe' : 'unknown-route';
   if (!route.methods.includes(request.method ?? '')) return 'method';
   const length = Number(request.headers['content-length'] ?? 0);
   return length > route.limit ? 'too-large' : undefined;

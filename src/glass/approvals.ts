@@ -40,8 +40,17 @@ const parse = shape.object({ assertion: parseAssertion });
 const RELAY = { timeoutMs: 25_000 };
 
 /** What glass itself hands to the guards once enough people have signed, and what of it concerns the ledger alone. */
-const RELAYED: ReadonlySet<string> = new Set(['unlock', 'invite', 'leave', 'change', 'rotate-key', 'roster']);
-const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change']);
+const RELAYED: ReadonlySet<string> = new Set([
+  'unlock',
+  'invite',
+  'leave',
+  'change',
+  'rotate-locks',
+  'rotate-key',
+  'roster',
+  'hydrate',
+]);
+const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change', 'rotate-locks']);
 
 /** What is to be signed, and who has signed. Throws `not-found`. */
 export async function showApproval(db: Queryable, id: string): Promise<Shown> {
@@ -89,8 +98,8 @@ export async function sign(doors: GlassDoors, id: string, body: unknown): Promis
   if (state !== 'open') {
     throw new GlassError('closed', `This approval is ${state}. Nothing can be signed any more.`, { status: 409 });
   }
-  const { keys } = await doors.ledger.call<{ keys: RosterKey[] }>('roster', {});
-  const key = keys.find((one) => one.credential === assertion.credential);
+  const { keys, opened } = await doors.ledger.call<{ keys: RosterKey[]; opened: RosterKey[] }>('roster', {});
+  const key = [...keys, ...opened].find((one) => one.credential === assertion.credential);
   if (key === undefined) {
     throw new GlassError('not-allowed', 'This passkey is not registered here.', { status: 403 });
   }

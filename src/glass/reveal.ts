@@ -1,5 +1,5 @@
 import { toBase64url } from '#base';
-import { type Grant, parseAssertion, parseGrant, type SealedRow, shape } from '#seal';
+import { type Field, type Grant, parseAssertion, parseGrant, type SealedRow, shape } from '#seal';
 import type { GlassDoors } from './doors.ts';
 
 const parse = shape.object({
@@ -19,10 +19,15 @@ export async function reveal(doors: GlassDoors, body: unknown): Promise<object> 
 }
 
 /** The ciphertext that a grant names: settled rows of one field. */
-export async function openRows(doors: GlassDoors, grant: Grant): Promise<SealedRow[]> {
+export function openRows(doors: GlassDoors, grant: Grant): Promise<SealedRow[]> {
+  return rowsOf(doors, grant.field, grant.subjects);
+}
+
+/** Settled rows of one field. */
+export async function rowsOf(doors: GlassDoors, field: Field, subjects: readonly string[]): Promise<SealedRow[]> {
   const { rows } = await doors.pool.query<{ subject: string; version: number; row: Buffer }>(
     'select subject, version, row from people.read_rows($1, $2)',
-    [grant.field, grant.subjects],
+    [field, subjects],
   );
-  return rows.map(({ subject, version, row }) => ({ subject, field: grant.field, version, row: toBase64url(row) }));
+  return rows.map(({ subject, version, row }) => ({ subject, field, version, row: toBase64url(row) }));
 }

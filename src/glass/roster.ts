@@ -25,13 +25,12 @@ type LedgerRoster = RosterView & { readonly keys: readonly RosterKey[]; readonly
 export const rosterOf = (doors: Pick<GlassDoors, 'ledger'>): Promise<LedgerRoster | undefined> =>
   doors.ledger.call<LedgerRoster>('roster', {}, { timeoutMs: 2_000 }).catch(() => undefined);
 
-/** What pages of glass need of the roster: handles and limits, no key. Null while the ledger does not answer. */
+/** What pages of glass need of the roster: limits and states, nobody's name. Null while the ledger does not answer. */
 export async function showRoster(doors: GlassDoors): Promise<object> {
   const roster = await rosterOf(doors);
   if (roster === undefined) return { roster: null };
-  const { version, threshold, raises, breakGlass, caps, keys } = roster;
-  const admins = [...new Set(keys.map(({ admin }) => admin))].sort();
-  return { roster: { version, threshold, raises, breakGlass, caps, admins } };
+  const { version, threshold, raises, breakGlass, caps } = roster;
+  return { roster: { version, threshold, raises, breakGlass, caps } };
 }
 
 /**

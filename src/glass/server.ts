@@ -8,10 +8,14 @@ import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { permitImport, relayImport } from './import.ts';
 import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
 import { reveal } from './reveal.ts';
 import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from './roster.ts';
+import { endSearch, keepFilled, search, searchStatus } from './search.ts';
+import { sendMessage } from './send.ts';
+import { bringShare, sharesWaiting } from './share.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -30,12 +34,19 @@ const ROUTES: readonly Route[] = [
     method: 'GET',
     path: /^\/api\/keys$/,
     handle: async (doors) => ({
-      ...{ keys: doors.keys, console: doors.origins.console },
+      ...{ keys: doors.keys, console: doors.origins.console, edge: doors.origins.edge, numbers: doors.numbers },
       caps: { perTouch: (await rosterOf(doors))?.caps.perTouch ?? doors.caps.perTouch },
     }),
   },
   { method: 'POST', path: /^\/api\/reveal$/, handle: (doors, { body }) => reveal(doors, body) },
+  { method: 'POST', path: /^\/api\/send$/, handle: (doors, { body }) => sendMessage(doors, body) },
   { method: 'POST', path: /^\/api\/release$/, handle: (doors, { body }) => release(doors, body) },
+  { method: 'POST', path: /^\/api\/import\/permit$/, handle: (doors, { body }) => permitImport(doors, body) },
+  {
+    method: 'POST',
+    path: /^\/api\/import\/(begin|places|send|part|missing|finish|cancel)$/,
+    handle: (doors, { id, body }) => relayImport(doors, id, body),
+  },
   { method: 'GET', path: /^\/api\/roster$/, handle: (doors) => showRoster(doors) },
   { method: 'POST', path: /^\/api\/lock$/, handle: (doors, { body }) => lockNow(doors, body) },
   { method: 'POST', path: /^\/api\/cancel-raise$/, handle: (doors, { body }) => cancelRaise(doors, body) },
@@ -46,13 +57,18 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/change$/, handle: (doors, { body }) => cancelChange(doors, body) },
   { method: 'POST', path: /^\/api\/leave$/, handle: (doors, { body }) => leave(doors, body) },
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
+  { method: 'GET', path: /^\/api\/key-shares$/, handle: (doors) => sharesWaiting(doors) },
+  { method: 'POST', path: /^\/api\/key-shares$/, handle: (doors, { body }) => bringShare(doors, body) },
+  { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
+  { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
+  { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',
     path: new RegExp(`^/api/approvals/(${UUID})$`),
-    handle: async ({ pool, origins }, { id }) => {
+    handle: async ({ pool, origins, keys }, { id }) => {
       const shown = await showApproval(pool, id);
-      return { ...shown, data: await shownData(pool, shown.bodies, origins.edge) };
+      return { ...shown, organisation: keys.org, data: await shownData(pool, shown.bodies, origins.edge) };
     },
   },
   {
@@ -91,10 +107,12 @@ export function glassServer(doors: GlassDoors): GlassServer {
       });
   }, RELAY_EVERY_MS);
   again.unref();
+  const filling = keepFilled(doors);
   return {
     server,
     close: async () => {
       clearInterval(again);
+      filling.close();
       server.close();
       server.closeAllConnections();
       await refusals.close();

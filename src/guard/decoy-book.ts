@@ -91,6 +91,11 @@ export class DecoyBook {
     return this.#copies.get(`${kind}|${id}`);
   }
 
+  /** How many decoys were ever rung or written to. */
+  get calledCount(): number {
+    return this.#called.size;
+  }
+
   /** Whether an earlier copy of this kind carries exactly these. */
   taken(kind: CopyKind, handles: readonly string[]): boolean {
     return [...this.#copies.values()].some(

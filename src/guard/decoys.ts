@@ -1,29 +1,28 @@
 import { randomInt } from 'node:crypto';
-import { type Clock, sha256, toBase64url } from '#base';
-import { GuardError } from '#seal';
+import type { Clock } from '#base';
+import { GuardError, openCall } from '#seal';
 import type { Book } from './book.ts';
 import type { CopyKind, DecoyBook, DecoyChange } from './decoy-book.ts';
 import type { Effect } from './state.ts';
+import type { Transit } from './transit.ts';
 
 /** A copy without decoys could not be told from another one. */
 const FEWEST = 2;
 /** How often another choice is drawn before it is said that there are too few decoys for so many copies. */
 const DRAWS = 64;
-
-/** What stands for a live address in the ledger's journal. `address`: E.164, or an e-mail address in lower case. */
-export function canaryTag(org: string, address: string): string {
-  return toBase64url(sha256('bartizan canary v1', org, address));
-}
+/** Copies that an alarm names. */
+const MOST_NAMED = 20;
 
 /** The ledger's acts on decoys. None of them writes an entry that others read, but for the alarm of a call. */
 export class Decoys {
   readonly #book: Book;
-  readonly #org: string;
   readonly #now: Clock;
+  readonly #open: (box: string) => string;
 
-  constructor(options: { readonly book: Book; readonly org: string; readonly now: Clock }) {
+  /** `transit` has the ledger's keys of what others seal to it. */
+  constructor(options: { readonly book: Book; readonly transit: () => Transit; readonly now: Clock }) {
     this.#book = options.book;
-    this.#org = options.org;
+    this.#open = (box) => options.transit().any((key) => openCall(key, box));
     this.#now = options.now;
   }
 
@@ -64,10 +63,26 @@ export class Decoys {
     throw new GuardError('too-few-decoys', 'There are too few decoys to tell this copy from the others. Add some.');
   }
 
-  async canary(handle: string, addresses: readonly string[]): Promise<object> {
-    if (!this.#known.known.has(handle)) throw new GuardError('unknown', 'Only a decoy has canary addresses.');
-    const tags = addresses.map((address) => canaryTag(this.#org, address));
-    await this.#remember({ what: 'canary', handle, tags });
+  /** Decoys whose addresses are live: `tags` are `canaryTag` of each. Told before they are stored. */
+  async canaries(entries: readonly { readonly handle: string; readonly tags: readonly string[] }[]): Promise<object> {
+    const joined: DecoyChange = { what: 'joined', handles: entries.map(({ handle }) => handle), at: this.#now() };
+    await this.#remember(joined, ...entries.map((entry): DecoyChange => ({ what: 'canary', ...entry })));
+    return {};
+  }
+
+  /**
+   * Somebody rang or wrote to an address. If it is a canary's, the highest alarm is written: which copies of the directory
+   * hold it, never whose it is. The answer is the same for every address.
+   */
+  async called(how: string, box: string): Promise<object> {
+    const handle = this.#known.byTag(this.#open(box));
+    if (handle === undefined) return {};
+    const change: DecoyChange = { what: 'called', handle, at: this.#now() };
+    this.#known.apply(change);
+    const suspects = this.#known.suspects(handle);
+    const copies = suspects.slice(0, MOST_NAMED).map(({ kind, id }) => `${kind} ${id}`);
+    const detail = { how, copies, suspected: suspects.length, called: this.#known.calledCount };
+    await this.#book.record('canary.called', null, detail, [{ e: 'decoy', change }]);
     return {};
   }
 
@@ -76,8 +91,8 @@ export class Decoys {
     return {};
   }
 
-  async #remember(change: DecoyChange): Promise<void> {
-    const effects: Effect[] = [{ e: 'decoy', change }];
+  async #remember(...changes: DecoyChange[]): Promise<void> {
+    const effects: Effect[] = changes.map((change) => ({ e: 'decoy', change }));
     this.#book.gate.state.apply(effects);
     await this.#book.log.remember(effects);
   }

@@ -21,13 +21,26 @@ const KINDS = {
   'directory.revealed': [6005, 1, 2],
   'directory.refused': [6005, 99, 4],
   'directory.decoy': [6005, 1, 5],
+  'canary.called': [6005, 99, 5],
+  'message.opened': [6005, 1, 2],
+  'message.refused': [6005, 99, 4],
   'directory.settled': [6005, 3, 1],
+  'directory.import_permitted': [3004, 3, 2],
   'directory.erased': [6005, 4, 2],
   'change.held': [6005, 3, 2],
   'change.released': [6005, 3, 3],
   'change.cancelled': [6005, 4, 2],
+  'locks.rotating': [6005, 3, 3],
+  'locks.rotated': [6005, 3, 1],
+  'transit.renewed': [6002, 3, 2],
+  'transit.destroyed': [6002, 4, 2],
   'write.refused': [6005, 99, 4],
   'writers.pinned': [6002, 3, 3],
+  'search.hydrated': [6005, 99, 4],
+  'search.dehydrated': [6005, 99, 2],
+  'search.opened': [6005, 1, 3],
+  'search.evaluated': [6005, 1, 2],
+  'directory.searched': [6005, 1, 2],
   'lock.on': [7001, 1, 4],
   'lock.off': [7001, 3, 3],
   'key.promoted': [6002, 3, 4],
@@ -38,7 +51,7 @@ const KINDS = {
 } as const;
 
 export type Kind = keyof typeof KINDS;
-export const REFUSAL_KINDS = ['directory.refused', 'approval.refused', 'account.refused'] as const;
+export const REFUSAL_KINDS = ['directory.refused', 'approval.refused', 'account.refused', 'message.refused'] as const;
 
 export type Detail = { readonly [key: string]: Json };
 

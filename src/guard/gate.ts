@@ -11,6 +11,7 @@ import {
   type EnrolKey,
   type Grant,
   GuardError,
+  type ImportPeople,
   type Invite,
   MOST_PERMIT_MS,
   passkeyPublic,
@@ -19,7 +20,7 @@ import {
   type Unlock,
   verifyAssertion,
 } from '#seal';
-import { capsOf } from './roster-state.ts';
+import { capsOf, sealedAs } from './roster-state.ts';
 import { isSeasoned, lockOn, standing } from './standing.ts';
 import { type Effect, GuardState } from './state.ts';
 import { DAY, dayOf, HOUR, MINUTE, SteadyTime } from './time.ts';
@@ -120,6 +121,21 @@ export class Gate {
     ];
   }
 
+  /** One administrator's touch over people who are sent sealed; it charges nothing and counts once. Throws Refusal. */
+  takeIn(document: ImportPeople, assertion: Assertion): readonly Effect[] {
+    const now = this.time.now();
+    if (this.state.locked('directory')) throw new Refusal('locked', 'The directory is locked.');
+    const key = this.signer(document, assertion);
+    if (key.admin !== document.admin || key.role !== 'administrator') throw new Refusal('refused', REFUSED, key.admin);
+    this.mustBeOpen(key, document.id);
+    this.fresh(document, GRANT_LIFE, now, key.admin);
+    if (this.state.used.has(document.id)) throw new Refusal('used', 'This touch was used before.', key.admin);
+    return [
+      { e: 'used', id: document.id, notAfter: document.notAfter, sha256: hashOf(document) },
+      ...this.touched([assertion]),
+    ];
+  }
+
   /** True if this very document was accepted before. */
   seen(document: Approvable): boolean {
     return this.state.used.get(document.id)?.sha256 === hashOf(document);
@@ -128,12 +144,13 @@ export class Gate {
   /**
    * Two people: every signature must be valid and by an administrator who is not locked; at least two different people, or
    * as many as `people` says; whoever is not the requester must have a founding key or one pinned 72 h ago. What changes the
-   * roster takes as many as the roster says, all with such keys. `at`: when the other guard took it. Throws Refusal.
+   * roster takes as many as the roster says, all with such keys. `at`: when the other guard took it; `again`: one that is used
+   * part by part. Throws Refusal.
    */
   approve(
     document: Approvable,
     assertions: readonly Assertion[],
-    options: { readonly people?: number; readonly at?: number | undefined } = {},
+    options: { readonly people?: number; readonly at?: number | undefined; readonly again?: boolean } = {},
   ): { signers: readonly string[]; effects: Effect[] } {
     const now = options.at ?? this.time.now();
     this.fresh(document, APPROVAL_LIFE, now);
@@ -155,7 +172,9 @@ export class Gate {
       const people = takes === 2 ? 'two different people' : `${takes} different people`;
       throw new Refusal('two-people', `This needs ${people}.`);
     }
-    if (this.state.used.has(document.id)) throw new Refusal('used', 'This approval was used before.');
+    if (this.state.used.has(document.id) && !options.again) {
+      throw new Refusal('used', 'This approval was used before.');
+    }
     return {
       signers: [...signers].sort(),
       effects: [
@@ -280,10 +299,7 @@ export class Gate {
     const opened = ['reveal', 'command', 'unlock'].includes(document.op)
       ? this.state.roster.opened(credential, this.time.now(), this.time.lived())
       : undefined;
-    const key =
-      opened === undefined
-        ? this.state.keys.get(credential)
-        : ({ ...opened, admin: opened.name, role: 'administrator', founding: true } satisfies RosterKey & object);
+    const key = opened === undefined ? this.state.keys.get(credential) : sealedAs(opened);
     if (key === undefined) throw new Refusal('refused', REFUSED);
     try {
       verifyAssertion({ assertion, document, publicKey: key.publicKey, origin: this.origin });

@@ -3,12 +3,16 @@ import { type FileHandle, open, stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { canonicalJson, type Json } from '#base';
 import { GuardError } from '#seal';
+import { withinMs } from './patience.ts';
 
 /** Longest record, bytes of payload. */
 const RECORD_BYTES = 1024 * 1024;
 /** Most bytes that one group commit writes: no more than this can be torn by a crash. */
 const BATCH_BYTES = 4 * 1024 * 1024;
 const HEAD = 8;
+
+/** A write or fsync that takes longer than this hangs, milliseconds: the journal is then dead for good. */
+const HUNG_MS = 10_000;
 
 /** Where a record's payload lies in the file. */
 export interface Place {
@@ -21,6 +25,9 @@ export interface JournalOptions {
   readonly present: readonly string[];
   /** Called once, after the first failed write. */
   readonly onFailure: (cause: unknown) => void;
+  /** A record for the end of a journal whose disk is full, made once there is room for it again. */
+  readonly lastWords?: () => Promise<Json | undefined>;
+  readonly hungMs?: number;
 }
 
 interface Waiting {
@@ -118,13 +125,8 @@ export class Journal {
 
   /** Queues a record and returns its place; `written` resolves when it is durable, rejects with GuardError `unavailable`. */
   append(record: Json): { readonly place: Place; readonly written: Promise<void> } {
-    const payload = Buffer.from(canonicalJson(record));
-    if (payload.length > RECORD_BYTES) throw new GuardError('too-long', 'The request is too long to be recorded.');
-    const bytes = Buffer.alloc(HEAD + payload.length);
-    bytes.writeUInt32BE(payload.length, 0);
-    bytes.writeUInt32BE(crc32(payload), 4);
-    payload.copy(bytes, HEAD);
-    const place = { offset: this.#end + HEAD, length: payload.length };
+    const bytes = encoded(record);
+    const place = { offset: this.#end + HEAD, length: bytes.length - HEAD };
     if (this.#dead) return { place, written: Promise.reject(unusable()) };
     this.#end += bytes.length;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -154,8 +156,10 @@ export class Journal {
     while (this.#waiting.length > 0 && !this.#dead) {
       const batch = this.#takeBatch();
       try {
-        await this.#commit(batch);
+        await withinMs(this.#commit(batch), this.#options.hungMs ?? HUNG_MS, 'the disk hangs');
       } catch (cause) {
+        this.#dead = true;
+        if (isFull(cause)) await this.#lastWords(batch[0]!.place.offset - HEAD).catch(() => {});
         this.#fail(cause, batch);
         return;
       }
@@ -194,10 +198,34 @@ export class Journal {
   }
 
   #fail(cause: unknown, batch: Waiting[]): void {
-    this.#dead = true;
     const error = unusable(cause);
     for (const one of [...batch, ...this.#waiting]) one.reject(error);
     this.#waiting = [];
     this.#options.onFailure(cause);
   }
+
+  /** The torn batch gives way to one record that says why this is the end. Nothing of the batch was answered. */
+  async #lastWords(offset: number): Promise<void> {
+    const record = await this.#options.lastWords?.();
+    if (record === undefined) return;
+    await this.#handle.truncate(offset);
+    const bytes = encoded(record);
+    const { bytesWritten } = await this.#handle.write(bytes, 0, bytes.length, offset);
+    if (bytesWritten !== bytes.length) await this.#handle.truncate(offset);
+    await this.#handle.datasync();
+  }
 }
+
+function encoded(record: Json): Buffer {
+  const payload = Buffer.from(canonicalJson(record));
+  if (payload.length > RECORD_BYTES) throw new GuardError('too-long', 'The request is too long to be recorded.');
+  const bytes = Buffer.alloc(HEAD + payload.length);
+  bytes.writeUInt32BE(payload.length, 0);
+  bytes.writeUInt32BE(crc32(payload), 4);
+  payload.copy(bytes, HEAD);
+  return bytes;
+}
+
+/** ENOSPC, EDQUOT, or EFBIG where a limit stands for them. */
+export const isFull = (cause: unknown): boolean =>
+  ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String((cause as { code?: unknown } | undefined)?.code));

@@ -17,11 +17,15 @@ export async function makeKey(state: string, name: string, type: 'x25519' | 'ed2
   return privateKey;
 }
 
-/** Reads a private key file. Throws GuardError `not-founded` if it is missing: it is never made silently. */
-export function loadKey(state: string, name: string, type: 'x25519' | 'ed25519'): KeyObject {
+/**
+ * Reads a private key: a file, or the credential of that name that systemd gave this process, which then has no file beside it.
+ * Throws GuardError `not-founded` if it is missing: it is never made silently.
+ */
+export function loadKey(state: string, name: string, type: 'x25519' | 'ed25519', credentials?: string): KeyObject {
   let der: Buffer;
   try {
-    der = readFileSync(join(state, `${name}.key`));
+    const given = credentials === undefined ? undefined : join(credentials, `${name}.key`);
+    der = readFileSync(given !== undefined && existsSync(given) ? given : join(state, `${name}.key`));
   } catch (cause) {
     throw new GuardError('not-founded', `The key ${name} is missing. Restore it; it is not made anew.`, { cause });
   }

@@ -2,6 +2,7 @@ import { type Assertion, LEAVING_PER_HOUR, type Leave, WRITES } from '#seal';
 import type { Book } from './book.ts';
 import { type Gate, REFUSED, Refusal } from './gate.ts';
 import type { Persons } from './persons.ts';
+import type { LedgerSearch } from './search/ledger-search.ts';
 import type { Effect } from './state.ts';
 
 /**
@@ -13,14 +14,17 @@ import type { Effect } from './state.ts';
 export class Leaving {
   readonly #book: Book;
   readonly #persons: Persons;
+  readonly #search: LedgerSearch | undefined;
 
-  constructor(book: Book, persons: Persons) {
+  constructor(book: Book, persons: Persons, search?: LedgerSearch) {
     this.#book = book;
     this.#persons = persons;
+    this.#search = search;
   }
 
   /** Destroys what the journal says must be gone: after a crash, or because somebody put lock files back. */
   async finish(): Promise<void> {
+    await this.#persons.sweep();
     for (const subject of this.#book.gate.state.rows.left) await this.#persons.destroy(subject);
   }
 
@@ -44,6 +48,7 @@ export class Leaving {
       await this.#book.write('directory.erased', requester, detail, effects, one).written;
     }
     for (const subject of subjects) await this.#persons.destroy(subject);
+    await this.#search?.forget(subjects);
     return { erased: subjects.length };
   }
 }

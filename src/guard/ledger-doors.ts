@@ -8,9 +8,11 @@ import {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseLeave,
   parseRotateKey,
+  parseRotateLocks,
   parseSealedRow,
   parseUnlock,
   shape,
@@ -21,7 +23,17 @@ import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
 import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { handle, lockRequest, nothing, retireBody, rotateBody, rotatedBody, twoOrMore } from './shapes.ts';
+import {
+  field,
+  handle,
+  lockRequest,
+  messageBody,
+  nothing,
+  retireBody,
+  rotateBody,
+  rotatedBody,
+  twoOrMore,
+} from './shapes.ts';
 
 export const LEDGER_CALLERS = ['sealer', 'core', 'console', 'glass', 'intake'] as const;
 export type LedgerCaller = (typeof LEDGER_CALLERS)[number];
@@ -72,9 +84,19 @@ const proofBody = object({ leaf: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
+const importBody = object({ document: parseImportPeople, assertion: parseAssertion });
 const leaveBody = object({ document: parseLeave, assertions: list(parseAssertion, 8, 1) });
 const changeBody = object({ document: parseChange, assertions: list(parseAssertion, 8, 1) });
+const rotateLocksBody = object({ document: parseRotateLocks, assertions: twoOrMore });
+const withdrawn = object({ subject: handle, field, version: integer(1) });
+const relockBody = object({
+  generation: integer(1),
+  rows: list(parseSealedRow, 1_000),
+  withdrawn: list(withdrawn, 1_000),
+});
 const historyBody = object({ subject: handle, after: optional(integer(-1)) });
+const canariesBody = object({ entries: list(object({ handle, tags: list(base64url(32), 4, 1) }), 200, 1) });
+const calledBody = object({ how: oneOf('call', 'sms', 'email'), box: base64url(80) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
 const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
@@ -86,6 +108,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['sealer'],
       parse: openBody,
       handle: ({ grant, assertion, rows, others }) => ledger.open(grant, assertion, rows, others),
+    }),
+    message: door({
+      from: ['sealer'],
+      parse: messageBody,
+      handle: ({ message, assertions, rows }) => ledger.messages.open(message, assertions, rows),
     }),
     spent: door({ from: ['sealer'], parse: nothing, handle: () => ledger.spent() }),
     note: door({
@@ -151,6 +178,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: inviteBody,
       handle: ({ document, assertions }) => ledger.decisions.decide(document, assertions),
     }),
+    import: door({
+      from: ['glass'],
+      parse: importBody,
+      handle: ({ document, assertion }) => ledger.imports.permit(document, assertion),
+    }),
     ...rosterDoors<LedgerCaller>(() => ledger.decisions.roster, 'glass'),
     decrees: door({
       from: ['sealer'],
@@ -183,11 +215,31 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: changeBody,
       handle: ({ document, assertions }) => ledger.changes.decide(document, assertions),
     }),
+    'rotate-locks': door({
+      from: ['glass'],
+      parse: rotateLocksBody,
+      handle: ({ document, assertions }) => ledger.relocking.start(document, assertions),
+    }),
+    relock: door({
+      from: ['core'],
+      parse: relockBody,
+      handle: ({ generation, rows, withdrawn: gone }) => ledger.relocking.carry(generation, rows, gone),
+    }),
     history: door({
       from: ['console', 'glass'],
       parse: historyBody,
       handle: ({ subject, after }, caller) =>
         readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
+    }),
+    canaries: door({
+      from: ['intake'],
+      parse: canariesBody,
+      handle: ({ entries }) => ledger.decoys.canaries(entries),
+    }),
+    called: door({
+      from: ['core'],
+      parse: calledBody,
+      handle: ({ how, box }) => ledger.decoys.called(how, box),
     }),
     decoys: door({
       from: ['intake'],

@@ -7,6 +7,7 @@ import {
   challengeOf,
   type Grant,
   GuardError,
+  keysDigest,
   type LockScope,
   type Receipt,
   type RecoveryKey,
@@ -21,18 +22,25 @@ import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
+import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
 import { Leaving } from './leaving.ts';
-import { EvidenceLog } from './log.ts';
+import { EvidenceLog, type LogOptions } from './log.ts';
+import { Messages } from './messages.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
 import { mayPin, recoveryPins } from './recovery.ts';
 import { Rekeying } from './rekeying.ts';
+import { Relocking } from './relocking.ts';
+import { Disk, watchRoom } from './room.ts';
 import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
+import { LedgerSearch } from './search/ledger-search.ts';
+import type { SearchSettings } from './search/rules.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
-import { DAY, dayOf } from './time.ts';
+import { DAY, dayOf, HOUR } from './time.ts';
+import { Transit } from './transit.ts';
 
 /** Name of the log and of the key that signs its checkpoints. */
 export const logOrigin = (org: string): string => `bartizan.invalid/${org}`;
@@ -68,10 +76,18 @@ export interface LedgerOptions {
   readonly logger: Logger;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey?: string;
+  /** Ed25519 SPKI of core, base64url: whose rules may send messages. None may if it is left out. */
+  readonly coreKey?: string;
+  /** How long the log's disk may take; for tests. */
+  readonly patience?: LogOptions['patience'];
   /** How long a changed number or address waits before it counts, milliseconds; a day if it is left out. */
   readonly holdMs?: number;
+  /** Where systemd put this process's credentials: `outer.key`, `receipts.key`, `log.key` may be there instead of in `state`. */
+  readonly credentials?: string;
   /** The organisation's first raw public key, base64url, which changes of the key build on. */
   readonly orgKey?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** The log can no longer be written: end with exit status 74. */
   readonly onUnusable: () => void;
 }
@@ -81,19 +97,26 @@ export class Ledger {
   readonly gate: Gate;
   readonly #persons: Persons;
   readonly #signing: KeyObject;
+  readonly #disk: Disk;
+  #unwatch: () => void = () => {};
   #book!: Book;
   #decisions!: Decisions;
   #rekeying!: Rekeying;
   #settling!: Settling;
+  #transit!: Transit;
+  #tending: NodeJS.Timeout | undefined;
   #leaving!: Leaving;
   #decoys!: Decoys;
+  #messages!: Messages;
+  /** Where something can be searched. */
+  search: LedgerSearch | undefined;
+  #imports!: Imports;
   readonly #org: string;
-  readonly #outer: KeyObject;
 
   private constructor(options: LedgerOptions) {
     this.gate = new Gate(options);
-    this.#signing = loadKey(options.state, 'receipts', 'ed25519');
-    this.#outer = loadKey(options.state, 'outer', 'x25519');
+    this.#disk = new Disk(options.state);
+    this.#signing = loadKey(options.state, 'receipts', 'ed25519', options.credentials);
     this.#org = options.org;
     const { rows } = this.gate.state;
     this.#persons = new Persons({ folder: join(options.state, 'locks'), org: options.org, rows });
@@ -107,8 +130,10 @@ export class Ledger {
         state: options.state,
         folder: options.logDir,
         origin: logOrigin(options.org),
-        key: loadKey(options.state, 'log', 'ed25519'),
+        key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
+        disk: ledger.#disk,
+        ...(options.patience === undefined ? {} : { patience: options.patience }),
         onUnusable: (cause) => {
           options.logger.error('the log is unusable', cause);
           options.onUnusable();
@@ -118,23 +143,64 @@ export class Ledger {
     );
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
-    ledger.#decoys = new Decoys({ book: ledger.#book, org: ledger.#org, now: () => ledger.gate.time.now() });
+    ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
+      const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
+      return inner === undefined
+        ? undefined
+        : keysDigest({ org: options.org, inner, outer: ledger.#transit.publicKey });
+    });
+    ledger.#decoys = new Decoys({
+      book: ledger.#book,
+      transit: () => ledger.#transit,
+      now: () => ledger.gate.time.now(),
+    });
+    ledger.#messages = new Messages({
+      ...{ book: ledger.#book, persons: ledger.#persons, signing: ledger.#signing, coreKey: options.coreKey },
+    });
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
       ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
     });
+    ledger.#transit = new Transit({
+      ...{ book: ledger.#book, state: options.state, org: ledger.#org },
+      ...{ signing: ledger.#signing, founding: () => loadKey(options.state, 'outer', 'x25519', options.credentials) },
+    });
+    await ledger.#transit.finish();
+    ledger.#tending = setInterval(() => {
+      ledger.#transit.tend().catch((error: unknown) => options.logger.error('transit keys could not be tended', error));
+    }, HOUR);
+    ledger.#tending.unref();
     ledger.#settling = new Settling({
-      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, key: ledger.#outer },
+      ...{ book: ledger.#book, persons: ledger.#persons, org: ledger.#org, transit: ledger.#transit },
       holdMs: options.holdMs ?? DAY,
     });
-    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons);
+    if (options.search !== undefined) {
+      ledger.search = await LedgerSearch.open({
+        ...{ state: options.state, settings: options.search, book: ledger.#book, persons: ledger.#persons },
+        ...{ signing: ledger.#signing, decoy: (read, effects) => ledger.#decoy(read, effects) },
+      });
+    }
+    ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });
+    ledger.#unwatch = await watchRoom(ledger.#disk, ({ freeMb }) => {
+      ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
+    });
     return ledger;
   }
 
   get log(): EvidenceLog {
     return this.#book.log;
+  }
+
+  /** New locks for everybody. */
+  get relocking(): Relocking {
+    return new Relocking(this.#book, this.#persons, this.#transit);
+  }
+
+  /** The keys of values in transit. */
+  get transit(): Transit {
+    return this.#transit;
   }
 
   /** Changed numbers and addresses that wait. */
@@ -156,9 +222,19 @@ export class Ledger {
     return this.#decisions;
   }
 
+  /** Touches over people who are sent sealed. */
+  get imports(): Imports {
+    return this.#imports;
+  }
+
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** What courier sends. */
+  get messages(): Messages {
+    return this.#messages;
   }
 
   /** Changes of the organisation's key. */
@@ -193,12 +269,18 @@ export class Ledger {
 
   /**
    * Pins the writers of a ledger that was founded before writers signed, once, with the versions that its lock files hold.
-   * Repeating it with the same keys does nothing. Throws GuardError `founded` if others are pinned.
+   * Repeating it with the same keys does nothing. `renew` names one whose key the operator has made anew: it takes the place of
+   * the pinned one, with an entry. Throws GuardError `founded` if others are pinned.
    */
-  async pinWriters(writers: readonly WriterKey[]): Promise<void> {
+  async pinWriters(writers: readonly WriterKey[], renew?: Writer): Promise<void> {
     const { rows } = this.gate.state;
     if (rows.writers.size > 0) {
-      if (writers.every(({ writer, key }) => rows.writers.get(writer) === key)) return;
+      const fresh = writers.filter(({ writer, key }) => rows.writers.get(writer) !== key);
+      if (fresh.length === 0) return;
+      if (fresh.every(({ writer }) => writer === renew)) {
+        const detail = { writers: fresh.map(({ writer }) => writer), renewed: true };
+        return this.#book.record('writers.pinned', null, detail, fresh.map(pinOf));
+      }
       throw new GuardError('founded', 'This ledger has pinned its writers already.');
     }
     const present: Placed[] = [];
@@ -219,6 +301,8 @@ export class Ledger {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#tending);
+    this.#unwatch();
     if (this.#book.log.usable) await this.rememberTime();
     await this.#book.log.close();
   }
@@ -239,7 +323,9 @@ export class Ledger {
     } catch (error) {
       return this.#book.refuse('directory.refused', error, { ...detail, claimed: grant.admin });
     }
-    if (grant.subjects.some((subject) => state.decoys.has(subject))) return this.#decoy(grant, effects);
+    if (grant.subjects.some((subject) => state.decoys.has(subject))) {
+      return this.#decoy({ ...grant, asked: grant.subjects.length }, effects);
+    }
     const subject = grant.subjects.length === 1 ? grant.subjects[0] : undefined;
     const subjects = [...grant.subjects];
     const entry = this.#book.write(
@@ -279,12 +365,13 @@ export class Ledger {
   }
 
   /** The first decoy freezes whoever asked, the second locks the directory. The caller learns only that it was refused. */
-  async #decoy(grant: Grant, effects: readonly Effect[]): Promise<never> {
-    const { admin, field, id } = grant;
+  async #decoy(
+    read: Pick<Grant, 'admin' | 'field' | 'id'> & { readonly asked: number },
+    effects: readonly Effect[],
+  ): Promise<never> {
+    const { admin, field, id, asked } = read;
     const charged = [...effects, { e: 'hit' } as const];
-    const writes = [
-      this.#book.write('directory.decoy', admin, { grant: id, field, asked: grant.subjects.length }, charged).written,
-    ];
+    const writes = [this.#book.write('directory.decoy', admin, { grant: id, field, asked }, charged).written];
     const second = this.gate.state.hits > 1;
     writes.push(this.#book.lockOn('admin', admin, 'decoy', undefined, null));
     if (second) writes.push(this.#book.lockOn('directory', '', 'decoy', undefined, null));
@@ -300,7 +387,10 @@ export class Ledger {
     const charges = state.meters.counters(time.metered()).map((one): Effect => ({ e: 'charge', ...one, at: now }));
     const used = [...state.used].map(([id, one]): Effect => ({ e: 'used', id, ...one }));
     const locks = [...state.locks.values()].map((lock): Effect => ({ e: 'lock', ...lock }));
-    return { time: now, effects: [...charges, ...used, ...locks], recent: state.meters.recent(time.lived()) };
+    const asked = state.searches.spent(now).map((change): Effect => ({ e: 'search', change }));
+    const messages = state.messages.recent(now).map((opening): Effect => ({ e: 'message', opening }));
+    const effects = [...charges, ...used, ...locks, ...asked, ...messages];
+    return { time: now, effects, recent: state.meters.recent(time.lived()) };
   }
 
   async append(from: number, leaves: readonly Omit<Leaf, 'v' | 'src'>[]) {
@@ -327,6 +417,7 @@ export class Ledger {
     const { state, time } = this.gate;
     const now = time.now();
     const { size, at } = this.#book.log.checkpoint;
+    const transit = this.#transit.notice;
     return {
       locked: [...state.locks.values()],
       size: this.#book.log.tree.size,
@@ -334,8 +425,12 @@ export class Ledger {
       checkpointSize: size,
       checkpointAt: at,
       coreSize: this.#book.log.coreSize,
+      // How many, so that counts of people can leave them out; never which.
+      decoys: state.decoyBook.presentCount,
+      room: this.#disk.room,
       spent: { day: dayOf(now), counters: state.meters.counters(time.metered()) },
       orgKey: this.#rekeying.status(),
+      ...(transit === undefined ? {} : { transit }),
     };
   }
 }

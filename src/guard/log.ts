@@ -5,8 +5,10 @@ import { leafHash, Tree } from '#proof';
 import { GuardError } from '#seal';
 import { Bell } from './bell.ts';
 import { encodeLeaf, type Leaf, makeEntry, type OwnEntry, type Statement, subjectsOf } from './entries.ts';
-import { Journal, type Place } from './journal.ts';
+import { isFull, Journal, type Place } from './journal.ts';
+import { withinMs } from './patience.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
+import type { Disk } from './room.ts';
 import type { Effect } from './state.ts';
 import type { SteadyTime } from './time.ts';
 
@@ -39,7 +41,14 @@ export interface LogOptions {
   readonly onUnusable: (cause: unknown) => void;
   /** Longest wait between an entry and the checkpoint that covers it, milliseconds. */
   readonly publishMs?: number;
+  /** Where the log lies, with a reserve for its last words. */
+  readonly disk?: Disk;
+  /** Longest that a caller waits for the disk, and after which it counts as hanging, milliseconds. */
+  readonly patience?: { readonly sinkMs: number; readonly hungMs: number };
 }
+
+const PATIENCE = { sinkMs: 500, hungMs: 10_000 };
+const slow = () => new GuardError('unavailable', 'The log’s disk is too slow. Nothing is opened until it answers.');
 
 /** The ledger's log: journal first, public tiles and checkpoint derived from it. */
 export class EvidenceLog {
@@ -79,7 +88,12 @@ export class EvidenceLog {
         const { effects } = log.#index(record as JournalRecord, place);
         if (effects !== undefined) replay(effects);
       },
-      { present: [join(options.folder, 'checkpoint')], onFailure: (cause) => log.#fail(cause) },
+      {
+        present: [join(options.folder, 'checkpoint')],
+        onFailure: (cause) => log.#fail(cause),
+        lastWords: async () => log.#lastWords() as unknown as Json,
+        hungMs: log.#patience.hungMs,
+      },
     );
     log.#journal = journal;
     log.#committed = log.tree.size;
@@ -157,9 +171,13 @@ export class EvidenceLog {
     return indexes;
   }
 
-  /** Resolves when everything recorded so far is on disk. */
+  /** Resolves when everything recorded so far is on disk; throws GuardError `unavailable` if that takes too long. */
   async flush(): Promise<void> {
-    while (this.#committed < this.tree.size) await this.#change();
+    const deadline = performance.now() + this.#patience.sinkMs;
+    while (this.#committed < this.tree.size) {
+      if (performance.now() > deadline) throw slow();
+      await this.#change(this.#patience.sinkMs);
+    }
   }
 
   /**
@@ -219,8 +237,10 @@ export class EvidenceLog {
         await this.#publisher.publish(this.#options.time.now(), this.#committed);
       });
       try {
-        await this.#publishing;
+        await withinMs(this.#publishing, this.#patience.hungMs, 'the disk hangs');
       } catch (cause) {
+        // The journal may still have room where the public folder has none.
+        if (isFull(cause) && this.usable) await this.#append(this.#lastWords()).catch(() => {});
         this.#fail(cause);
         throw new GuardError('unavailable', 'The log cannot be published. Nothing is opened until it can.', { cause });
       }
@@ -241,11 +261,26 @@ export class EvidenceLog {
     const { place, written } = this.#journal.append(record as unknown as Json);
     this.#index(record, place);
     const size = this.tree.size;
-    return written.then(() => {
+    const done = written.then(() => {
       if (size > this.#committed) this.#committed = size;
       this.#bell.ring();
       this.#schedule();
     });
+    // Whoever was told no stays told: what the disk does later is in the log, and opens nothing.
+    return withinMs(done, this.#patience.sinkMs, slow);
+  }
+
+  /** Why this is the end, for the journal of a full disk: counted after what is on disk, not after what was tried. */
+  #lastWords(): JournalRecord {
+    this.#options.disk?.giveUp();
+    const kept = this.#own.filter(({ leaf }) => leaf < this.#committed).length;
+    const said: Statement = { kind: 'log.trouble', actor: null, detail: { code: 'disk-full' } };
+    const { entry, leaf } = makeEntry(said, kept + 1, this.#options.time.now());
+    return { leaf, own: entry, effects: [] };
+  }
+
+  get #patience() {
+    return this.#options.patience ?? PATIENCE;
   }
 
   #index(record: JournalRecord, place: Place): JournalRecord {

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { open, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -18,6 +18,7 @@ import {
   x25519Raw,
   x25519Secret,
 } from '#seal';
+import { openBox, sealBox } from './box.ts';
 import { syncFolder, writeDurably } from './files.ts';
 
 /**
@@ -198,10 +199,9 @@ export async function fetchKey(doors: KeyDoors, version: KeyVersion): Promise<He
         { key, to: toBase64url(rawPublic(privateKey)) },
         { timeoutMs: KEEPER_MS },
       );
-      const opened = hpkeOpen(privateKey, fromBase64url(sealed), { info: KEEPER_INFO, aad: fromBase64url(key) });
-      const secret = Buffer.alloc(opened.length);
-      opened.copy(secret);
-      opened.fill(0);
+      const box = hpkeOpen(privateKey, fromBase64url(sealed), { info: KEEPER_INFO, aad: fromBase64url(key) });
+      const secret = openBox(doors.state, box, fromBase64url(key));
+      box.fill(0);
       return heldSecret(secret, key);
     }
   }
@@ -223,11 +223,20 @@ export async function makeOrgKey(doors: KeyDoors, number: number, source: KeySou
       secret.fill(0);
       return key;
     }
-    default: {
+    case 'pkcs11': {
       // Made where it will live: it never was anywhere else.
       const { key } = await keeperOf(doors).call<{ key: string }>('make', { number }, { timeoutMs: KEEPER_MS });
-      if ((kemOf(fromBase64url(key)) === 'p256') !== (source === 'pkcs11')) throw wrong();
+      if (kemOf(fromBase64url(key)) !== 'p256') throw wrong();
       return key;
+    }
+    default: {
+      const secret = randomBytes(32);
+      const key = x25519Raw(x25519Private(secret));
+      const box = await sealBox(doors.state, secret, key);
+      secret.fill(0);
+      const body = { source, key: toBase64url(key), box: toBase64url(box) };
+      await keeperOf(doors).call('keep', body, { timeoutMs: KEEPER_MS });
+      return toBase64url(key);
     }
   }
 }
@@ -253,4 +262,11 @@ export async function destroyKey(doors: KeyDoors, version: KeyVersion): Promise<
   }
   await rm(path);
   await syncFolder(dirname(path));
+}
+
+/** Whether a staged key can still be had from its source; a keeper that is not there now counts as yes. */
+export async function canBeHad(doors: KeyDoors, version: KeyVersion): Promise<boolean> {
+  if (version.source === 'file' || version.source === 'credential') return true;
+  const { has } = await keeperOf(doors).call<{ has: boolean }>('has', { key: version.key });
+  return has;
 }

@@ -4,6 +4,7 @@ import { type Clock, fromBase64url, toBase64url } from '#base';
 import { GuardError, type OrgKeyStatement, x25519Private, x25519Raw } from '#seal';
 import { writeDurably } from './files.ts';
 import {
+  canBeHad,
   destroyKey,
   fetchKey,
   GRADES,
@@ -35,6 +36,9 @@ const STAGED_LIFE = 24 * HOUR;
 
 export type KeysState = 'open' | 'locked-at-boot' | 'locked';
 
+/** A padded value and the number of the key that it was under; undefined if no key opened it. */
+type Opened = { readonly padded: Buffer; readonly under: number } | undefined;
+
 const notLoaded = (state: KeysState) =>
   state === 'locked'
     ? new GuardError('locked', 'The directory is locked.')
@@ -48,7 +52,8 @@ const notLoaded = (state: KeysState) =>
  * nothing; `wipe` forgets all that is in memory at once.
  *
  * Crash points. The record is replaced as a whole before anybody is told. A key that was made but is in no record is
- * destroyed or overwritten by the next staging; one that was retired in the record but not destroyed yet, at the next start.
+ * overwritten by the next staging. A retired key is destroyed before the record says so: a crash in between leaves a record of a
+ * key that cannot be had any more, and retiring it again ends that.
  */
 export class OrgKeys {
   readonly #doors: KeyDoors;
@@ -122,6 +127,13 @@ export class OrgKeys {
     return this.#loading;
   }
 
+  /** What is in force stays so, whether or not every key can be had at the moment: it is asked for again. */
+  async #loadIfCan(): Promise<void> {
+    await this.load().catch((error: unknown) => {
+      if (!(error instanceof GuardError)) throw error;
+    });
+  }
+
   async #load(): Promise<void> {
     const epoch = this.#epoch;
     for (const version of [this.#record.current, this.#record.old]) {
@@ -155,22 +167,38 @@ export class OrgKeys {
   }
 
   /**
-   * Opens inner layers with the key in force, and what that does not open with the one before. `under` says which key it
-   * was. Throws GuardError `locked`, `locked-at-boot`.
+   * For sealing anew: what opens with neither key is taken for lost, so neither may be missing. Throws GuardError `locked`,
+   * `locked-at-boot`.
    */
-  async open(rows: readonly InnerRow[]): Promise<readonly ({ padded: Buffer; under: number } | undefined)[]> {
+  mustHaveBoth(): void {
+    this.mustBeOpen();
+    if (this.missing) throw notLoaded('locked-at-boot');
+  }
+
+  /** Whether a key that should be at hand is not: its source must be asked again. */
+  get missing(): boolean {
+    const { current, old } = this.#record;
+    return !this.#locked && [current, old].some((one) => one !== undefined && !this.#held.has(one.number));
+  }
+
+  /**
+   * Opens inner layers with the key in force, and what that does not open with the one before, or the other way round. `under`
+   * says which key it was. Throws GuardError `locked`, `locked-at-boot`.
+   */
+  async open(rows: readonly InnerRow[], options: { readonly oldFirst?: boolean } = {}): Promise<readonly Opened[]> {
     this.mustBeOpen();
     const epoch = this.#epoch;
     const { current, old } = this.#record;
-    const first = await this.#held.get(current.number)!.open(rows);
-    const found = first.map((padded) => (padded === undefined ? undefined : { padded, under: current.number }));
-    const rest = rows.flatMap((row, i) => (first[i] === undefined ? [{ row, i }] : []));
-    const before = old === undefined ? undefined : this.#held.get(old.number);
-    if (rest.length > 0 && old !== undefined && before !== undefined && epoch === this.#epoch) {
-      const second = await before.open(rest.map(({ row }) => row));
+    const order = options.oldFirst === true ? [old, current] : [current, old];
+    const found: Opened[] = rows.map(() => undefined);
+    for (const version of order) {
+      const held = version === undefined ? undefined : this.#held.get(version.number);
+      const rest = rows.flatMap((row, i) => (found[i] === undefined ? [{ row, i }] : []));
+      if (version === undefined || held === undefined || rest.length === 0) continue;
+      const opened = await held.open(rest.map(({ row }) => row));
       for (const [n, { i }] of rest.entries()) {
-        const padded = second[n];
-        if (padded !== undefined) found[i] = { padded, under: old.number };
+        const padded = opened[n];
+        if (padded !== undefined) found[i] = { padded, under: version.number };
       }
     }
     if (epoch !== this.#epoch) {
@@ -190,9 +218,10 @@ export class OrgKeys {
       if (old !== undefined)
         throw new GuardError('busy', 'Rows are still being sealed anew. Wait until that has ended.');
       const now = this.#clock();
-      if (staged !== undefined && now - staged.since < STAGED_LIFE) return staged;
+      const good = staged !== undefined && !this.#stale(staged) && staged.source === this.#next;
+      if (good && (await canBeHad(this.#doors, staged))) return staged;
       if (staged !== undefined) await this.#discard();
-      const number = Math.max(current.number, staged?.number ?? 0) + 1;
+      const number = current.number + 1;
       const key = await makeOrgKey(this.#doors, number, this.#next);
       await this.#wrap();
       const made: KeyVersion = { number, key, source: this.#next, since: now };
@@ -231,7 +260,7 @@ export class OrgKeys {
   promote(statement: OrgKeyStatement): Promise<void> {
     return this.#alone(async () => {
       const { staged, current, old } = this.#record;
-      if (this.#record.statement?.approval === statement.approval) return this.load();
+      if (this.#record.statement?.approval === statement.approval) return this.#loadIfCan();
       if (staged === undefined || old !== undefined)
         throw new GuardError('busy', 'There is no staged key to put in force.');
       const epoch = this.#epoch;
@@ -241,7 +270,7 @@ export class OrgKeys {
       // A lock that came meanwhile counts: the key is in force, and nothing is opened.
       if (epoch !== this.#epoch) return held.wipe();
       this.#held.set(staged.number, held);
-      await this.load();
+      await this.#loadIfCan();
     });
   }
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { link, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fromBase64url, sha256, toBase64url } from '#base';
 import { type Field, GuardError, lockRow, type RowLabel, type SealedRow, unlockRow } from '#seal';
@@ -13,6 +13,30 @@ interface PersonLock {
   readonly versions: { readonly [field in Field]?: number };
   /** base64url SHA-256 of the value in transit that each version was made of: one version is one value. */
   readonly outers: { readonly [field in Field]?: string };
+  /** Which change of all locks this lock is of. */
+  readonly generation: number;
+  /** While the lock is changed: the one to come. Both open rows; what is new goes under this one. */
+  readonly next?: Buffer;
+}
+
+/** As it is in the file; what came later may be missing. */
+interface Stored {
+  readonly lock: string;
+  readonly next?: string;
+  readonly versions: PersonLock['versions'];
+  readonly outers?: PersonLock['outers'];
+  readonly generation?: number;
+}
+
+function lockOf(text: string): Buffer {
+  const bytes = Buffer.from(fromBase64url(text));
+  if (bytes.length !== 32) throw new GuardError('corrupt', 'A lock file is damaged.');
+  return bytes;
+}
+
+function forget({ lock, next }: PersonLock): void {
+  lock.fill(0);
+  next?.fill(0);
 }
 
 /** A value without its transit layer, about to be put under its person's lock. */
@@ -56,7 +80,7 @@ export class Persons {
       if (this.#rows.left.has(subject)) return incoming.map(() => undefined);
       const present = await this.#load(subject);
       this.#mustNotBeBehind(subject, present);
-      const person = present ?? { lock: randomBytes(32), versions: {}, outers: {} };
+      const person = present ?? { lock: randomBytes(32), versions: {}, outers: {}, generation: this.#rows.generation };
       const versions = { ...person.versions };
       const outers = { ...person.outers };
       const taken = incoming.filter(({ field, version, outer }) => {
@@ -67,14 +91,15 @@ export class Persons {
         outers[field] = outer;
         return true;
       });
-      if (taken.length > 0) await this.#store(subject, { lock: person.lock, versions, outers });
+      if (taken.length > 0) await this.#store(subject, { ...person, versions, outers });
       const rows = incoming.map((one) => {
         if (!taken.includes(one)) return undefined;
         const { field, version, inner } = one;
-        const row = toBase64url(lockRow(person.lock, inner, this.#label({ subject, field, version })));
+        const lock = person.next ?? person.lock;
+        const row = toBase64url(lockRow(lock, inner, this.#label({ subject, field, version })));
         return { subject, field, version, row };
       });
-      person.lock.fill(0);
+      forget(person);
       return rows;
     });
   }
@@ -86,13 +111,9 @@ export class Persons {
       const person = await this.#load(row.subject);
       this.#mustNotBeBehind(row.subject, person);
       if (person === undefined || person.versions[row.field] !== row.version) return undefined;
-      try {
-        return unlockRow(person.lock, fromBase64url(row.row), this.#label(row));
-      } catch {
-        return undefined;
-      } finally {
-        person.lock.fill(0);
-      }
+      const opened = this.#under(person.next, row) ?? this.#under(person.lock, row);
+      forget(person);
+      return opened;
     });
   }
 
@@ -103,9 +124,47 @@ export class Persons {
       const person = await this.#load(subject);
       this.#mustNotBeBehind(subject, person);
       if (person === undefined || person.versions[field] !== version) return undefined;
-      const row = toBase64url(lockRow(person.lock, inner, this.#label(label)));
-      person.lock.fill(0);
+      const row = toBase64url(lockRow(person.next ?? person.lock, inner, this.#label(label)));
+      forget(person);
       return { subject, field, version, row };
+    });
+  }
+
+  /**
+   * Takes one person's rows from under the present lock and puts them under a new one; `withdrawn` says which versions have no
+   * row any more. Answers what to store in the rows' place. `done`: every present value was shown under the new lock, and the
+   * old one is destroyed.
+   */
+  relockAll(
+    subject: string,
+    generation: number,
+    rows: readonly SealedRow[],
+    withdrawn: ReadonlyMap<Field, number>,
+  ): Promise<{ rows: readonly SealedRow[]; done: boolean }> {
+    return this.#alone(subject, async () => {
+      const loaded = this.#rows.left.has(subject) ? undefined : await this.#load(subject);
+      this.#mustNotBeBehind(subject, loaded);
+      if (loaded === undefined || loaded.generation >= generation) return { rows: [], done: loaded !== undefined };
+      const person = { ...loaded, next: loaded.next ?? randomBytes(32) };
+      if (loaded.next === undefined) await this.#store(subject, person);
+      const fresh: SealedRow[] = [];
+      const under = new Set<string>([...withdrawn].flatMap(([f, v]) => (person.versions[f] === v ? [f] : [])));
+      for (const row of rows) {
+        if (person.versions[row.field] !== row.version) continue;
+        if (this.#under(person.next, row) !== undefined) under.add(row.field);
+        else {
+          const inner = this.#under(person.lock, row);
+          if (inner === undefined) continue;
+          fresh.push({ ...row, row: toBase64url(lockRow(person.next, inner, this.#label(row))) });
+        }
+      }
+      const done = Object.keys(person.versions).every((field) => under.has(field));
+      if (done) {
+        const { next, ...rest } = person;
+        await this.#store(subject, { ...rest, lock: next, generation }, { destroyOld: true });
+      }
+      forget(person);
+      return { rows: fresh, done };
     });
   }
 
@@ -117,7 +176,7 @@ export class Persons {
     return this.#alone(subject, async () => {
       const path = this.#path(subject);
       let gone = false;
-      for (const file of [path, `${path}.tmp`]) {
+      for (const file of [path, `${path}.tmp`, `${path}.old`]) {
         if (!existsSync(file)) continue;
         await overwrite(file);
         await rm(file);
@@ -127,13 +186,37 @@ export class Persons {
     });
   }
 
+  /** Destroys what a crash left of locks that were being replaced. */
+  async sweep(): Promise<void> {
+    for (const part of await readdir(this.#folder)) {
+      for (const name of await readdir(join(this.#folder, part))) {
+        if (!name.endsWith('.old') && !name.endsWith('.tmp')) continue;
+        const file = join(this.#folder, part, name);
+        // A crash between the second name and the new file: the lock is still in force under its own.
+        const { nlink } = await stat(file);
+        if (nlink === 1) await overwrite(file);
+        await rm(file);
+      }
+    }
+  }
+
+  /** The inner layer if the row is under this lock. */
+  #under(lock: Buffer | undefined, row: SealedRow): Buffer | undefined {
+    if (lock === undefined) return undefined;
+    try {
+      return unlockRow(lock, fromBase64url(row.row), this.#label(row));
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Every version that lock files hold: for the founding of writers on a ledger from before versions were journalled. */
   async *all(): AsyncGenerator<Placed> {
     for (const part of await readdir(this.#folder)) {
       for (const subject of await readdir(join(this.#folder, part))) {
-        if (subject.endsWith('.tmp')) continue;
+        if (subject.includes('.')) continue;
         const person = await this.#load(subject);
-        person?.lock.fill(0);
+        if (person !== undefined) forget(person);
         for (const [field, version] of Object.entries(person?.versions ?? {})) yield [subject, field as Field, version];
       }
     }
@@ -156,20 +239,36 @@ export class Persons {
   async #load(subject: string): Promise<PersonLock | undefined> {
     const path = this.#path(subject);
     if (!existsSync(path)) return undefined;
-    const read = JSON.parse(await readFile(path, 'utf8')) as { lock: string; versions: object; outers?: object };
-    const bytes = Buffer.from(fromBase64url(read.lock));
-    if (bytes.length !== 32) throw new GuardError('corrupt', 'A lock file is damaged.');
-    return { lock: bytes, versions: read.versions, outers: read.outers ?? {} };
+    const { lock, next, versions, outers = {}, generation = 0 } = JSON.parse(await readFile(path, 'utf8')) as Stored;
+    return {
+      ...{ lock: lockOf(lock), versions, outers, generation },
+      ...(next === undefined ? {} : { next: lockOf(next) }),
+    };
   }
 
-  async #store(subject: string, { lock, versions, outers }: PersonLock): Promise<void> {
+  async #store(subject: string, person: PersonLock, { destroyOld = false } = {}): Promise<void> {
     const path = this.#path(subject);
     const folder = dirname(path);
     if (!existsSync(folder)) {
       makeFolder(folder, 0o700);
       await syncFolder(this.#folder);
     }
-    await writeDurably(path, JSON.stringify({ v: 2, lock: toBase64url(lock), versions, outers }));
+    const { lock, next, versions, outers, generation } = person;
+    const text = JSON.stringify({
+      ...{ v: 2, lock: toBase64url(lock), versions, outers, generation },
+      ...(next === undefined ? {} : { next: toBase64url(next) }),
+    });
+    // The old file keeps a name until it is overwritten, so that a crash in between leaves it where `sweep` finds it.
+    const old = `${path}.old`;
+    if (destroyOld) {
+      await rm(old, { force: true });
+      await link(path, old);
+    }
+    await writeDurably(path, text);
+    if (!destroyOld) return;
+    await overwrite(old);
+    await rm(old);
+    await syncFolder(folder);
   }
 
   /** One at a time per person: two settles must not make two locks. */

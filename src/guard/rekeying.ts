@@ -28,6 +28,7 @@ export interface ResealedValue {
 }
 
 type Named = Omit<ResealedValue, 'inner'>;
+const markOf = (inner: Uint8Array): string => toBase64url(sha256(inner).subarray(0, 12));
 
 /** The ledger's part in changing the organisation's key: it opens its own layer for the sealer only while two people's order stands. */
 export class Rekeying {
@@ -36,6 +37,8 @@ export class Rekeying {
   readonly #persons: Persons;
   readonly #org: string;
   readonly #founding: string | undefined;
+  /** What was sealed anew and is yet to be seen in the database: the beginning of its hash. A restart forgets it, and the sealer looks. */
+  readonly #fresh = new Map<string, string>();
 
   /** `founding`: the organisation's first raw public key, base64url; without it no key is changed. */
   constructor(options: {
@@ -124,12 +127,27 @@ export class Rekeying {
     );
     await entry.written;
     const inner: ResealedValue[] = [];
-    for (const row of rows) {
-      const opened = await this.#persons.open(row);
+    const found: Named[] = [];
+    const layers = await Promise.all(rows.map((row) => this.#persons.open(row)));
+    for (const [i, row] of rows.entries()) {
+      const opened = layers[i];
+      if (opened === undefined) continue;
       const { subject, field, version } = row;
-      if (opened !== undefined) inner.push({ subject, field, version, inner: toBase64url(opened) });
+      const name = valueName(row);
+      if (this.#fresh.get(name) === markOf(opened)) {
+        this.#fresh.delete(name);
+        found.push({ subject, field, version });
+      } else inner.push({ subject, field, version, inner: toBase64url(opened) });
     }
-    return { inner };
+    await this.#count(number, found);
+    return { inner, found };
+  }
+
+  async #count(number: number, found: readonly Named[]): Promise<void> {
+    if (found.length === 0) return;
+    const effects = [{ e: 'resealed', number, values: found.map(valueName) }] as const;
+    this.#book.gate.state.apply(effects);
+    await this.#book.log.remember(effects);
   }
 
   /** Puts values that were sealed anew back under their persons' locks, and remembers which were found under the new key. */
@@ -138,16 +156,12 @@ export class Rekeying {
     if (!rotation.running || rotation.statement?.number !== number) {
       throw new GuardError('refused', 'No change of the key is under way.');
     }
-    const rows: SealedRow[] = [];
-    for (const value of values) {
-      const row = await this.#persons.relock(value, fromBase64url(value.inner));
-      if (row !== undefined) rows.push(row);
+    const locked = await Promise.all(values.map((value) => this.#persons.relock(value, fromBase64url(value.inner))));
+    const rows = locked.filter((row) => row !== undefined);
+    for (const [i, value] of values.entries()) {
+      if (locked[i] !== undefined) this.#fresh.set(valueName(value), markOf(fromBase64url(value.inner)));
     }
-    if (found.length > 0) {
-      const effects = [{ e: 'resealed', number, values: found.map(valueName) }] as const;
-      this.#book.gate.state.apply(effects);
-      await this.#book.log.remember(effects);
-    }
+    await this.#count(number, found);
     return { rows };
   }
 
@@ -159,6 +173,7 @@ export class Rekeying {
     const waitMs = Math.max(0, rotation.at + WRITERS - this.#book.gate.time.now());
     const left = countValues(this.#book.gate.state.rows, (value) => rotation.done.has(value));
     if (left > 0 || waitMs > 0) return { retired: false, left, waitMs };
+    this.#fresh.clear();
     await this.#book.record('key.retired', null, { number: number - 1 }, [{ e: 'retired', number: number - 1 }]);
     return { retired: true, left, waitMs };
   }

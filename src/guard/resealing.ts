@@ -26,6 +26,12 @@ interface InnerValue {
   readonly inner: string;
 }
 
+type Named = Omit<InnerValue, 'inner'>;
+
+const named = ({ subject, field, version }: Named): Named => ({ subject, field, version });
+const sameValue = (a: Named, b: Named): boolean =>
+  a.subject === b.subject && a.field === b.field && a.version === b.version;
+
 const LEDGER_MS = 60_000;
 
 /** The sealer's part in changing the organisation's key: stage, put in force, seal anew, destroy. */
@@ -39,6 +45,7 @@ export class Resealing {
   constructor(options: {
     readonly org: string;
     readonly state: string;
+    readonly credentials?: string;
     readonly ledger: GuardClient;
     readonly sealer: Sealer;
     readonly keys: OrgKeys;
@@ -47,8 +54,10 @@ export class Resealing {
     this.#ledger = options.ledger;
     this.#sealer = options.sealer;
     this.#keys = options.keys;
-    const { state } = options;
-    this.#signing = existsSync(join(state, 'signing.key')) ? loadKey(state, 'signing', 'ed25519') : undefined;
+    const { state, credentials } = options;
+    const given = credentials !== undefined && existsSync(join(credentials, 'signing.key'));
+    this.#signing =
+      given || existsSync(join(state, 'signing.key')) ? loadKey(state, 'signing', 'ed25519', credentials) : undefined;
   }
 
   /** The key in force as this guard vouches for it; undefined while it is the founding one. */
@@ -100,21 +109,23 @@ export class Resealing {
   async reseal(rows: readonly SealedRow[]) {
     const { current, old } = this.#keys;
     if (old === undefined) return { number: current.number, rows: [], current: [], broken: [], retired: true };
-    this.#keys.mustBeOpen();
+    this.#keys.mustHaveBoth();
     if (rows.length === 0) return this.#retire();
     const { number } = current;
-    const { inner } = await this.#ledger.call<{ inner: InnerValue[] }>(
+    const { inner, found: seen } = await this.#ledger.call<{ inner: InnerValue[]; found: Named[] }>(
       'rotate',
       { number, rows },
       { timeoutMs: LEDGER_MS },
     );
-    const named = (value: InnerValue) => ({ subject: value.subject, field: value.field, version: value.version });
+    // Rows of past versions and of people without a lock open for nobody: they are not asked for again.
+    const closed = rows.filter((row) => ![...inner, ...seen].some((one) => sameValue(one, row))).map(named);
     const opened = await this.#keys.open(
       inner.map((value) => ({ inner: fromBase64url(value.inner), label: { org: this.#org, ...named(value) } })),
+      { oldFirst: true },
     );
     const values: InnerValue[] = [];
-    const found: ReturnType<typeof named>[] = [];
-    const broken: ReturnType<typeof named>[] = [];
+    const found: Named[] = [];
+    const broken: Named[] = [];
     for (const [i, value] of inner.entries()) {
       const one = opened[i];
       if (one === undefined) broken.push(named(value));
@@ -125,13 +136,14 @@ export class Resealing {
       }
       one?.padded.fill(0);
     }
+    if (inner.length === 0) return { number, rows: [], current: seen, broken: closed, retired: false };
     // What opens with no key is nobody's any more: it must not keep the old key alive for ever.
     const answer = await this.#ledger.call<{ rows: SealedRow[] }>(
       'rotated',
       { number, values, found: [...found, ...broken] },
       { timeoutMs: LEDGER_MS },
     );
-    return { number, rows: answer.rows, current: found, broken, retired: false };
+    return { number, rows: answer.rows, current: [...seen, ...found], broken: [...broken, ...closed], retired: false };
   }
 
   async #retire() {

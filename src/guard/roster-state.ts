@@ -10,6 +10,7 @@ import {
   RAISE_DELAY_MS,
   type Refound,
   type RosterChange,
+  type RosterKey,
 } from '#seal';
 
 /** A sealed key or a custodian's: no right by itself. */
@@ -154,6 +155,11 @@ export class RosterState {
     return now < opening.until && lived < opening.lived + BREAK_GLASS_MS ? this.sealed.get(credential) : undefined;
   }
 }
+
+/** An opened sealed key, as the rules see it. */
+export const sealedAs = ({ name, credential, publicKey, since }: SealedKey): RosterKey => ({
+  ...{ admin: name, role: 'administrator', credential, publicKey, since, founding: true },
+});
 
 /** Whether a raised limit counts: a day by the clock and a day of running. */
 export const isDue = (one: Waiting, now: number, lived: number): boolean =>

@@ -1,7 +1,7 @@
 import { canonicalJson, type Json, sha256, toBase64url } from '#base';
 import { CUSTODIANS, RAISE_DELAY_MS, type RosterView, SEALED_KEYS, type SealedState } from '#seal';
 import type { Gate } from './gate.ts';
-import { isDue } from './roster-state.ts';
+import { isDue, sealedAs } from './roster-state.ts';
 import { standing } from './standing.ts';
 
 /** What both guards must agree on: who holds which key in which role, how many it takes, and of which version this is. */
@@ -57,6 +57,9 @@ export function rosterView(gate: Gate): RosterView {
       reviewed: roster.reviewed,
       drilledAt: roster.drilledAt ?? null,
     },
+    opened: [...roster.sealed.values()]
+      .filter(({ credential }) => roster.opened(credential, now, lived) !== undefined)
+      .map(sealedAs),
     recovery: roster.recovery !== undefined,
   };
 }

@@ -10,7 +10,19 @@ export type RowChange =
   | { readonly what: 'writer'; readonly writer: Writer; readonly key: string }
   | { readonly what: 'settled'; readonly rows: readonly Placed[] }
   | HeldChange
+  | { readonly what: 'transit'; readonly number: number; readonly at: number }
+  | { readonly what: 'transit-used'; readonly number: number; readonly at: number }
+  | { readonly what: 'transit-gone'; readonly number: number }
+  | { readonly what: 'rotation'; readonly generation: number }
   | { readonly what: 'left'; readonly subjects: readonly string[]; readonly at: number; readonly alone: boolean };
+
+/** A key of values in transit; `usedAt`: when the first value under it was settled. */
+export interface TransitKey {
+  readonly number: number;
+  readonly at: number;
+  readonly usedAt?: number;
+  readonly gone: boolean;
+}
 
 /**
  * The ledger's memory of rows: whose signature makes a value, and which version of each value is the present one. It is the
@@ -21,6 +33,10 @@ export class Rows {
   readonly writers = new Map<Writer, string>();
   /** Who has left: nobody is made under such a handle again, and no lock of theirs counts. */
   readonly left = new Set<string>();
+  /** In order; the founding key is the first. */
+  transit: readonly TransitKey[] = [{ number: 1, at: 0, gone: false }];
+  /** Counts the changes of all locks that two people started. */
+  generation = 0;
   /** Changed numbers and addresses that wait. */
   readonly held = new Held();
   readonly #versions = new Map<string, Map<Field, number>>();
@@ -39,6 +55,18 @@ export class Rows {
           own.set(field, version);
           this.#versions.set(subject, own);
         }
+        break;
+      case 'transit':
+        this.transit = [...this.transit, { number: change.number, at: change.at, gone: false }];
+        break;
+      case 'transit-used':
+        this.transit = this.transit.map((one) => (one.number === change.number ? { ...one, usedAt: change.at } : one));
+        break;
+      case 'transit-gone':
+        this.transit = this.transit.map((one) => (one.number === change.number ? { ...one, gone: true } : one));
+        break;
+      case 'rotation':
+        this.generation = change.generation;
         break;
       case 'held':
       case 'released':

@@ -11,9 +11,9 @@ import {
 import { rosterDoors } from './roster-doors.ts';
 import type { Sealer } from './sealer.ts';
 import { type DoorTable, doorsFor } from './server.ts';
-import { lockRequest, nothing, resealRows, twoOrMore } from './shapes.ts';
+import { lockRequest, messageBody, nothing, resealRows, twoOrMore } from './shapes.ts';
 
-export const SEALER_CALLERS = ['glass', 'core', 'console'] as const;
+export const SEALER_CALLERS = ['glass', 'core', 'console', 'courier'] as const;
 export type SealerCaller = (typeof SEALER_CALLERS)[number];
 
 const door = doorsFor<SealerCaller>();
@@ -39,6 +39,11 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       from: ['glass'],
       parse: revealBody,
       handle: ({ grant, assertion, rows, others }) => sealer.reveal(grant, assertion, rows, others),
+    }),
+    message: door({
+      from: ['courier'],
+      parse: messageBody,
+      handle: ({ message, assertions, rows }) => sealer.messages.open(message, assertions, rows),
     }),
     'enrol-key': door({
       from: ['glass'],

@@ -4,7 +4,6 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, toBas
 import {
   type Assertion,
   type Caps,
-  challengeOf,
   type EnrolKey,
   type Grant,
   type GuardClient,
@@ -18,20 +17,22 @@ import {
   type SealedRow,
   type Unlock,
   unpadValue,
-  verifyReceipt,
 } from '#seal';
+import { readOpened, readSpent, rowsOfGrant } from './believed.ts';
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
 import { makeFolder, writeDurably } from './files.ts';
 import { Follower } from './follower.ts';
-import { Gate, Refusal } from './gate.ts';
+import { Gate, REFUSED, Refusal } from './gate.ts';
 import { makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
-import type { Recent } from './meters.ts';
 import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
 import { mayPin, recoveryPins, wrapKeys } from './recovery.ts';
 import { Resealing } from './resealing.ts';
+import { SealerMessages } from './sealer-messages.ts';
 import { SealerRoster } from './sealer-roster.ts';
+import type { SearchSettings } from './search/rules.ts';
+import { SealerSearch } from './search/sealer-search.ts';
 import type { Effect } from './state.ts';
 import { MINUTE } from './time.ts';
 
@@ -51,10 +52,15 @@ export interface SealerOptions {
   readonly ledger: GuardClient;
   /** Raw X25519 of edge, base64url: the only key that devices' secrets are sealed to. */
   readonly releaseKey: string;
+  /** Raw X25519 of courier and Ed25519 SPKI of core, base64url; without the first no message is sent. */
+  readonly courierKey?: string;
+  readonly coreKey?: string;
   /** The keeper of keys in tokens, key services and shares, if there is one. */
   readonly keeper?: GuardClient;
   /** Where systemd put this process's credentials. */
   readonly credentials?: string;
+  /** What can be searched, if anything. */
+  readonly search?: SearchSettings;
   /** Where the organisation's next key is made; the sealer's own files if it is left out. */
   readonly keySource?: KeySource;
 }
@@ -92,6 +98,9 @@ export class Sealer {
   #synced: Promise<void> | undefined;
   #livedKept = 0;
 
+  /** What courier sends. */
+  readonly messages: SealerMessages;
+
   /** Opens a founded sealer. Throws GuardError `not-founded` if its key or its pinned roster is missing. */
   constructor(options: SealerOptions) {
     this.#options = options;
@@ -113,6 +122,7 @@ export class Sealer {
       refuse: (kind, error, detail) => this.refuse(kind, error, detail),
       wipe: () => this.keys.wipe(),
     });
+    this.messages = new SealerMessages({ ...options, sealer: this, keys: this.keys });
     this.resealing = new Resealing({ ...options, sealer: this, keys: this.keys });
     // A file's key is there at once; what does not come now is asked for again.
     if (this.gate.state.locked('directory')) this.keys.wipe();
@@ -139,6 +149,7 @@ export class Sealer {
     if (!this.gate.state.locked('directory')) this.keys.mustBeOpen();
     try {
       effects = this.gate.reveal(grant, assertion, others);
+      if (!rowsOfGrant(grant, rows)) throw new Refusal('refused', REFUSED, grant.admin);
     } catch (error) {
       const { id, field, subjects } = grant;
       const detail = { grant: id, field, asked: subjects.length, claimed: grant.admin };
@@ -146,18 +157,13 @@ export class Sealer {
     }
     this.gate.state.apply(effects);
     this.gate.state.prune(this.gate.time.now());
-    const answer = await this.#options.ledger.call<{ inner: { subject: string; inner: string }[]; receipt: Receipt }>(
-      'open',
-      { grant, assertion, rows, ...(others.length === 0 ? {} : { others }) },
+    const request = { grant, assertion, rows, ...(others.length === 0 ? {} : { others }) };
+    const { inner, receipt } = readOpened(
+      await this.#options.ledger.call('open', request),
+      grant,
+      this.#options.ledgerKey,
     );
-    const { receipt } = answer;
-    const fits =
-      verifyReceipt(this.#options.ledgerKey, receipt) &&
-      receipt.grant === grant.id &&
-      receipt.grantSha256 === toBase64url(challengeOf(grant)) &&
-      receipt.opened.join() === answer.inner.map((one) => one.subject).join();
-    if (!fits) throw new GuardError('refused', 'The ledger gave no valid receipt. Nothing is opened without one.');
-    return this.#sealToBrowser(grant, rows, answer.inner, receipt);
+    return this.#sealToBrowser(grant, rows, inner, receipt);
   }
 
   async #sealToBrowser(
@@ -236,7 +242,7 @@ export class Sealer {
   /** Asks the key's source again while the key is missing, and ends staged keys that nobody put in force. */
   async tend(): Promise<void> {
     await this.keys.expire();
-    if (this.keys.state === 'locked-at-boot') await this.#loadAgain();
+    if (this.keys.missing) await this.#loadAgain();
   }
 
   async lock(scope: LockScope, target: string, reason: string): Promise<object> {
@@ -245,6 +251,19 @@ export class Sealer {
     if (this.gate.state.locked(scope, target)) await this.#storing;
     else await this.keep([{ e: 'lock', scope, target, reason }]);
     return {};
+  }
+
+  /** Opens search as this guard's settings have it; undefined where it is off. Throws GuardError. */
+  openSearch(): Promise<SealerSearch> | undefined {
+    const { search: settings } = this.#options;
+    if (settings === undefined) return undefined;
+    return SealerSearch.open({
+      ...{ ...this.#options, settings, gate: this.gate },
+      openInner: (rows) => this.keys.open(rows),
+      keep: (effects) => this.keep(effects),
+      refuse: (kind, error, detail) => this.refuse(kind, error, detail),
+      synced: () => this.sync(),
+    });
   }
 
   async status() {
@@ -270,18 +289,13 @@ export class Sealer {
   }
 
   async #sync(): Promise<void> {
-    const { time, effects, recent } = await this.#options.ledger.call<{
-      time: number;
-      effects: readonly Effect[];
-      recent: readonly Recent[];
-    }>('spent', {});
+    const { time, effects, recent } = readSpent(await this.#options.ledger.call('spent', {}));
     this.gate.time.see(time);
     // Roster changes reach this guard through signatures only, never through the other guard.
-    const taken = effects.filter(({ e }) => e === 'charge' || e === 'used' || e === 'lock');
     // What was spent counts for this guard's own day, whatever day the ledger says it is.
     const at = this.gate.time.metered();
     const open = !this.gate.state.locked('directory');
-    this.gate.state.apply(taken.map((one) => (one.e === 'charge' ? { ...one, at } : one)));
+    this.gate.state.apply(effects.map((one) => (one.e === 'charge' ? { ...one, at } : one)));
     if (open && this.gate.state.locked('directory')) this.keys.wipe();
     const lived = this.gate.time.lived();
     for (const one of recent) this.gate.state.meters.adopt(one, lived);
@@ -336,10 +350,15 @@ export class Sealer {
   }
 }
 
+const fieldOf = ({ change }: Effect & { readonly e: 'search' }) => change.field;
+
 /** Drops what no longer matters: expired document ids, locks that were lifted. Order is kept. */
 function compact(effects: readonly Effect[], now: number): Effect[] {
   return effects.filter((effect, i) => {
     if (effect.e === 'used') return effect.notAfter >= now;
+    // Of each search only what was done last matters.
+    if (effect.e === 'search')
+      return !effects.slice(i + 1).some((one) => one.e === 'search' && fieldOf(one) === fieldOf(effect));
     if (effect.e === 'unlock') return false;
     if (effect.e === 'lived' || effect.e === 'taken') return !effects.slice(i + 1).some((one) => one.e === effect.e);
     if (effect.e === 'seen') {

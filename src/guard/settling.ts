@@ -1,9 +1,7 @@
-import type { KeyObject } from 'node:crypto';
 import { fromBase64url, sha256, toBase64url } from '#base';
 import {
   type Field,
   GuardError,
-  openOuter,
   type RowLabel,
   SealError,
   type SealedRow,
@@ -15,6 +13,7 @@ import type { Book } from './book.ts';
 import type { Incoming, Persons } from './persons.ts';
 import { RefusalBook } from './refusals.ts';
 import type { RowChange, Rows } from './rows.ts';
+import type { Transit } from './transit.ts';
 
 /** How far a version may run ahead of the present one: the database counts them, and must not be able to use them up. */
 const MOST_AHEAD = 1_000;
@@ -54,6 +53,9 @@ export interface Waits {
   readonly until: number;
 }
 
+/** A value that may be put under its person's lock, and which transit key it came under. */
+type Judged = Incoming & { readonly number: number };
+
 export interface Settled {
   readonly rows: readonly SealedRow[];
   readonly held?: readonly Waits[];
@@ -68,24 +70,23 @@ export class Settling {
   readonly #book: Book;
   readonly #persons: Persons;
   readonly #org: string;
-  readonly #key: KeyObject;
+  readonly #transit: Transit;
   readonly #holdMs: number;
   readonly #refusals = new RefusalBook();
   #turn: Promise<unknown> = Promise.resolve();
 
-  /** `key` is the ledger's X25519 private key, for values in transit. */
   constructor(options: {
     readonly book: Book;
     readonly persons: Persons;
     readonly org: string;
-    readonly key: KeyObject;
+    readonly transit: Transit;
     /** How long a changed number or address waits, milliseconds. */
     readonly holdMs: number;
   }) {
     this.#book = options.book;
     this.#persons = options.persons;
     this.#org = options.org;
-    this.#key = options.key;
+    this.#transit = options.transit;
     this.#holdMs = options.holdMs;
   }
 
@@ -103,7 +104,7 @@ export class Settling {
   async #settle(arrivals: readonly Arrival[]): Promise<Settled> {
     const refused: Refused[] = [];
     const held: (Waits & { readonly fresh?: RowChange })[] = [];
-    const bySubject = new Map<string, Incoming[]>();
+    const bySubject = new Map<string, Judged[]>();
     const ahead = new Map<string, number>();
     for (const arrival of arrivals) {
       const { subject, field, version } = arrival;
@@ -141,7 +142,9 @@ export class Settling {
     writes.push(...refused.map((one) => this.#tell(one, arrivals)));
     if (rows.length > 0) {
       const detail = { rows: rows.length, refused: refused.length };
-      writes.push(this.#book.record('directory.settled', null, detail, [{ e: 'rows', change: settled }]));
+      const numbers = new Set([...bySubject.values()].flat().map((one) => one.number));
+      const effects = [{ e: 'rows', change: settled } as const, ...this.#firstUses(numbers)];
+      writes.push(this.#book.record('directory.settled', null, detail, effects));
     }
     await Promise.all(writes);
     return {
@@ -154,7 +157,7 @@ export class Settling {
   #judge(
     arrival: Arrival,
     ahead: Map<string, number>,
-  ): Incoming | Pick<Refused, 'code' | 'present'> | { readonly until: number; readonly fresh?: RowChange } {
+  ): Judged | Pick<Refused, 'code' | 'present'> | { readonly until: number; readonly fresh?: RowChange } {
     const { subject, field, version, writer } = arrival;
     const key = this.#rows.writers.get(writer);
     if (key === undefined || !WRITES[writer].has(field)) return { code: 'writer' };
@@ -167,18 +170,26 @@ export class Settling {
     if (version > present + MOST_AHEAD) return { code: 'version-gap', present };
     const bytes = fromBase64url(arrival.outer);
     try {
-      const inner = openOuter(this.#key, bytes, label);
+      const { inner, number } = this.#transit.open(bytes, label);
       const outer = toBase64url(sha256(bytes));
       if (HELD.has(field) && present > 0 && version > present) {
         const waits = this.#hold({ subject, field, version, outer });
         if (waits !== undefined) return waits;
       }
       ahead.set(place, version);
-      return { subject, field, version, inner, outer };
+      return { subject, field, version, inner, outer, number };
     } catch (error) {
       if (!(error instanceof SealError)) throw error;
       return { code: 'does-not-open' };
     }
+  }
+
+  /** That values come sealed to a key: from then on its predecessor's days are counted. */
+  #firstUses(numbers: ReadonlySet<number>) {
+    const at = this.#book.gate.time.now();
+    return this.#rows.transit
+      .filter(({ number, usedAt }) => usedAt === undefined && numbers.has(number))
+      .map(({ number }) => ({ e: 'rows', change: { what: 'transit-used', number, at } }) as const);
   }
 
   /** A changed number or address of somebody who is known waits; undefined once its time has come, or two people let it in. */

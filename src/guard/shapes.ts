@@ -5,6 +5,7 @@ import {
   LOCK_SCOPES,
   lockTargetFits,
   parseAssertion,
+  parseOrdered,
   parseSealedRow,
   type Shape,
   shape,
@@ -18,6 +19,12 @@ export const field = oneOf(...FIELDS);
 /** An empty body. */
 export const nothing = object({});
 export const twoOrMore = list(parseAssertion, 8, 2);
+/** A message with what lets it go, and the addresses that it needs. */
+export const messageBody = object({
+  message: parseOrdered,
+  assertions: list(parseAssertion, 8),
+  rows: list(parseSealedRow, 25, 1),
+});
 
 const lock = object({
   scope: oneOf(...LOCK_SCOPES),

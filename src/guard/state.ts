@@ -1,10 +1,12 @@
-import type { Field, LockScope, RecoveryKey, Role, RosterKey } from '#seal';
+import { type Field, type LockScope, type RecoveryKey, type Role, type RosterKey, SEARCHED } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
+import { MessageBook, type Opening } from './message-book.ts';
 import { Meters } from './meters.ts';
 import type { RecoveryEffect } from './recovery.ts';
 import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
+import { type SearchChange, Searches } from './search/searches.ts';
 
 /**
  * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
@@ -42,9 +44,11 @@ export type Effect =
   /** As decoys were told before their times were kept. */
   | { readonly e: 'decoys'; readonly handles: readonly string[] }
   | { readonly e: 'decoy'; readonly change: DecoyChange }
+  | { readonly e: 'message'; readonly opening: Opening }
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange }
   | RecoveryEffect
+  | { readonly e: 'search'; readonly change: SearchChange }
   | RotationEffect
   | RosterEffect;
 
@@ -73,6 +77,7 @@ export class GuardState {
   readonly used = new Map<string, { readonly notAfter: number; readonly sha256: string }>();
   readonly locks = new Map<string, Lock>();
   readonly decoyBook = new DecoyBook();
+  readonly messages = new MessageBook();
   readonly meters = new Meters();
   readonly roster = new RosterState();
   /** Since when a key counts for its role, by the clock and by the guard's running time, if that was written down. */
@@ -80,6 +85,7 @@ export class GuardState {
   readonly rotation = new Rotation();
   readonly rows = new Rows();
   recovery: RecoveryKey | undefined;
+  readonly searches = new Searches();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -103,6 +109,8 @@ export class GuardState {
   /** Forgets documents that have expired anyway; keeps the memory bounded. */
   prune(now: number): void {
     for (const [id, { notAfter }] of this.used) if (notAfter < now) this.used.delete(id);
+    this.messages.prune(now);
+    this.searches.prune(now);
   }
 
   #apply(effect: Effect): void {
@@ -160,6 +168,7 @@ export class GuardState {
       case 'lock': {
         const { scope, target, reason } = effect;
         this.locks.set(`${scope}|${target}`, { scope, target, reason });
+        if (scope === 'directory') for (const field of SEARCHED) this.searches.close(field);
         break;
       }
       case 'unlock':
@@ -172,6 +181,9 @@ export class GuardState {
       case 'decoy':
         this.decoyBook.apply(effect.change);
         break;
+      case 'message':
+        this.messages.apply(effect.opening);
+        break;
       case 'hit':
         this.hits++;
         break;
@@ -183,6 +195,13 @@ export class GuardState {
         break;
       case 'rows':
         this.rows.apply(effect.change);
+        this.searches.see(effect.change);
+        if (effect.change.what === 'left') {
+          this.decoyBook.apply({ what: 'left', handles: effect.change.subjects, at: effect.change.at });
+        }
+        break;
+      case 'search':
+        this.searches.apply(effect.change);
         break;
       case 'recovery-key':
         this.recovery = effect.key;

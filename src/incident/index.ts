@@ -1,5 +1,5 @@
 export { openForAlerts } from './auto.ts';
-export type { CheckedEntry, LedgerEntry } from './entry.ts';
+export { type CheckedEntry, checkEntry, type LedgerEntry } from './entry.ts';
 export { IncidentError } from './error.ts';
 export { type ExposureReport, listExposures, makeExposure } from './exposure.ts';
 export { exposureMarkdown } from './markdown.ts';

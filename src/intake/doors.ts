@@ -18,5 +18,9 @@ export interface IntakeDoors {
   /** Where providers reach SCIM, without a slash at the end: stands in `meta.location`. */
   readonly scimUrl: string;
   readonly now: () => number;
+  /** A whole number from 0, below this one, that nobody can foresee. */
+  readonly random: (below: number) => number;
+  /** Whether a header bears the token that is there for thieves only. */
+  readonly isBait?: (authorization: string | undefined) => boolean;
   readonly log: Logger;
 }

@@ -32,6 +32,7 @@ export function scimServer(doors: IntakeDoors, tokens: Tokens): ScimServer {
 
   async function act(request: IncomingMessage): Promise<ScimAnswer> {
     const bearer = tokens.bearer(request.headers.authorization);
+    if (bearer === undefined && doors.isBait?.(request.headers.authorization)) refusals.count('bait-token');
     if (bearer === undefined) throw new IntakeError('unauthorized', 'This needs a token that counts.', { status: 401 });
     if (!tokens.admit(bearer))
       throw new IntakeError('slow-down', 'Too many requests. Try again in a second.', { status: 429 });

@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
 import { inventDecoy, type NewPerson, tellDecoys } from '#people';
 import { sealWrite } from '#seal';
@@ -76,7 +75,7 @@ export async function createUser(doors: IntakeDoors, source: string, body: Attri
   const external = typeof change.externalId === 'string' ? tag('external', change.externalId) : null;
   const tags = { user: tag('user', change.userName), external };
   // Before the person, so that none of the two is told by coming first or last.
-  if (randomInt(DECOY_EVERY) === 0) await addDecoy(doors, source, judged, external !== null);
+  if (doors.random(DECOY_EVERY) === 0) await addDecoy(doors, source, judged, external !== null);
   const id = await insert(doors, source, tags, judged, change.active ?? true);
   return (await getUser(doors, source, id)) ?? fail();
 }

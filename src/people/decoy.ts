@@ -7,8 +7,8 @@ const FAMILY = 'Halvorsgaard Weidenthaler Montclair Kovalenka Perreira Thorvalds
 
 const oneOf = <T>(list: readonly T[]): T => list[randomInt(list.length)]!;
 
-/** How many decoys go with so many people: 2 %, at least 2. */
-export const decoysFor = (people: number): number => Math.max(2, Math.ceil(people * 0.02));
+/** How many decoys go with so many people: 1 %, of fewer than 5 000 people 2 %, at least 2. */
+export const decoysFor = (people: number): number => Math.max(2, Math.ceil(people * (people < 5_000 ? 0.02 : 0.01)));
 
 /**
  * Somebody who does not exist and looks like the others: unit and member state of one of them, mail domain of another,

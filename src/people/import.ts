@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
-import { type Field, type GuardClient, type Pen, type PublicKeys, sealWrite } from '#seal';
+import { canaryAddress, canaryTag, type Field, type GuardClient, type Pen, type PublicKeys, sealWrite } from '#seal';
 import { type Pool, tx } from '#store';
 import type { RefusedLine } from './csv.ts';
 import { decoysFor, inventDecoy } from './decoy.ts';
@@ -36,15 +36,18 @@ export interface ImportResult {
  * Reads a directory file (CSV after RFC 4180, UTF-8, header `given_name,family_name,email,mobile,unit,member_state`) and
  * seals everybody in it. One bad row refuses the whole file. `bytes` are zeroed. Decoys are told to the ledger before they
  * are stored: a crash in between leaves decoys that nobody can ask for, and no decoy that the ledger does not know.
+ * With `canaries` everybody in the file is a decoy, whose number and mailbox are the organisation's own.
  * Throws PeopleError `too-large`, `not-csv`; GuardError if the ledger cannot be told.
  */
-export async function importCsv(doors: ImportDoors, bytes: Uint8Array): Promise<ImportResult> {
+export async function importCsv(doors: ImportDoors, bytes: Uint8Array, canaries = false): Promise<ImportResult> {
   const read = readPeople(bytes, doors.numbers ?? DEFAULT_NUMBERS);
   if ('refused' in read) return { accepted: 0, refused: read.refused, handles: [] };
-  const decoys = Array.from({ length: decoysFor(read.people.length) }, () => inventDecoy(read.people));
+  const count = canaries ? 0 : decoysFor(read.people.length);
+  const decoys = Array.from({ length: count }, () => inventDecoy(read.people));
   const handles = await freeHandles(doors.pool, read.people.length + decoys.length);
   const rows = [...read.people, ...decoys].map((person, i) => ({ handle: handles[i]!, person }));
-  await tellDecoys(doors.ledger, handles.slice(read.people.length));
+  if (canaries) await tellCanaries(doors, handles, read.people);
+  else await tellDecoys(doors.ledger, handles.slice(read.people.length));
   shuffle(rows);
   const sealed: SealedPerson[] = [];
   for (const [i, row] of rows.entries()) {
@@ -120,6 +123,27 @@ export async function freeHandles(pool: Pool, count: number): Promise<string[]> 
     if (free.size >= count) return [...free];
   }
   throw new PeopleError('too-many', 'No free handles were found. Remove people who have left.', { status: 503 });
+}
+
+/** Canaries with the tags of their addresses, before they are stored. */
+async function tellCanaries(
+  doors: ImportDoors,
+  handles: readonly string[],
+  people: readonly NewPerson[],
+): Promise<void> {
+  const entries = people.map((person, i) => {
+    const tags = [person.mobile, person.email].flatMap((value) =>
+      value.use((text) => {
+        const address = canaryAddress(text);
+        return address === undefined ? [] : [canaryTag(doors.keys.org, address)];
+      }),
+    );
+    return { handle: handles[i]!, tags };
+  });
+  const live = entries.filter(({ tags }) => tags.length > 0);
+  for (let at = 0; at < live.length; at += 200) {
+    await doors.ledger.call('canaries', { entries: live.slice(at, at + 200) }, { timeoutMs: 15_000 });
+  }
 }
 
 export async function tellDecoys(ledger: GuardClient, handles: readonly string[]): Promise<void> {

@@ -114,12 +114,25 @@ export function judgeRow(record: CsvRecord, policy: NumberPolicy, columns: numbe
   return { given, family, email: address.value, mobile: number.value, unit, memberState, externalId };
 }
 
+export type Judged = { readonly people: PlainPerson[] } | { readonly refused: RefusedLine[] };
+
 /** A whole file: everybody in it, or every line that is wrong, by code, at most 1000. Never a value. */
-export function judgeFile(
+export function judgeFile(text: string, policy: NumberPolicy, options: { readonly keys: boolean }): Judged {
+  const judging = judgeLines(text, policy, options);
+  for (;;) {
+    const step = judging.next();
+    if (step.done) return step.value;
+  }
+}
+
+const LINES_A_STEP = 100;
+
+/** The same in small steps, each yielding how many of how many lines are judged: a page stays alive between them. */
+export function* judgeLines(
   text: string,
   policy: NumberPolicy,
   options: { readonly keys: boolean },
-): { readonly people: PlainPerson[] } | { readonly refused: RefusedLine[] } {
+): Generator<readonly [done: number, all: number], Judged> {
   const { records, refused: broken } = parseCsv(text, MAX_ROWS + 1);
   const [header, ...body] = records;
   if (header === undefined) return { refused: [broken ?? { line: 1, code: 'empty' }] };
@@ -130,7 +143,8 @@ export function judgeFile(
   const people: PlainPerson[] = [];
   const refused: RefusedLine[] = broken === undefined ? [] : [broken];
   const [addresses, keys] = [new Set<string>(), new Set<string>()];
-  for (const record of body) {
+  for (const [n, record] of body.entries()) {
+    if (n % LINES_A_STEP === 0) yield [n, body.length];
     const row = judgeRow(record, policy, columns);
     if ('code' in row) {
       refused.push(row);

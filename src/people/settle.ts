@@ -20,6 +20,8 @@ interface Refused extends Pick<SealedRow, 'subject' | 'field' | 'version'> {
   readonly present?: number;
 }
 
+const key = (row: { subject: string; field: string; version: number }) => `${row.subject} ${row.field} ${row.version}`;
+
 /** A change that waits; `until` in milliseconds, by the ledger's clock. */
 interface Held extends Pick<SealedRow, 'subject' | 'field' | 'version'> {
   readonly until: number;
@@ -32,9 +34,13 @@ interface Held extends Pick<SealedRow, 'subject' | 'field' | 'version'> {
 export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<number> {
   const taken = await pool.query<Arrival>('select * from people.take_arriving($1)', [BATCH]);
   let bytes = 0;
-  const rows = taken.rows.filter(({ outer_layer }, i) => {
-    bytes += outer_layer.length;
-    return i === 0 || bytes <= BATCH_BYTES;
+  const taking = new Set<string>();
+  const rows = taken.rows.filter((row, i) => {
+    bytes += row.outer_layer.length;
+    // Answers name a value by its labels: a second one under the same labels waits for the next batch.
+    const again = taking.has(key(row));
+    taking.add(key(row));
+    return i === 0 || (!again && bytes <= BATCH_BYTES);
   });
   if (rows.length === 0) return 0;
   const carried = rows.flatMap(({ subject, field, version, outer_layer }) => {
@@ -49,8 +55,6 @@ export async function settleArriving(pool: Pool, ledger: GuardClient): Promise<n
           { rows: carried },
           { timeoutMs: 30_000 },
         );
-  const key = (row: { subject: string; field: string; version: number }) =>
-    `${row.subject} ${row.field} ${row.version}`;
   const carriedKeys = new Set(carried.map(key));
   const settled = new Map(answer.rows.map((row) => [key(row), row]));
   const refused = new Map<string, Pick<Refused, 'code' | 'present'>>(

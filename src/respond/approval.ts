@@ -57,6 +57,7 @@ export async function requestApproval(t: Queryable, document: Approvable, needs 
 
 function sizeOf(document: Approvable): Record<string, number | string> {
   if (document.op === 'command') return { devices: document.commands.length };
+  if (document.op === 'notice') return { people: document.subjects.length };
   if (document.op !== 'declare') return {};
   const { declarations, devices } = document;
   return { declarations: declarations.length, devices: devices === EVERY_DEVICE ? EVERY_DEVICE : devices.length };

@@ -15,6 +15,7 @@ const BY_RULE: Readonly<Record<string, readonly ActionVerb[]>> = {
   'destructive-approval-refused': ['lock-commands'],
   'roster-change-refused': ['end-sessions'],
   'directory-copied': ['lock-directory'],
+  'stolen-session': ['end-sessions'],
   'log-forked': ['lock-directory', 'lock-commands'],
 };
 

@@ -1,7 +1,7 @@
 import type { Json } from '#base';
 import { uuidv7 } from '#base';
 import { readEvents } from '#log';
-import { endHold, erasePeople } from '#people';
+import { endHold, erasePeople, startRotation } from '#people';
 import { type Pool, type Tx, tx } from '#store';
 import { close } from './approval.ts';
 
@@ -68,6 +68,7 @@ async function apply(
     case 'breakglass.reviewed':
     case 'account.invited':
     case 'key.promoted':
+    case 'search.hydrated':
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'change.released':
@@ -77,6 +78,10 @@ async function apply(
         { subject: text('subject'), field: text('field'), version: Number(detail['version']) },
         kind === 'change.released',
       );
+      if (approval) await close(t, approval, 'executed', null);
+      return;
+    case 'locks.rotating':
+      await startRotation(t, Number(detail['generation']));
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'directory.erased':

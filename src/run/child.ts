@@ -17,6 +17,16 @@ const NODE_ARGS = [
   '--max-old-space-size=768',
 ];
 
+/** The sealer drops what it has read of a key at once, and has OpenSSL wipe its copies: lock means gone. */
+const argsOf = (name: ProcessName): readonly string[] =>
+  name === 'sealer' ? [...NODE_ARGS, '--expose-gc'] : NODE_ARGS;
+
+/** What systemd gave us for the guards (LoadCredential). The folder's own permissions say who can read it. */
+function credentialsOf(name: ProcessName): { CREDENTIALS_DIRECTORY?: string } {
+  const folder = process.env['CREDENTIALS_DIRECTORY'];
+  return folder !== undefined && (name === 'sealer' || name === 'ledger') ? { CREDENTIALS_DIRECTORY: folder } : {};
+}
+
 /** One process of the product, kept alive until it is told to stop. */
 export class Child {
   readonly name: ProcessName;
@@ -59,7 +69,7 @@ export class Child {
       this.name,
       [
         this.#home.node,
-        ...NODE_ARGS,
+        ...argsOf(this.name),
         ...this.nodeArgs,
         ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
       ],
@@ -70,7 +80,7 @@ export class Child {
     const child = spawn(how.file, how.args, {
       cwd: '/',
       // Nothing of our own environment: it can hold what they must not know.
-      env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production' },
+      env: { PATH: '/usr/bin:/bin', TZ: 'UTC', NODE_ENV: 'production', ...credentialsOf(this.name) },
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', 'pipe'],
       ...(how.uid === undefined ? {} : { uid: how.uid, gid: how.gid }),
     });

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { fromBase64url, sha256 } from '#base';
 import { unitFits } from '#people';
+import type { PublicKeys } from '#seal';
 import { RunError } from './config.ts';
 import { defaultHome, openHome } from './home.ts';
 import { pushPeople } from './people-push.ts';
@@ -10,6 +13,14 @@ import { addToken, listTokens, revokeToken } from './scim-tokens.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const day = (at: number) => new Date(at).toISOString().slice(0, 10);
+
+const readText = (path: string): string => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new RunError('usage', `The file ${path} cannot be read.`, { cause });
+  }
+};
 
 /** `bartizan people …`: who may push people, what counts as a number, and how units are called. */
 export function peopleCommands(program: Command): void {
@@ -43,6 +54,16 @@ export function peopleCommands(program: Command): void {
     .action((id: string, { home = defaultHome() }: { home?: string }) => {
       revokeToken(openHome(home), id);
       say(`token ${id} counts no more`);
+    });
+
+  people
+    .command('keys')
+    .description('the mark of this installation’s ledger, to compare with what glass shows before an import')
+    .option('--home <dir>', 'instance directory')
+    .action(({ home = defaultHome() }: { home?: string }) => {
+      const { ledger } = JSON.parse(readText(join(openHome(home).dir, 'public', 'keys.json'))) as PublicKeys;
+      const hex = sha256(fromBase64url(ledger)).subarray(0, 16).toString('hex');
+      say(hex.match(/.{4}/g)!.join(' '));
     });
 
   people
@@ -104,16 +125,9 @@ export function peopleCommands(program: Command): void {
     .requiredOption('--token-file <file>', 'file whose first line is the token')
     .option('--suspend-missing <file>', 'file of external ids of the last push: who is missing now is set inactive')
     .action(async (file: string, options: { to: string; tokenFile: string; suspendMissing?: string }) => {
-      const read = (path: string) => {
-        try {
-          return readFileSync(path, 'utf8');
-        } catch (cause) {
-          throw new RunError('usage', `The file ${path} cannot be read.`, { cause });
-        }
-      };
       const known = options.suspendMissing === undefined ? undefined : options.suspendMissing;
       const report = await pushPeople({
-        ...{ text: read(file), to: options.to, token: read(options.tokenFile).split(/\r?\n/)[0]!.trim() },
+        ...{ text: readText(file), to: options.to, token: readText(options.tokenFile).split(/\r?\n/)[0]!.trim() },
         ...(known === undefined ? {} : { ledger: known }),
       });
       say(

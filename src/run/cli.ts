@@ -3,15 +3,22 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
+import { WRITERS, type Writer } from '#seal';
 import { type AccountOptions, setAccount } from './account.ts';
 import { keepBackups } from './backup/keeper.ts';
+import { checkCertificate } from './certificate.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
 import { backupCommands, readRecoveryFile } from './cli-backup.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
+import { courierCommands } from './cli-courier.ts';
+import { decoysCommands } from './cli-decoys.ts';
 import { hostsCommands } from './cli-hosts.ts';
+import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { rosterCommands } from './cli-roster.ts';
+import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
@@ -20,6 +27,7 @@ import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
+import { readRecoveryKey } from './roster-anew.ts';
 import { addSim } from './sim-command.ts';
 import { importPeople } from './stage.ts';
 import { lockHome, startProduct } from './supervisor.ts';
@@ -46,6 +54,7 @@ program
   .option('--port-base <port>', 'console, glass, edge and SCIM listen on this port and the next three', number)
   .option('--org <id>', 'organisation id, lower case letters, digits, dots and hyphens (first start only)')
   .option('--founders <n>', 'how many founding admins (first start only)', number)
+  .option('--recovery-key <file>', 'PEM of the Ed25519 public key that can make the roster anew (first start only)')
   .option('--edge-workers <n>', 'worker processes of the device plane; default: cores less one, at most 4', number)
   .addOption(
     new Option('--identity <kind>', 'the least that an enrolment asks for; kept for later starts').choices(
@@ -69,6 +78,7 @@ program
       portBase?: number;
       org?: string;
       founders?: number;
+      recoveryKey?: string;
       edgeWorkers?: number;
       certificates?: string;
       recovery?: string;
@@ -92,6 +102,7 @@ program
         recovery,
         osReleasesUrl,
         osReleasesCa,
+        recoveryKey,
         ...rest
       } = options;
       const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
@@ -101,6 +112,7 @@ program
       const product = await startProduct({
         ...{ home, ...rest, ...settings },
         ...(recovery === undefined ? {} : { recovery: readRecoveryFile(recovery) }),
+        ...(recoveryKey === undefined ? {} : { recovery: readRecoveryKey(recoveryKey) }),
         ...(push === undefined ? {} : { push }),
         ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
@@ -109,6 +121,7 @@ program
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
+      say(gradeLine(await keysReport(product.home)));
       for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
       say(product.urls.console);
       await new Promise<void>((resolve) => {
@@ -123,16 +136,19 @@ program
 program
   .command('found-writers')
   .description('give an installation from before values were signed its writers’ keys, once, while it is stopped')
+  .addOption(new Option('--renew <writer>', 'a new key for this writer instead').choices(WRITERS))
   .option('--home <dir>', 'instance directory')
-  .action(async (options: { home?: string }) => {
+  .action(async (options: { home?: string; renew?: Writer }) => {
     const home = openHome(options.home ?? defaultHome());
     const release = lockHome(home);
     try {
-      await foundWriters(home);
+      await foundWriters(home, options.renew);
     } finally {
       release();
     }
-    say('The ledger has pinned the keys of edge, intake and glass. Start Bartizan again.');
+    const whose =
+      options.renew === undefined ? 'the keys of edge, intake and glass' : `the new key of ${options.renew}`;
+    say(`The ledger has pinned ${whose}. Start Bartizan again.`);
   });
 
 program
@@ -208,16 +224,21 @@ program
 
 pushCommands(program);
 backupCommands(program);
+decoysCommands(program);
+courierCommands(program);
 appsCommands(program);
 adeCommands(program);
 settingsCommands(program);
+keysCommands(program);
+rosterCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
+searchCommand(program);
 
-program
-  .command('log')
-  .description('the transparency log')
+const log = program.command('log').description('the transparency log');
+log
   .command('verify')
+  .description('re-derive every entry and proof')
   .argument('<dir>', 'folder of the log, such as <home>/ledger/log')
   .option('--key <verifier>', 'C2SP verifier key; default: the installation’s public keys beside the folder')
   .option('--json', 'one JSON object', false)
@@ -230,6 +251,26 @@ program
       say(report.ok ? `${report.entries} entries re-derived, root ${report.root}` : 'the log does NOT verify');
     }
     process.exitCode = report.ok ? 0 : 1;
+  });
+
+log
+  .command('certificate')
+  .description('check an erasure certificate, or a sheet of who looked at somebody’s data')
+  .argument('<file>', 'as the person’s page in the console saved it')
+  .requiredOption(
+    '--key <verifier>',
+    'C2SP verifier key of the log (`log` in public/keys.json), from whoever you trust for it',
+  )
+  .option('--json', 'one JSON object', false)
+  .action((file: string, options: { key: string; json: boolean }) => {
+    const certified = checkCertificate(file, options.key);
+    if (options.json) say(JSON.stringify(certified));
+    else {
+      for (const { leaf, time, what, admin, purpose, proven } of certified.lines)
+        say(`${proven ? 'proven    ' : 'NOT PROVEN'} entry ${leaf}, ${time}: ${what} by ${admin}, “${purpose}”`);
+      say(certified.proven ? `the log says so of ${certified.handle}` : 'this does NOT verify');
+    }
+    process.exitCode = certified.proven ? 0 : 1;
   });
 
 function keyBeside(dir: string): string {

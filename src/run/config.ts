@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { BartizanError } from '#base';
 import type { IdentityKind } from '#fleet';
+import type { KeySettings } from '#keeper';
 import type { Caps, PublicKeys, RemoteDoor } from '#seal';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import type { SearchSettings } from './search-settings.ts';
 
 /** A file of core's own, or a key pair in a PKCS #11 token that was made there; the PIN is the first line of a file. */
 export type CaKey =
@@ -38,6 +40,9 @@ export interface ProcessConfig {
     /** Our own socket of the sealer and of the ledger, if we have one. */
     readonly sealer?: string;
     readonly ledger?: string | RemoteDoor;
+    /** The sealer's and glass's, of the keeper of keys, where one runs. */
+    readonly keeper?: string;
+    readonly intake?: string;
     /** Where we listen, by caller. */
     readonly listen: Readonly<Record<string, string>>;
   };
@@ -72,8 +77,12 @@ export interface ProcessConfig {
   readonly edgeWorkers?: number;
   /** What edge answers where Apple leaves it to the organisation. */
   readonly devicePolicy?: DevicePlaneSettings;
+  /** Where organisation keys live: the sealer's and the keeper's; in the sealer's files if it is left out. */
+  readonly keys?: KeySettings;
   /** How people are taken in. */
   readonly people?: PeopleSettings;
+  /** What can be searched: told to the guards, to glass and to the console; absent if nothing can. */
+  readonly search?: SearchSettings;
   /** True for the demonstration: shown on every page. */
   readonly demo: boolean;
 }
@@ -82,7 +91,7 @@ const MEMBERS = new Set([
   ...['name', 'home', 'org', 'level', 'state', 'logDir', 'publicKeys', 'sockets', 'database', 'http', 'origins'],
   ...['identity', 'attestationRoots'],
   ...['caps', 'topic', 'demo', 'edgeWorkers', 'devicePolicy', 'push', 'releases'],
-  ...['certificates', 'signProfiles', 'caKey', 'people', 'remote'],
+  ...['certificates', 'signProfiles', 'caKey', 'people', 'remote', 'keys', 'search'],
 ]);
 
 /** Codes: `usage`, `config`, `in-use`, `start-failed`, `not-founded`. */

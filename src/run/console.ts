@@ -7,6 +7,7 @@ import { processLogger } from '#base';
 import { emit } from '#log';
 import { guardClient } from '#seal';
 import { openPool } from '#store';
+import { baitIn } from './bait.ts';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -32,7 +33,9 @@ async function run(): Promise<void> {
   const { origins, caps, level, demo } = config;
   const pages = join(import.meta.dirname, '..', '..', 'web', 'dist', 'console');
   const console = consoleServer({
+    isBait: baitIn(config.state),
     ...{ pool, ledger, sealer, keys, origins, caps, level, demo, pages, log: logger },
+    ...(config.search === undefined ? {} : { search: config.search }),
     now: Date.now,
     ...(typeof sockets.ledger === 'string' ? {} : { ledgerCertificate: endOf(sockets.ledger.cert) }),
   });

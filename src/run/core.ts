@@ -2,6 +2,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
+
 import {
   Ade,
   AdeFiles,
@@ -44,7 +45,7 @@ import {
 } from '#fleet';
 import { openForAlerts } from '#incident';
 import { emit, NUMBER_BATCH, numberEvents, SHIP_BATCH, type Shipping, shipLeaves, tailGuards } from '#log';
-import { accountRows, KeyChange, settleArriving } from '#people';
+import { accountRows, KeyChange, relockPeople, settleArriving, tellCanaryCalls, tellTransit } from '#people';
 import {
   contain,
   executeCommands,
@@ -53,7 +54,9 @@ import {
   isLocked,
   lockByHand,
   mirrorGuards,
+  RosterWatch,
   requestApproval,
+  tellHeldChanges,
 } from '#respond';
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
@@ -130,9 +133,18 @@ async function run(): Promise<void> {
   );
   loop('incident', 1_000, () => openForAlerts(pool));
   loop('mirror', 200, () => mirrorGuards(pool));
+  loop(
+    'canaries',
+    1_000,
+    then(() => tellCanaryCalls(pool, guards.ledger), ['tail']),
+  );
+  const telling = { coreKey: signKey, organisation: publicKeys.org, now: systemClock };
+  loop('changes-told', 5_000, () => tellHeldChanges(pool, telling));
   loop('rows', 1_000, () => accountRows(pool, systemClock()));
   const keyChange = new KeyChange({ pool, guards, keys: publicKeys, log: logger });
   loop('key-change', 2_000, () => keyChange.step());
+  loop('transit', 5_000, tellTransit(pool, guards.ledger));
+  loop('relock', 2_000, () => relockPeople(pool, guards.ledger));
   loop('settle', 500, () => settleArriving(pool, guards.ledger));
   const { deviceDays = 365, renewDays = 90 } = config.certificates ?? {};
   const crlUrl = `${config.origins.edge}/crl`;
@@ -215,6 +227,8 @@ async function run(): Promise<void> {
   loop('setups', 1_000, () => releaseSetups(pool));
   loop('expiry', 30_000, () => expireApprovals(pool));
   loop('locks', 500, () => lockByHand(pool, guards));
+  const rosterWatch = new RosterWatch(pool, guards, systemClock);
+  loop('roster', 60_000, () => rosterWatch.look());
   loop('releases', 60_000, async () => {
     await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
     return 0;
@@ -224,7 +238,7 @@ async function run(): Promise<void> {
     return 0;
   });
   loop('days', 3_600_000, async () => {
-    await pool.query('select log.prepare_days(7)');
+    await pool.query('select log.prepare_days(7), courier.prune()');
     return pruneHistory(pool);
   });
   const pushes = new PushKeeper(pool, {
@@ -259,6 +273,8 @@ async function run(): Promise<void> {
         'permits',
         'locks',
         'settle',
+        'canaries',
+        'relock',
       ];
       for (const name of woken) loops[name]?.wake();
     }),

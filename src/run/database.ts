@@ -1,5 +1,6 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { processLogger } from '#base';
 import {
   type Binaries,
   type DatabaseConfig,
@@ -8,6 +9,7 @@ import {
   StoreError,
   startEmbedded,
 } from '#store';
+import { watchBait } from './bait.ts';
 import type { Home } from './home.ts';
 
 const LOOK_MS = 250;
@@ -37,7 +39,11 @@ export async function startServer(
   if (url !== undefined) {
     return { admin: parseDatabaseUrl(url), origin: 'external', pid: undefined, stop: async () => {} };
   }
-  const note = (line: string) => appendFileSync(join(home.dir, 'logs', 'postgres.log'), `${line}\n`, { mode: 0o600 });
+  const bait = watchBait(home, processLogger('supervisor'));
+  const note = (line: string) => {
+    appendFileSync(join(home.dir, 'logs', 'postgres.log'), `${line}\n`, { mode: 0o600 });
+    bait(line);
+  };
   const start = () =>
     startEmbedded({
       dir: join(home.dir, 'pg', 'data'),

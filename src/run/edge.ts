@@ -10,6 +10,7 @@ import {
   Refusals,
   readAccountSettings,
   readEdgeSecrets,
+  readInbound,
   registerEdge,
 } from '#edge';
 import { readPen } from '#seal';
@@ -43,6 +44,8 @@ async function run(): Promise<void> {
     ...{ keys, state: config.state, running, log: logger },
     read: async () =>
       (await pool.query<{ notice: unknown }>('select edge.organisation_notice() as notice')).rows[0]?.notice,
+    readTransit: async () =>
+      (await pool.query<{ notice: unknown }>('select edge.transit_notice() as notice')).rows[0]?.notice,
   });
   const identity = await registerEdge(pool, config.state);
   const secrets = readEdgeSecrets(config.state, keys.release);
@@ -50,6 +53,7 @@ async function run(): Promise<void> {
   const refusals = new Refusals(pool, logger);
   running.onStop(() => refusals.close());
   const account = readAccountSettings(config.state);
+  const inbound = readInbound(config.state);
   const {
     legacy = 'count',
     downloadsAtOnce,
@@ -76,6 +80,7 @@ async function run(): Promise<void> {
     },
     ...{ secrets, pen, policy: { ...DEFAULT_POLICY, ...policy } },
     ...(account === undefined ? {} : { account }),
+    ...(inbound === undefined ? {} : { inbound }),
     downloads,
     ...{ origin: config.origins.edge, organisation: config.org, topic: config.topic },
     signProfiles: config.signProfiles ?? true,

@@ -16,7 +16,17 @@ import { fileURLToPath } from 'node:url';
 import { RunError } from './config.ts';
 
 /** In the order in which they start; they stop in reverse. */
-export const PROCESSES = ['ledger', 'sealer', 'core', 'edge', 'intake', 'console', 'glass'] as const;
+export const PROCESSES = [
+  'ledger',
+  'sealer',
+  'core',
+  'edge',
+  'intake',
+  'console',
+  'glass',
+  'keeper',
+  'courier',
+] as const;
 export type ProcessName = (typeof PROCESSES)[number];
 
 /** Who may speak to whom: server, caller. `operator` is whoever runs the command-line program. */
@@ -29,7 +39,12 @@ export const DOORS: readonly (readonly [ProcessName, ProcessName | 'operator'])[
   ['sealer', 'core'],
   ['sealer', 'console'],
   ['sealer', 'glass'],
+  ['sealer', 'courier'],
   ['intake', 'operator'],
+  ['keeper', 'sealer'],
+  ['keeper', 'glass'],
+  ['keeper', 'operator'],
+  ['intake', 'glass'],
 ];
 
 /** 60578-61183 is used by no convention; the numbers need no name in passwd. */

@@ -8,7 +8,9 @@ import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
 import { DOORS, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { needsKeeper, readKeySettings } from './key-settings.ts';
 import type { PeopleSettings } from './people-settings.ts';
+import type { SearchSettings } from './search-settings.ts';
 import { foundElsewhere, levelOf, localDoors, remoteLedger } from './two-hosts.ts';
 import { makePens, pinsOf } from './writers.ts';
 
@@ -42,12 +44,14 @@ export interface InstanceOptions {
   readonly certificates?: { readonly deviceDays?: number; readonly renewDays?: number };
   /** How people are taken in. */
   readonly people?: PeopleSettings;
+  /** What can be searched; nothing if it is left out. */
+  readonly search?: SearchSettings;
   /** Where core reaches APNs, if not at Apple's own origin. */
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
   readonly releases?: { readonly url: string; readonly ca?: string };
-  /** Public half of the offline recovery key; both guards pin it at the founding. */
-  readonly recovery?: RecoveryKey;
+  /** Public half of the offline recovery key, or its signing half alone; both guards pin it at the founding. */
+  readonly recovery?: RecoveryKey | string;
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -64,6 +68,9 @@ export function readFounders(home: Home): Founder[] {
   return JSON.parse(readFileSync(join(home.dir, 'supervisor', 'founding.json'), 'utf8')) as Founder[];
 }
 
+/** Who is told what can be searched. */
+const SEARCHING: ReadonlySet<ProcessName> = new Set(['ledger', 'sealer', 'glass', 'console']);
+
 /** Writes the configuration of every process, each readable by that process alone. */
 export function writeConfigs(
   home: Home,
@@ -73,6 +80,7 @@ export function writeConfigs(
 ): void {
   const level = levelOf(home);
   const elsewhere = ledgerElsewhere(home);
+  const keys = readKeySettings(home);
   for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere)) {
     const client = (server: ProcessName) => {
       if (!DOORS.some(([s, c]) => s === server && c === name)) return {};
@@ -94,7 +102,14 @@ export function writeConfigs(
       state: home.state(name),
       logDir: join(home.dir, 'ledger', 'log'),
       ...(publicKeys === undefined ? {} : { publicKeys }),
-      sockets: { ...client('ledger'), ...client('sealer'), listen },
+      sockets: {
+        ...client('ledger'),
+        ...client('sealer'),
+        ...client('intake'),
+        ...(needsKeeper(keys) ? client('keeper') : {}),
+        listen,
+      },
+      ...((name === 'sealer' || name === 'keeper') && keys !== undefined ? { keys } : {}),
       ...(role === undefined
         ? {}
         : {
@@ -121,6 +136,7 @@ export function writeConfigs(
       ...(name === 'edge' && options.devicePolicy !== undefined ? { devicePolicy: options.devicePolicy } : {}),
       ...(name === 'core' && options.certificates !== undefined ? { certificates: options.certificates } : {}),
       ...(name === 'core' && options.push !== undefined ? { push: options.push } : {}),
+      ...(SEARCHING.has(name) && Object.keys(options.search ?? {}).length > 0 ? { search: options.search! } : {}),
       ...((name === 'intake' || name === 'glass') && options.people !== undefined ? { people: options.people } : {}),
       ...(name === 'core' && options.releases !== undefined ? { releases: options.releases } : {}),
     };
@@ -166,24 +182,25 @@ export async function found(
     })),
     ...(recovery === undefined ? {} : { recovery }),
   };
-  const [core, edge, intake, ledger, sealer] = await Promise.all([
+  const [core, edge, intake, courier, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
     initProcess(home, 'edge', ''),
     initProcess(home, 'intake', ''),
+    initProcess(home, 'courier', ''),
     ledgerElsewhere(home) ? {} : initProcess(home, 'ledger', JSON.stringify({ ...roster, writers: pinsOf(writers) })),
     initProcess(home, 'sealer', JSON.stringify(roster)),
   ]);
-  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, writers };
+  const made = { v: 1, org: options.org, ...ledger, ...sealer, ...core, ...edge, ...intake, ...courier, writers };
   const far = await foundElsewhere(home, { ...options, origins: ORIGINS(options.portBase) }, made, {
     ...roster,
     writers: pinsOf(writers),
   });
   const keys = { ...made, ...far } as unknown as PublicKeys;
-  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake'] as const) {
+  for (const member of ['inner', 'outer', 'ledger', 'log', 'core', 'release', 'intake', 'courier'] as const) {
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
-  if (recovery !== undefined) writeRecovery(home, recovery);
+  if (typeof recovery === 'object') writeRecovery(home, recovery);
   writeFileSync(join(home.dir, 'supervisor', 'instance.json'), JSON.stringify(options), { mode: 0o600 });
   // Written last: without it the home counts as half made.
   writeFileSync(join(home.dir, 'supervisor', 'founded'), new Date().toISOString(), { mode: 0o600 });
@@ -209,7 +226,7 @@ export function initProcess(
   home: Home,
   name: ProcessName,
   input: string,
-  flag: '--init' | '--pin-recovery' = '--init',
+  what: '--init' | '--init-search' | '--pin-recovery' = '--init',
 ): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
@@ -220,7 +237,7 @@ export function initProcess(
         join(home.code, 'src', 'run', `${name}.ts`),
         '--config',
         home.config(name),
-        flag,
+        what,
       ],
       {
         cwd: '/',
@@ -242,7 +259,7 @@ export function initProcess(
       if (code === 0) resolve(JSON.parse(out.trim().split('\n').at(-1) || '{}') as Record<string, string>);
       else
         reject(
-          new RunError('start-failed', `${name} ${flag} failed: ${lastMessage(errors)}`, {
+          new RunError('start-failed', `${name} ${what} failed: ${lastMessage(errors)}`, {
             cause: new Error(errors.slice(-2000)),
           }),
         );

@@ -1,11 +1,21 @@
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { processLogger } from '#base';
-import { type IntakeDoors, makeIntakeSecrets, readIntakeSecrets, SCIM_PATH, scimServer, Tokens } from '#intake';
+import {
+  type IntakeDoors,
+  makeIntakeSecrets,
+  readIntakeSecrets,
+  SCIM_PATH,
+  scimServer,
+  Tokens,
+  uploadServer,
+} from '#intake';
 import { DEFAULT_NUMBERS, intakeServer } from '#people';
 import { guardClient, readPen } from '#seal';
 import { openPool } from '#store';
+import { baitIn } from './bait.ts';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 import { tokensFile } from './scim-tokens.ts';
@@ -33,6 +43,8 @@ async function run(): Promise<void> {
     ...{ keys: publicKeys, state: config.state, running, log: logger },
     read: async () =>
       (await pool.query<{ notice: unknown }>('select people.organisation_notice() as notice')).rows[0]?.notice,
+    readTransit: async () =>
+      (await pool.query<{ notice: unknown }>('select people.transit_notice() as notice')).rows[0]?.notice,
   });
   const ledger = guardClient(sockets.ledger, { name: 'ledger' });
   running.onStop(() => ledger.close());
@@ -40,7 +52,8 @@ async function run(): Promise<void> {
   const { region, landlines = DEFAULT_NUMBERS.landlines, unknown = DEFAULT_NUMBERS.unknown } = settings;
   const numbers = { ...(region === undefined ? {} : { region }), landlines, unknown };
   const doors: IntakeDoors = {
-    ...{ pool, ledger, keys, pen, numbers, now: Date.now, log: logger },
+    ...{ pool, ledger, keys, pen, numbers, now: Date.now, random: randomInt, log: logger },
+    isBait: baitIn(config.state),
     secrets: readIntakeSecrets(config.state, keys.intake),
     scimUrl: settings.scimUrl ?? `http://${http.host}:${http.port}${SCIM_PATH}`,
   };
@@ -56,6 +69,8 @@ async function run(): Promise<void> {
       server.closeAllConnections();
     });
   };
+  const glass = sockets.listen['glass'];
+  if (glass !== undefined) await onSocket(uploadServer(doors, logger), glass);
   await onSocket(intakeServer({ pool, ledger, keys, pen, numbers }, logger), path);
 
   const tokens = new Tokens(tokensFile(config.home), Date.now, (records) => {

@@ -2,9 +2,11 @@ import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
 import {
   foundLedger,
+  foundLedgerSearch,
   LEDGER_CALLERS,
   Ledger,
   ledgerDoors,
+  ledgerSearchDoors,
   parseFounding,
   parseWriters,
   serveCaller,
@@ -15,9 +17,11 @@ import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
 // The ledger: `--init --config FILE` founds it (founders on standard input, public keys as one JSON line on standard
-// output), `--pin-writers` pins the writers of one from before they signed, `--config FILE` runs it. Exit status 74: the log is not usable and must not be started again blindly.
+// output), `--pin-writers` pins the writers of one from before they signed, `--init-search` makes its key of number search, `--config FILE`
+// runs it. Exit status 74: the log is not usable and must not be started again blindly.
 const logger = processLogger('ledger');
 const config = readProcessConfig('ledger');
+const credentials = process.env['CREDENTIALS_DIRECTORY'];
 const common = {
   org: config.org,
   state: config.state,
@@ -26,6 +30,7 @@ const common = {
   caps: config.caps,
   clock: systemClock,
   logger,
+  ...(credentials === undefined ? {} : { credentials }),
 };
 
 async function init(): Promise<void> {
@@ -36,9 +41,9 @@ async function init(): Promise<void> {
 
 /** Pins the writers of a ledger from before they signed (keys on standard input). */
 async function pin(): Promise<void> {
-  const writers = parseWriters(JSON.parse(await text(process.stdin)));
+  const { writers, renew } = parseWriters(JSON.parse(await text(process.stdin)));
   const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
-  await ledger.pinWriters(writers);
+  await ledger.pinWriters(writers, renew);
   await ledger.close();
 }
 
@@ -53,17 +58,24 @@ async function pinRecovery(): Promise<void> {
 async function run(): Promise<void> {
   const running = runProcess(logger);
   const { publicKeys } = config;
-  const release = publicKeys === undefined ? {} : { releaseKey: publicKeys.release, orgKey: publicKeys.inner };
+  const search = config.search === undefined ? {} : { search: config.search };
+  const release =
+    publicKeys === undefined
+      ? {}
+      : { releaseKey: publicKeys.release, orgKey: publicKeys.inner, coreKey: publicKeys.core };
   let ledger: Ledger;
   try {
-    ledger = await Ledger.open({ ...common, ...release, onUnusable: () => running.stop(74) });
+    ledger = await Ledger.open({ ...common, ...release, ...search, onUnusable: () => running.stop(74) });
   } catch (error) {
     logger.error(error instanceof BartizanError ? error.message : 'the log cannot be opened', error);
     running.stop(74);
     return;
   }
   running.onStop(() => ledger.close());
-  const doors = ledgerDoors(ledger);
+  const doors = {
+    ...ledgerDoors(ledger),
+    ...(ledger.search === undefined ? {} : ledgerSearchDoors(ledger.search)),
+  };
   for (const caller of LEDGER_CALLERS) {
     const path = config.sockets.listen[caller];
     if (path === undefined) continue;
@@ -81,7 +93,13 @@ async function run(): Promise<void> {
   logger.info('the ledger is open', { size, coreSize });
 }
 
-const once = { '--init': init, '--pin-writers': pin, '--pin-recovery': pinRecovery }[process.argv.at(-1) ?? ''];
+const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
+  ['--init', init],
+  ['--pin-writers', pin],
+  ['--pin-recovery', pinRecovery],
+  ['--init-search', () => foundLedgerSearch(config.state)],
+]);
+const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];
 if (once !== undefined) {
   await once().catch((error: unknown) => {
     logger.error(error instanceof BartizanError ? error.message : 'the ledger cannot be founded', error);

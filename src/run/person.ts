@@ -1,17 +1,24 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { request } from 'node:http';
+import { proofBytes } from '#api';
 import { canonicalJson, fromBase64url, type Json, toBase64url, uuidv7 } from '#base';
 import {
   type Approvable,
+  type Channel,
   challengeOf,
   type EnrolKey,
   type Field,
   type Grant,
   hpkeOpen,
+  hpkeSeal,
+  messageHashes,
   type PublicKeys,
   type Receipt,
+  type Send,
   type Signable,
   type SignIn,
+  type Topic,
+  type Variables,
   verifyReceipt,
   x25519Raw,
 } from '#seal';
@@ -37,6 +44,7 @@ export class Person {
   readonly passkey: SoftwarePasskey;
   admin: string;
   #cookie = '';
+  readonly #session = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 
   constructor(origins: Origins, admin: string, passkey: SoftwarePasskey = newPasskey({ admin })) {
     this.origins = origins;
@@ -59,10 +67,13 @@ export class Person {
 
   /** Signs in to the console. */
   async signIn(): Promise<Answered> {
-    const asked = await this.call('POST', '/api/session/challenge');
+    const key = this.sessionKey;
+    const asked = await send(this.origins.console, 'POST', '/api/session/challenge', { key });
     const document = asked.body['document'] as SignIn | undefined;
     if (document === undefined) return asked;
-    const answer = await this.call('POST', '/api/session', { document, assertion: this.touch(document) });
+    const answer = await send(this.origins.console, 'POST', '/api/session', {
+      ...{ document, assertion: this.touch(document), key },
+    });
     const cookie = answer.headers['set-cookie'];
     if (cookie !== undefined) this.#cookie = String(cookie).split(';')[0]!;
     return answer;
@@ -77,9 +88,25 @@ export class Person {
     this.#cookie = stolen;
   }
 
+  /** The public part of the key that this person's browser holds for its session. */
+  get sessionKey(): string {
+    return toBase64url(this.#session.publicKey.export({ format: 'der', type: 'spki' }));
+  }
+
+  /** What the browser adds to a request to show that it holds the session's key. */
+  proof(method: string, path: string, body: Uint8Array = new Uint8Array(0), time = Date.now()): string {
+    const nonce = randomBytes(16).toString('base64url');
+    const bytes = proofBytes({ console: this.origins.console, method, path, body }, time, nonce);
+    const key = { key: this.#session.privateKey, dsaEncoding: 'ieee-p1363' } as const;
+    return `${time}.${nonce}.${sign('sha256', bytes, key).toString('base64url')}`;
+  }
+
   /** A request to the console's API. */
   async call(method: string, path: string, body?: unknown): Promise<Answered> {
-    return send(this.origins.console, method, path, body, this.#cookie);
+    const text = body === undefined ? '' : JSON.stringify(body);
+    return send(this.origins.console, method, path, body, this.#cookie, {
+      'x-bartizan-proof': this.proof(method, path, Buffer.from(text)),
+    });
   }
 
   /** Asks for values; one touch. Values that the guards opened, or the refusal. */
@@ -122,6 +149,26 @@ export class Person {
     return send(this.origins.glass, 'POST', '/api/release', { grant, assertion: this.touch(grant) });
   }
 
+  /** Sends one message to one person by handle; one touch. */
+  async message(to: string, channel: Channel, topic: Topic, variables: Variables): Promise<Answered> {
+    const keys = (await send(this.origins.glass, 'GET', '/api/keys')).body['keys'] as unknown as PublicKeys;
+    const message: Send = {
+      ...{ v: 1, op: 'send', id: uuidv7(), admin: this.admin, channel, topic, subject: to },
+      ...messageHashes(topic, keys.org, variables),
+      notAfter: Date.now() + 3_600_000,
+    };
+    const sealed = hpkeSeal(
+      fromBase64url(keys.courier ?? ''),
+      Buffer.from(canonicalJson(variables as unknown as Json)),
+      {
+        ...{ info: 'bartizan message v1', aad: Buffer.from(message.id) },
+      },
+    );
+    return send(this.origins.glass, 'POST', '/api/send', {
+      ...{ message, assertion: this.touch(message), box: toBase64url(sealed) },
+    });
+  }
+
   /** Signs an approval on glass. */
   async approve(id: string): Promise<Answered> {
     const shown = await send(this.origins.glass, 'GET', `/api/approvals/${id}`);
@@ -140,7 +187,14 @@ export class Person {
 }
 
 /** One request to an origin of ours. Loopback is dialled directly: `*.localhost` resolves in browsers only. */
-export function send(origin: string, method: string, path: string, body?: unknown, cookie = ''): Promise<Answered> {
+export function send(
+  origin: string,
+  method: string,
+  path: string,
+  body?: unknown,
+  cookie = '',
+  more: Readonly<Record<string, string>> = {},
+): Promise<Answered> {
   const { host, port } = new URL(origin);
   const text = body === undefined ? undefined : JSON.stringify(body);
   return new Promise((resolve, reject) => {
@@ -153,6 +207,7 @@ export function send(origin: string, method: string, path: string, body?: unknow
           ...(text === undefined
             ? {}
             : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+          ...(cookie === '' ? {} : more),
         },
       },
       (response) => {

@@ -162,13 +162,17 @@ function resume(product: Product, saved: Saved, options: StageOptions, line: Ret
 }
 
 /** Hands a CSV file to intake, as `bartizan import` does. Returns the handles. Throws with the refused lines. */
-export function importPeople(product: { readonly home: Product['home'] }, csv: string): Promise<string[]> {
+export function importPeople(
+  product: { readonly home: Product['home'] },
+  csv: string,
+  path: '/import' | '/canaries' = '/import',
+): Promise<string[]> {
   return new Promise((resolve, reject) => {
     const call = request(
       {
         socketPath: product.home.socket('intake', 'operator'),
         ...{
-          path: '/import',
+          path,
           method: 'POST',
           headers: { 'content-type': 'text/csv', 'content-length': Buffer.byteLength(csv) },
         },

@@ -7,8 +7,11 @@ import { type DatabaseConfig, ensureRoles, migrate } from '#store';
 import { Child, UNUSABLE } from './child.ts';
 import { type Level, RunError } from './config.ts';
 import { type Server, startServer } from './database.ts';
+import { mustHaveCourier } from './found-courier.ts';
 import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
+import { needsKeeper, readKeySettings } from './key-settings.ts';
+import { mustHaveSearchKeys } from './search-settings.ts';
 import { installFirstHost, levelOf } from './two-hosts.ts';
 import { mustHaveWriters } from './writers.ts';
 
@@ -88,9 +91,15 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const { admin } = database;
     const passwords = await ensureRoles(admin);
     await migrate(admin, join(home.code, 'migrations'));
-    const keys = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
-    writeConfigs(home, settings, { admin, passwords }, keys);
-    const ours = PROCESSES.filter((one) => one !== 'ledger' || !ledgerElsewhere(home));
+    const read = isFounded(home) ? mustHaveWriters(readKeys(home)) : await found(home, settings, { admin, passwords });
+    writeConfigs(home, settings, { admin, passwords }, read);
+    const keys = await mustHaveCourier(home, read);
+    if (keys !== read) writeConfigs(home, settings, { admin, passwords }, keys);
+    await mustHaveSearchKeys(home, settings.search);
+    const keeper = needsKeeper(readKeySettings(home));
+    const ours = PROCESSES.filter(
+      (one) => (one !== 'ledger' || !ledgerElsewhere(home)) && (one !== 'keeper' || keeper),
+    );
     for (const name of ours.filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
         process.stderr.write(
@@ -138,8 +147,8 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
 /** Guards and core first, all that need them after; each wave starts together. */
 async function bringUp(children: ReadonlyMap<ProcessName, Child>, home: Home): Promise<void> {
   for (const wave of [
-    ['ledger', 'sealer'],
-    ['core', 'edge', 'intake', 'console', 'glass'],
+    ['keeper', 'ledger', 'sealer'],
+    ['core', 'edge', 'intake', 'console', 'glass', 'courier'],
   ] as const) {
     const started = wave.flatMap((name) => children.get(name) ?? []);
     for (const child of started) child.start();
@@ -166,7 +175,7 @@ async function opened(child: Child, home: Home): Promise<void> {
 }
 
 function pick(options: ProductOptions): Partial<InstanceOptions> {
-  const { recovery, identity, attestationRoots, devicePolicy, releases, people } = options;
+  const { identity, attestationRoots, devicePolicy, releases, people, search, recovery } = options;
   const { org, portBase, founders, caps, topic, demo, edgeWorkers, push, certificates, signProfiles, caKey } = options;
   return Object.fromEntries(
     Object.entries({
@@ -187,6 +196,7 @@ function pick(options: ProductOptions): Partial<InstanceOptions> {
       devicePolicy,
       releases,
       people,
+      search,
     }).filter(([, value]) => value !== undefined),
   );
 }

@@ -17,12 +17,17 @@ export function makePens(home: Home): PublicKeys['writers'] {
     const file = penFile(home.state(writer));
     if (existsSync(file)) return [writer, penPublic({ writer, key: createPrivateKey(readFileSync(file)) })];
     const { pen, pem } = newPen(writer);
-    writeFileSync(file, pem, { mode: 0o600, flag: 'wx' });
-    const uid = uidOf(writer);
-    if (uid !== undefined) chownSync(file, uid, uid);
+    writePen(home, writer, pem);
     return [writer, penPublic(pen)];
   });
   return Object.fromEntries(made) as PublicKeys['writers'];
+}
+
+function writePen(home: Home, writer: Writer, pem: string, suffix = ''): void {
+  const file = `${penFile(home.state(writer))}${suffix}`;
+  writeFileSync(file, pem, { mode: 0o600, flag: suffix === '' ? 'wx' : 'w' });
+  const uid = uidOf(writer);
+  if (uid !== undefined) chownSync(file, uid, uid);
 }
 
 /** As the ledger takes them on standard input. */
@@ -40,10 +45,10 @@ export function mustHaveWriters(keys: PublicKeys): PublicKeys {
 
 /**
  * Gives an installation from before values were signed its writers, while it is stopped: keys for edge, intake and glass,
- * their pins in the ledger with an entry in the log, and last the public keys. Whatever it stops at, it is run again.
- * Throws RunError if the ledger has pinned others.
+ * their pins in the ledger with an entry in the log, and last the public keys. Whatever it stops at, it is run again. With
+ * `renew` one writer of any installation gets a new key instead, after its process was in other hands. Throws RunError if the ledger has pinned others.
  */
-export async function foundWriters(home: Home): Promise<PublicKeys['writers']> {
+export async function foundWriters(home: Home, renew?: Writer): Promise<PublicKeys['writers']> {
   const file = join(home.dir, 'public', 'keys.json');
   let keys: PublicKeys;
   try {
@@ -51,16 +56,23 @@ export async function foundWriters(home: Home): Promise<PublicKeys['writers']> {
   } catch (cause) {
     throw new RunError('not-founded', 'There is no installation in this --home.', { cause });
   }
-  const writers = makePens(home);
-  await pin(home, writers);
+  const made = renew === undefined ? undefined : newPen(renew);
+  const known = renew === undefined ? makePens(home) : keys.writers;
+  const writers = made === undefined ? known : { ...known, [made.pen.writer]: penPublic(made.pen) };
+  if (made !== undefined) writePen(home, made.pen.writer, made.pem, '.new');
+  await pin(home, writers, renew);
   // Intake had no keys of its own either.
   const intake = keys.intake === undefined ? await initProcess(home, 'intake', '') : {};
   writeFileSync(`${file}.new`, JSON.stringify({ ...keys, ...intake, writers }), { mode: 0o644 });
   renameSync(`${file}.new`, file);
+  if (renew !== undefined) {
+    const own = penFile(home.state(renew));
+    renameSync(`${own}.new`, own);
+  }
   return writers;
 }
 
-async function pin(home: Home, writers: PublicKeys['writers']): Promise<void> {
+async function pin(home: Home, writers: PublicKeys['writers'], renew?: Writer): Promise<void> {
   const uid = uidOf('ledger');
   const program = join(home.code, 'src', 'run', 'ledger.ts');
   const child = spawn(
@@ -73,7 +85,7 @@ async function pin(home: Home, writers: PublicKeys['writers']): Promise<void> {
       ...(uid === undefined ? {} : { uid, gid: uid }),
     },
   );
-  child.stdin.end(JSON.stringify({ writers: pinsOf(writers) }));
+  child.stdin.end(JSON.stringify({ writers: pinsOf(writers), ...(renew === undefined ? {} : { renew }) }));
   const said = text(child.stderr);
   const status = await new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);

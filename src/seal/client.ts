@@ -30,14 +30,14 @@ interface Line {
 /**
  * Opens a client on the caller's own door of a guard: `<home>/run/<guard>-<caller>/sock`, or one on another host. Connects
  * at the first call and again after a loss; `name` is the guard's name for messages. Never retries by itself: the caller
- * knows whether a request may be repeated. A remote guard that is silent for as long as a call waits is given up, so that
- * the next call finds another connection and not a dead one.
+ * knows whether a request may be repeated. A connection on which nothing came for as long as a call usually waits is given
+ * up, so that the next call finds another one and not a dead one.
  */
 export function guardClient(
   where: string | RemoteDoor,
   options: { readonly name: string; readonly timeoutMs?: number },
 ): GuardClient {
-  const { name } = options;
+  const { name, timeoutMs: patience = DEFAULT_TIMEOUT_MS } = options;
   const waiting = new Map<number, Waiting>();
   let line: Line | undefined;
   let next = 1;
@@ -65,9 +65,11 @@ export function guardClient(
     const reader = new FrameReader();
     const { socket } = dialled;
     socket.on('data', (chunk: Buffer) => {
-      made.heardAt = performance.now();
       try {
-        for (const message of reader.push(chunk)) answer(message);
+        for (const message of reader.push(chunk)) {
+          made.heardAt = performance.now();
+          answer(message);
+        }
       } catch (cause) {
         lose(made, new GuardError('dropped', `The ${name} gave an answer that is not understood.`, { cause }));
       }
@@ -92,7 +94,7 @@ export function guardClient(
   };
 
   return {
-    call<T>(type: string, body: object, { timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS } = {}): Promise<T> {
+    call<T>(type: string, body: object, { timeoutMs = patience } = {}): Promise<T> {
       if (closed) return Promise.reject(new GuardError('unreachable', `The connection to the ${name} was closed.`));
       const id = next++;
       let frame: Buffer;
@@ -116,7 +118,7 @@ export function guardClient(
         waiting.delete(id);
         const late = new GuardError('timeout', `The ${name} did not answer in time.`);
         reject(late);
-        if (typeof where !== 'string' && used.heardAt < sentAt) lose(used, late);
+        if (timeoutMs >= patience && used.heardAt < sentAt) lose(used, late);
       }, timeoutMs);
       waiting.set(id, { resolve, reject, timer });
       if (used.unsent === undefined) used.dialled.socket.write(frame);

@@ -1,3 +1,4 @@
+import { parseBringShare } from './bring-share.ts';
 import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
 import { outerBytes, rowBytes } from './field.ts';
@@ -12,11 +13,13 @@ import {
   EVERY_DEVICE,
   FIELDS,
   type Grant,
+  type ImportPeople,
   type Invite,
   type Leave,
   LOCK_SCOPES,
   MOST_LEAVING,
   ROLES,
+  type RotateLocks,
   type SealedRow,
   type Signable,
   type SignIn,
@@ -24,6 +27,7 @@ import {
   VERB,
   WRITERS,
 } from './messages.ts';
+import { parseNotice, parseSend } from './notice-documents.ts';
 import {
   parseBreakGlass,
   parseCancelRaise,
@@ -32,6 +36,7 @@ import {
   parseRosterChange,
 } from './roster-documents.ts';
 import { parseRotateKey } from './rotate-key.ts';
+import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
 import type { Written } from './write.ts';
 
@@ -179,6 +184,11 @@ export const parseChange: Shape<Change> = object({
   notAfter: time,
 });
 
+/** Reads what starts a change of all locks. Throws SealError `shape`. */
+export const parseRotateLocks: Shape<RotateLocks> = object({
+  ...{ v: v1, op: oneOf('rotate-locks'), id: uuid, requester: admin, purpose, notAfter: time },
+});
+
 /** Reads a key registration. Throws SealError `shape`. */
 export const parseEnrolKey: Shape<EnrolKey> = object({
   v: v1,
@@ -195,8 +205,27 @@ export const parseSignIn: Shape<SignIn> = object({
   op: oneOf('sign-in'),
   nonce: base64url(16, 64),
   console: text(200),
+  key: base64url(32),
   notAfter: time,
 });
+
+/** Most people in one import. */
+export const MOST_IMPORTED = 50_000;
+export const importMembers = {
+  v: v1,
+  op: oneOf('import'),
+  id: uuid,
+  import: uuid,
+  admin,
+  stage: oneOf('begin', 'send'),
+  count: integer(1, MOST_IMPORTED),
+  sha256: base64url(32),
+  keys: base64url(32),
+  notAfter: time,
+} as const;
+
+/** Reads what an administrator touches for an import. Throws SealError `shape`. */
+export const parseImportPeople: Shape<ImportPeople> = object(importMembers);
 
 /** Reads an assertion. Throws SealError `shape`. */
 export const parseAssertion: Shape<Assertion> = object({
@@ -230,13 +259,21 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   reveal: parseGrant,
   command: parseCommandSet,
   declare: parseDeclare,
+  send: parseSend,
+  notice: parseNotice,
   unlock: parseUnlock,
   invite: parseInvite,
   'rotate-key': parseRotateKey,
+  'bring-share': parseBringShare,
   leave: parseLeave,
   change: parseChange,
+  'rotate-locks': parseRotateLocks,
   'enrol-key': parseEnrolKey,
   'sign-in': parseSignIn,
+  hydrate: parseHydrate,
+  dehydrate: parseDehydrate,
+  search: parseSearch,
+  import: parseImportPeople,
   roster: parseRosterChange,
   lock: parseLockNow,
   'cancel-raise': parseCancelRaise,
@@ -265,6 +302,8 @@ export function parseApprovable(value: unknown): Approvable {
     case 'change':
     case 'rotate-key':
     case 'roster':
+    case 'hydrate':
+    case 'notice':
       return read;
     default:
       throw new SealError('shape', 'This document does not need two people.');

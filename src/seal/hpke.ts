@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, createHmac, diffieHellman, type KeyOb
 import { SealError } from './errors.ts';
 import { freshKey, type Kem, kemOf, kemOfKey, packPoint, publicOf, rawPublic, unpackPoint } from './kem.ts';
 
-// HPKE, RFC 9180: base mode, single shot, HKDF-SHA256 0x0001, DHKEM(X25519, HKDF-SHA256) 0x0020 or, for keys in tokens,
+// HPKE, RFC 9180: base mode (and auth mode between X25519 keys), single shot, HKDF-SHA256 0x0001, DHKEM(X25519, HKDF-SHA256) 0x0020 or, for keys in tokens,
 // DHKEM(P-256, HKDF-SHA256) 0x0010: which one it is, the recipient's public key says by its length.
 // AEAD 2 (AES-256-GCM) is what the product uses; AEAD 1 (AES-128-GCM) exists for the RFC's test vectors.
 const KEM_ID: { readonly [kem in Kem]: number } = { x25519: 0x20, p256: 0x10 };
@@ -35,16 +35,25 @@ function labeledExpand(suite: Buffer, prk: Buffer, label: string, info: Uint8Arr
   return hmac(prk, size, VERSION, suite, Buffer.from(label), info, Buffer.from([1])).subarray(0, length);
 }
 
+/** Who takes part: `sender` is the public key of whoever sealed in auth mode (RFC 9180 section 5.1.3). */
+interface Parties {
+  readonly enc: Uint8Array;
+  readonly recipient: Uint8Array;
+  readonly sender?: Uint8Array;
+}
+
 /** RFC 9180 sections 4.1 and 5.1. Wipes `dh`. */
-function schedule(kem: Kem, dh: Buffer, enc: Uint8Array, recipient: Uint8Array, context: HpkeContext) {
+function schedule(kem: Kem, dh: Buffer, { enc, recipient, sender }: Parties, context: HpkeContext) {
   const aead = context.aead ?? 2;
   const kemSuite = Buffer.from([0x4b, 0x45, 0x4d, 0, KEM_ID[kem]]);
   const eaePrk = labeledExtract(kemSuite, EMPTY, 'eae_prk', dh);
-  const shared = labeledExpand(kemSuite, eaePrk, 'shared_secret', Buffer.concat([enc, recipient]), 32);
+  const keys = Buffer.concat([enc, recipient, sender ?? EMPTY]);
+  const shared = labeledExpand(kemSuite, eaePrk, 'shared_secret', keys, 32);
   const suite = Buffer.from([0x48, 0x50, 0x4b, 0x45, 0, KEM_ID[kem], 0, 1, 0, aead]);
   const pskIdHash = labeledExtract(suite, EMPTY, 'psk_id_hash', EMPTY);
   const infoHash = labeledExtract(suite, EMPTY, 'info_hash', Buffer.from(context.info));
-  const hashes = Buffer.concat([Buffer.from([0]), pskIdHash, infoHash]);
+  const mode = sender === undefined ? 0 : 2;
+  const hashes = Buffer.concat([Buffer.from([mode]), pskIdHash, infoHash]);
   const secret = labeledExtract(suite, shared, 'secret', EMPTY);
   const key = labeledExpand(suite, secret, 'key', hashes, KEY_BYTES[aead]);
   const nonce = labeledExpand(suite, secret, 'base_nonce', hashes, 12);
@@ -79,12 +88,16 @@ export function hpkeSealParts(
   } catch (cause) {
     throw new SealError('key', 'This public key cannot be sealed to.', { cause });
   }
-  const { key, nonce, cipher: name, aad } = schedule(kem, dh, enc, recipient, context);
+  return { enc, ct: sealShared(kem, dh, { enc, recipient }, plaintext, context) };
+}
+
+function sealShared(kem: Kem, dh: Buffer, parties: Parties, plaintext: Uint8Array, context: HpkeContext): Buffer {
+  const { key, nonce, cipher: name, aad } = schedule(kem, dh, parties, context);
   const cipher = createCipheriv(name, key, nonce);
   cipher.setAAD(aad);
   const ct = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
   key.fill(0);
-  return { enc, ct };
+  return ct;
 }
 
 const shut = () => new SealError('open-failed', 'A sealed value does not open.');
@@ -101,17 +114,20 @@ export function hpkeOpenParts(privateKey: KeyObject, enc: Uint8Array, ct: Uint8A
   } catch {
     throw shut();
   }
-  return openShared(dh, recipient, enc, ct, context);
+  return openShared(dh, { enc, recipient }, ct, context);
 }
 
-function openShared(dh: Buffer, recipient: Uint8Array, enc: Uint8Array, ct: Uint8Array, context: HpkeContext): Buffer {
+function openShared(dh: Buffer, parties: Parties, ct: Uint8Array, context: HpkeContext): Buffer {
   if (ct.byteLength < TAG_BYTES) throw shut();
-  const { key, nonce, cipher: name, aad } = schedule(kemOf(recipient), dh, enc, recipient, context);
+  const { key, nonce, cipher: name, aad } = schedule(kemOf(parties.recipient), dh, parties, context);
   try {
     const decipher = createDecipheriv(name, key, nonce);
     decipher.setAAD(aad);
     decipher.setAuthTag(ct.subarray(-TAG_BYTES));
-    return Buffer.concat([decipher.update(ct.subarray(0, -TAG_BYTES)), decipher.final()]);
+    // In this mode the plaintext is whole before the tag is checked; it is in one piece, so that its owner can wipe it.
+    const plaintext = decipher.update(ct.subarray(0, -TAG_BYTES));
+    decipher.final();
+    return plaintext;
   } catch {
     throw shut();
   } finally {
@@ -151,5 +167,42 @@ export function hpkeOpen(privateKey: KeyObject, sealed: Uint8Array, context: Hpk
 export function hpkeOpenDerived(dh: Buffer, recipient: Uint8Array, sealed: Uint8Array, context: HpkeContext): Buffer {
   const enc = hpkeEnc(kemOf(recipient), sealed);
   if (dh.length !== 32 || dh.every((byte) => byte === 0)) throw shut();
-  return openShared(dh, recipient, enc, sealed.subarray(ENC_BYTES), context);
+  return openShared(dh, { enc, recipient }, sealed.subarray(ENC_BYTES), context);
+}
+
+/** Seals as `hpkeSeal` does, in auth mode between X25519 keys: it opens only as a message of `sender`. */
+export function hpkeSealAuth(
+  recipient: Uint8Array,
+  sender: KeyObject,
+  plaintext: Uint8Array,
+  context: HpkeContext,
+  ephemeral?: KeyObject,
+): Buffer {
+  const own = ephemeral ?? freshKey('x25519');
+  const enc = rawPublic(own);
+  const publicKey = publicOf(recipient);
+  const secrets = [own, sender].map((privateKey) => diffieHellman({ privateKey, publicKey }));
+  const dh = Buffer.concat(secrets);
+  for (const secret of secrets) secret.fill(0);
+  const parties = { enc, recipient, sender: rawPublic(sender) };
+  return Buffer.concat([enc, sealShared('x25519', dh, parties, plaintext, context)]);
+}
+
+/** Opens what `hpkeSealAuth` made, if this sender sealed it. Throws SealError `open-failed`, never says why. */
+export function hpkeOpenAuth(
+  privateKey: KeyObject,
+  sender: Uint8Array,
+  sealed: Uint8Array,
+  context: HpkeContext,
+): Buffer {
+  const enc = hpkeEnc('x25519', sealed);
+  let dh: Buffer;
+  try {
+    const secrets = [enc, sender].map((raw) => diffieHellman({ privateKey, publicKey: publicOf(raw) }));
+    dh = Buffer.concat(secrets);
+    for (const secret of secrets) secret.fill(0);
+  } catch {
+    throw shut();
+  }
+  return openShared(dh, { enc, recipient: rawPublic(privateKey), sender }, sealed.subarray(ENC_BYTES), context);
 }

@@ -9,10 +9,13 @@ export {
   readAgeRecipient,
 } from './age.ts';
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
+export { parseBringShare } from './bring-share.ts';
+export { canaryAddress, canaryTag, openCall, sealCall } from './canary.ts';
 export { type GuardClient, guardClient } from './client.ts';
 export { type DeclaredStatement, dataAddress, itemsDigest, signDeclared, verifyDeclared } from './declared.ts';
 export { GUARD_PROTOCOL, LEDGER_NAME, type RemoteDoor } from './dial.ts';
 export {
+  MOST_IMPORTED,
   parseApprovable,
   parseArrival,
   parseAssertion,
@@ -21,8 +24,10 @@ export {
   parseDeclare,
   parseEnrolKey,
   parseGrant,
+  parseImportPeople,
   parseInvite,
   parseLeave,
+  parseRotateLocks,
   parseSealedRow,
   parseSignable,
   parseSignIn,
@@ -59,7 +64,21 @@ export {
 } from './field.ts';
 export { encodeFrame, FRAME_BYTES, FrameReader } from './frames.ts';
 export { ADMIN } from './handles.ts';
-export { type HpkeContext, hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
+export {
+  type HpkeContext,
+  hpkeEnc,
+  hpkeOpen,
+  hpkeOpenAuth,
+  hpkeOpenDerived,
+  hpkeSeal,
+  hpkeSealAuth,
+} from './hpke.ts';
+export {
+  keysDigest,
+  parseImportPermit,
+  signImportPermit,
+  verifyImportPermit,
+} from './import.ts';
 export {
   type Kem,
   kemOf,
@@ -72,6 +91,19 @@ export {
   x25519Secret,
 } from './kem.ts';
 export * from './messages.ts';
+export {
+  CHANNEL_FIELD,
+  messageHashes,
+  parseAutoSend,
+  parseNotice,
+  parseOrdered,
+  parseSend,
+  signAutoSend,
+  templateHash,
+  textHash,
+  verifyAutoSend,
+} from './notice-documents.ts';
+export * from './notices.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
 export {
@@ -100,6 +132,17 @@ export {
   parseRotateKey,
   withOrgKey,
 } from './rotate-key.ts';
+export {
+  padQuery,
+  parseDehydrate,
+  parseHydrate,
+  parseSearch,
+  queryAad,
+  queryBox,
+  sealedQuery,
+  unpadQuery,
+} from './search-documents.ts';
+export * from './search-types.ts';
 export type { Shape } from './shape.ts';
 export * as shape from './shape.ts';
 export {
@@ -116,6 +159,7 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export { signTransit, type TransitNotice, withTransitKey } from './transit.ts';
 export {
   type Pen,
   penPublic,

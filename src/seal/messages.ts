@@ -4,7 +4,9 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { Notice, Send } from './notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
+import type { Dehydrate, Hydrate, Search } from './search-types.ts';
 
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
@@ -180,6 +182,24 @@ export interface Change {
   readonly notAfter: number;
 }
 
+/** New locks for everybody: two people start it, the ledger puts each row under its person's new lock. */
+export interface RotateLocks {
+  readonly v: 1;
+  readonly op: 'rotate-locks';
+  readonly id: string;
+  readonly requester: string;
+  readonly purpose: string;
+  readonly notAfter: number;
+}
+
+/** Brings one share of the organisation's key at a start with a quorum. Never accepted by a guard: the shares make the key or not. */
+export interface BringShare {
+  readonly v: 1;
+  readonly op: 'bring-share';
+  readonly shareSha256: string;
+  readonly notAfter: number;
+}
+
 /** Registers a passkey with the guards: signed by the new passkey itself, authorised by the one-time token. */
 export interface EnrolKey {
   readonly v: 1;
@@ -197,12 +217,65 @@ export interface SignIn {
   readonly op: 'sign-in';
   readonly nonce: string;
   readonly console: string;
+  /** SHA-256 of the key that only the browser holds which signs in: nobody else can use this touch. */
+  readonly key: string;
   readonly notAfter: number;
 }
 
+/**
+ * Takes in people who were sealed in a browser: one administrator's touch, twice. `begin` before handles are given out, over
+ * the sealed keys of other systems; `send` over everything that is sent.
+ */
+export interface ImportPeople {
+  readonly v: 1;
+  readonly op: 'import';
+  readonly id: string;
+  /** The same in both documents of an import. */
+  readonly import: string;
+  readonly admin: string;
+  readonly stage: 'begin' | 'send';
+  readonly count: number;
+  /** SHA-256 of the hashes (32 bytes each) of the parts, in order. */
+  readonly sha256: string;
+  /** `keysDigest` of the keys that the values are sealed to. */
+  readonly keys: string;
+  readonly notAfter: number;
+}
+
+/** The ledger's statement that an administrator touched for exactly this import, and that these are the keys to seal to. */
+export interface ImportPermit extends ImportPeople {
+  readonly leaf: number;
+  /** Ed25519 by the ledger over canonical JSON of everything above. */
+  readonly signature: string;
+}
+
 /** What needs two people. */
-export type Approvable = CommandSet | Declare | Unlock | Invite | Leave | Change | RotateKey | RosterChange;
-export type Signable = Grant | Approvable | EnrolKey | SignIn | LockNow | CancelRaise | BreakGlass | Refound;
+export type Approvable =
+  | CommandSet
+  | Declare
+  | Unlock
+  | Invite
+  | Leave
+  | Change
+  | RotateLocks
+  | RotateKey
+  | RosterChange
+  | Hydrate
+  | Notice;
+export type Signable =
+  | Grant
+  | BringShare
+  | Send
+  | Approvable
+  | EnrolKey
+  | SignIn
+  | LockNow
+  | CancelRaise
+  | BreakGlass
+  | Refound
+  | ImportPeople
+  | Search
+  | Dehydrate;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
@@ -326,6 +399,8 @@ export interface PublicKeys {
   readonly core: string;
   /** Raw X25519 of edge: what the guards release to a device is sealed to it. */
   readonly release: string;
+  /** Raw X25519 of courier: addresses of people are opened to it, message by message. */
+  readonly courier?: string;
   /** Raw X25519 of intake: pages seal the keys of other systems to it. It opens no stored value. */
   readonly intake?: string;
   /** Ed25519 SPKI DER of whoever writes values. The ledger goes by its own pins, not by these. */

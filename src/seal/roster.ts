@@ -1,4 +1,4 @@
-import type { Caps, LockScope, Role } from './messages.ts';
+import type { Caps, LockScope, Role, RosterKey } from './messages.ts';
 
 /**
  * What people sign to change who may sign: documents over the guards' own roster. Pages import this file, so it holds types
@@ -128,6 +128,8 @@ export interface RosterView {
     readonly reviewed: boolean;
     readonly drilledAt: number | null;
   };
+  /** Sealed keys that are open now: they sign unlocks and commands as administrators do. */
+  readonly opened: readonly RosterKey[];
   /** Whether a recovery key was pinned at founding. */
   readonly recovery: boolean;
 }

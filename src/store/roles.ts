@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import type { DatabaseConfig } from './pool.ts';
 
-export const PROCESS_ROLES = ['edge', 'intake', 'console', 'glass', 'core'] as const;
+export const PROCESS_ROLES = ['edge', 'intake', 'console', 'glass', 'core', 'courier'] as const;
 export type ProcessRole = (typeof PROCESS_ROLES)[number];
 
 const LIMITS: Record<ProcessRole, { connections: number; timeoutMs: number }> = {
@@ -11,6 +11,7 @@ const LIMITS: Record<ProcessRole, { connections: number; timeoutMs: number }> = 
   console: { connections: 20, timeoutMs: 15_000 },
   glass: { connections: 12, timeoutMs: 10_000 },
   core: { connections: 30, timeoutMs: 60_000 },
+  courier: { connections: 8, timeoutMs: 10_000 },
 };
 
 export const roleName = (role: ProcessRole): string => `bartizan_${role}`;

@@ -62,6 +62,8 @@ const JUMPS = [
   ['m', 'Roster'],
   ['k', 'Limits'],
   ['x', 'Break-glass'],
+  ['h', 'Messages'],
+  ['y', 'Keys'],
 ] as const;
 
 const PATHS: Readonly<Record<string, string>> = { 'Software updates': '/updates' };
@@ -200,6 +202,7 @@ export async function refuseForeignConsole(person: Person, place: Place): Promis
     op: 'sign-in',
     nonce: 'AAAAAAAAAAAAAAAAAAAAAA',
     console: 'https://console.example',
+    key: 'A'.repeat(43),
     notAfter: 0,
   };
   const packed = Buffer.from(JSON.stringify(asked)).toString('base64url');

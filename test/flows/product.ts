@@ -36,7 +36,9 @@ export interface Living {
 
 export interface LivingOptions
   extends Partial<StageOptions>,
-    Pick<ProductOptions, 'caps' | 'founders' | 'edgeWorkers'> {
+    Pick<ProductOptions, 'caps' | 'founders' | 'edgeWorkers' | 'recovery'> {
+  /** Runs before anything is started, with the empty home. */
+  readonly prepare?: (home: string) => void;
   /** Runs when the processes are up and the directory is still empty. */
   readonly before?: (product: Product) => Promise<void>;
 }
@@ -52,6 +54,7 @@ export async function living(t: TestContext, options: LivingOptions): Promise<Li
 export async function live(options: LivingOptions): Promise<Living & { close(): Promise<void> }> {
   await buildPages();
   const home = openDir('btz-flow-');
+  options.prepare?.(home);
   const apns = await playApns();
   let product: Product | undefined;
   let stage: Stage | undefined;
@@ -69,6 +72,7 @@ export async function live(options: LivingOptions): Promise<Living & { close(): 
       demo: true,
       portBase: await freePorts(),
       ...(options.caps === undefined ? {} : { caps: options.caps }),
+      ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
       ...(options.edgeWorkers === undefined ? {} : { edgeWorkers: options.edgeWorkers }),
     });
     await options.before?.(product);

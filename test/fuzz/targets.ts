@@ -7,6 +7,7 @@ import { checkInTarget, resultTarget } from './messages.ts';
 import { binaryPlistTarget, packageTarget } from './packages.ts';
 import { plistTarget } from './plist.ts';
 import { certRepTarget, csrTarget, scepTarget } from './scep.ts';
+import { scimTarget } from './scim.ts';
 import { adePageTarget, releasesTarget } from './services.ts';
 import type { Target } from './target.ts';
 
@@ -30,6 +31,7 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'binary-plist': binaryPlistTarget,
   'ade-page': adePageTarget,
   releases: releasesTarget,
+  scim: scimTarget,
   cbor: cborTarget,
   'attestation-object': attestationTarget,
   jws: jwsTarget,

@@ -39,11 +39,11 @@ export async function consolePlane(plane: DevicePlane): Promise<ConsolePlane> {
     broken,
     person: async (admin, role) => {
       const token = newToken();
-      await plane.console.query(
-        `insert into api.session (token_sha256, id, admin, role, expires_at) values ($1, $2, $3, $4, now() + interval '1 hour')`,
-        [createHash('sha256').update(token).digest(), uuidv7(), admin, role],
-      );
       const person = new Person(origins, admin);
+      await plane.console.query(
+        `insert into api.session (token_sha256, id, admin, role, expires_at, bound_key) values ($1, $2, $3, $4, now() + interval '1 hour', $5)`,
+        [createHash('sha256').update(token).digest(), uuidv7(), admin, role, person.sessionKey],
+      );
       person.cookie = `bartizan_session=${token}`;
       return person;
     },

@@ -27,6 +27,8 @@ export interface ScimAnswered {
 export class ScimStage {
   readonly dir = mkdtempSync(join(tmpdir(), 'btz-scim-'));
   readonly said: string[] = [];
+  /** The next person who is made gets a decoy at their side. */
+  decoyNext = false;
   database!: TestDatabase;
   admin!: Pool;
   intake!: Pool;
@@ -36,9 +38,9 @@ export class ScimStage {
   token = '';
   #close: () => Promise<void> = async () => {};
 
-  static async open(): Promise<ScimStage> {
+  static async open(options: { readonly holdMs?: number } = {}): Promise<ScimStage> {
     const stage = new ScimStage();
-    [stage.database, stage.guards] = await Promise.all([testDatabase(), Guards.start()]);
+    [stage.database, stage.guards] = await Promise.all([testDatabase(), Guards.start({}, options.holdMs ?? 0)]);
     stage.admin = openPool(stage.database.admin, { max: 2 });
     stage.intake = openPool(stage.database.as('intake'), { max: 4 });
     const told = (message: string, cause?: unknown) => void stage.said.push(`${message} ${String(cause)}`);
@@ -54,6 +56,7 @@ export class ScimStage {
         numbers: { ...DEFAULT_NUMBERS, region: 'GB' },
         scimUrl: `https://scim.example.org${SCIM_PATH}`,
         now: Date.now,
+        random: (below: number) => (stage.decoyNext ? 0 : below - 1),
       },
       log: { info: told, warn: told, error: told },
     };
@@ -141,14 +144,26 @@ export class ScimStage {
     return rows[0] as { unit: string | null; member_state: string | null; left_at: Date | null };
   }
 
-  /** A value as an administrator reads it: settled by core, opened by both guards with a touch. */
-  async reads(id: string, field: Field): Promise<string | undefined> {
+  /** A day and an hour pass, for the ledger and for what waits: changed numbers and addresses are let in. */
+  async nextDay(): Promise<void> {
+    await this.settle();
+    this.guards.now = (this.guards.now ?? Date.now()) + 25 * 3_600_000;
+    await this.admin.query('update people.arriving set held_until = null');
+  }
+
+  /** What core does all the time. */
+  async settle(): Promise<void> {
     const core = openPool(this.database.as('core'), { max: 1 });
     try {
       while ((await settleArriving(core, this.guards.client('ledger', 'core'))) > 0);
     } finally {
       await core.end();
     }
+  }
+
+  /** A value as an administrator reads it: settled by core, opened by both guards with a touch. */
+  async reads(id: string, field: Field): Promise<string | undefined> {
+    await this.settle();
     const subject = await this.handleOf(id);
     const { rows } = await this.admin.query<{ version: string; row: Buffer }>(
       'select version, row from people.sealed where subject = $1 and field = $2',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ledgerDoors, sealerDoors } from '#guard';
+import { ledgerDoors, ledgerSearchDoors, sealerDoors, sealerSearchDoors } from '#guard';
 import { type Field, innerBytes, outerBytes, paddedBytes, rowBytes } from '#seal';
 import { DOORS } from '../../src/run/home.ts';
 
@@ -21,8 +21,14 @@ const written = text.split('\n').flatMap((line) => {
 
 // The handlers are not called, so there need be no guard behind the table.
 const doors = {
-  sealer: sealerDoors(undefined as unknown as Parameters<typeof sealerDoors>[0]),
-  ledger: ledgerDoors(undefined as unknown as Parameters<typeof ledgerDoors>[0]),
+  sealer: {
+    ...sealerDoors(undefined as unknown as Parameters<typeof sealerDoors>[0]),
+    ...sealerSearchDoors(undefined as unknown as Parameters<typeof sealerSearchDoors>[0]),
+  },
+  ledger: {
+    ...ledgerDoors(undefined as unknown as Parameters<typeof ledgerDoors>[0]),
+    ...ledgerSearchDoors(undefined as unknown as Parameters<typeof ledgerSearchDoors>[0]),
+  },
 };
 const built = Object.entries(doors).flatMap(([guard, table]) =>
   Object.entries(table).flatMap(([type, { from }]) =>
@@ -51,14 +57,19 @@ test('the text names every address of edge', () => {
   );
 });
 
+/** What a writer's signature adds to a value in transit. */
+const SIGNED_BYTES = 65;
+
 test('the sizes of sealed rows are those that the text gives', () => {
   const formats = text.slice(text.indexOf('Row formats'), text.indexOf('## Signing')).replace(/\s+/g, ' ');
   const sizes = (field: Field) => [paddedBytes, innerBytes, outerBytes, rowBytes].map((bytes) => bytes(field));
   const [padded, inner, outer, row] = sizes('number');
   assert.ok(formats.includes(`= ${inner} bytes for a value padded to ${padded} bytes`));
-  assert.ok(formats.includes(`= ${outer} bytes; settled`) && formats.includes(`tag 16 = ${row} bytes`));
+  assert.ok(formats.includes(`= ${outer} bytes, then the writer`) && formats.includes(`tag 16 = ${row} bytes`));
   const [secret, ...long] = sizes('unlock-token');
   assert.ok(
-    formats.includes(`padded to ${secret} bytes, so inner ${long[0]}, in transit ${long[1]}, settled ${long[2]}`),
+    formats.includes(
+      `padded to ${secret} bytes, so inner ${long[0]}, in transit ${long[1]! + SIGNED_BYTES}, settled ${long[2]}`,
+    ),
   );
 });

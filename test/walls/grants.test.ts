@@ -40,10 +40,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       // apps of our own
       ...['package', 'package_part', 'package_unsigned'],
       'organisation_notice',
+      'transit_notice',
       // declarations
       ...['declaration', 'declared', 'declared_data', 'declared_fetched', 'declared_list', 'declared_unsigned'],
       ...['declared_permits', 'declared_withheld'],
       'take_statuses',
+      'canary_called',
     ].map((name) => `edge.${name}`),
   },
   intake: {
@@ -51,10 +53,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     functions: [
       ...['people.import_done', 'people.import_people', 'people.intake_started', 'people.taken'],
       'people.organisation_notice',
+      'people.transit_notice',
       // synchronisations
       ...['people.scim_find', 'people.scim_get', 'people.scim_next', 'people.scim_create', 'people.scim_change'],
       ...['people.scim_delete', 'people.scim_group_find', 'people.scim_group_get', 'people.scim_group_put'],
       ...['people.scim_group_delete', 'people.intake_refused', 'people.intake_tokens'],
+      ...['people.import_known', 'people.import_gone', 'people.import_batch', 'people.import_sent'],
     ],
   },
   console: {
@@ -62,6 +66,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'backup.plan': 'S', 'backup.posture': 'S', 'backup.run': 'S' },
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
+      ...{ 'courier.message': 's', 'courier.standing': 'S' },
       ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.profile': 'ISu', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
@@ -96,7 +101,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.channel': 's', 'fleet.release': 's', 'fleet.template': 'I' },
       // Never the row itself: the console cannot even read ciphertext.
       ...{ 'people.import': 'S', 'people.person': 'S', 'people.sealed': 's', 'people.tombstone': 'S' },
-      'people.arriving': 's',
+      ...{ 'people.arriving': 's', 'people.rotation': 'S', 'people.rotating': 'S' },
       ...{ 'respond.action': 'S', 'respond.approval': 'IS', 'respond.lock': 'S', 'respond.lock_request': 'IS' },
       'respond.signature': 's',
       ...{ 'watch.alert': 'Su', 'watch.cursor': 'S' },
@@ -146,7 +151,9 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.declared_ask': 'S', 'fleet.declared_data': 's' },
     },
     functions: [
+      'courier.ask',
       'people.organisation_notice',
+      'people.transit_notice',
       'people.sheet_of',
       'people.sheet_opened',
       'fleet.put_release',
@@ -154,6 +161,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       'people.read_page',
       'people.read_rows',
     ],
+  },
+  courier: {
+    tables: {},
+    functions: ['again', 'expand', 'finish', 'notice', 'sending', 'stands', 'started', 'take'].map(
+      (name) => `courier.${name}`,
+    ),
   },
   core: {
     tables: {
@@ -206,6 +219,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'log.counter': 'SU', 'log.event': 'Su', 'log.kind': 'S' },
       ...{
         'people.tombstone': 'S',
+        ...{ 'people.rotation': 'S', 'people.rotating': 'S' },
         'people.import': 'S',
         'people.person': 'S',
         'people.rows_account': 'SU',
@@ -253,10 +267,14 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ],
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
+      ...['courier.ask_auto', 'courier.change_told', 'courier.forget', 'courier.prune', 'courier.untold_changes'],
+      ...['people.canary_told', 'people.take_canary_calls'],
       ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
       ...['people.handed', 'people.put_settled', 'people.set_aside', 'people.take_arriving', 'people.name_group'],
       ...['people.erase', 'people.hold', 'people.end_hold'],
+      'people.put_transit',
+      ...['people.start_rotation', 'people.rotating_rows', 'people.rotated', 'people.rotate_later'],
       // declarations
       ...[
         'fleet.change_set',

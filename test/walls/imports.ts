@@ -8,6 +8,12 @@ export type Sources = ReadonlyMap<string, string>;
 export interface Rooms {
   readonly rooms: Readonly<Record<string, readonly string[]>>;
   readonly guardDoor: { readonly door: string; readonly onlyFor: readonly string[] };
+  /** The one package that a guard may load: at run time, in this file alone, and only these files of it (SHA-256). */
+  readonly guardPackage: {
+    readonly package: string;
+    readonly only: string;
+    readonly files: Readonly<Record<string, string>>;
+  };
   readonly packages: Readonly<Record<string, readonly string[]>>;
   readonly processes: Readonly<Record<string, readonly string[]>>;
   /** The few files of ours that the browser's pages may import: shapes, and the form that both sides hash. */
@@ -18,6 +24,8 @@ interface Import {
   readonly what: string;
   /** Erased before the program runs: counts for the picture of the rooms, loads nothing. */
   readonly typeOnly: boolean;
+  /** Loaded when the program comes to it, if it does. */
+  readonly late: boolean;
 }
 
 /** These rooms compute and do nothing else. */
@@ -39,8 +47,9 @@ export function readSources(root: string, dirs: readonly string[] = ['src', 'sim
 function importsOf(text: string): Import[] {
   const found: Import[] = [];
   for (const [, type, what] of text.matchAll(/^\s*(?:import|export)\s+(type\s+)?(?:[^'";]*?\bfrom\s+)?'([^']+)'/gm))
-    found.push({ what: what!, typeOnly: type !== undefined });
-  for (const [, what] of text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g)) found.push({ what: what!, typeOnly: false });
+    found.push({ what: what!, typeOnly: type !== undefined, late: false });
+  for (const [, what] of text.matchAll(/\bimport\(\s*'([^']+)'\s*\)/g))
+    found.push({ what: what!, typeOnly: false, late: true });
   return found;
 }
 
@@ -79,7 +88,8 @@ export function importBreaches(sources: Sources, rooms: Rooms): string[] {
     // The attacker of the drill may try what he likes; no process of the product loads him.
     if (room !== 'run' && !path.startsWith('sim/attackers/') && HIDDEN.test(text))
       say('loads code in a way that cannot be followed');
-    for (const { what } of importsOf(text)) {
+    const { guardPackage } = rooms;
+    for (const { what, late } of importsOf(text)) {
       if (what.startsWith('.')) {
         const home = room === 'sim' ? 'sim/' : `src/${room}/`;
         if (!resolved(path, what).startsWith(home)) say(`reaches out of its room to ${what}`);
@@ -92,16 +102,28 @@ export function importBreaches(sources: Sources, rooms: Rooms): string[] {
         if (PURE.includes(room) && OUTSIDE.test(what)) say(`room ${room} does no input or output, but imports ${what}`);
       } else if (!rooms.packages[room]?.includes(packageOf(what))) {
         say(`room ${room} may not load the package ${packageOf(what)}`);
+      } else if (
+        room === 'guard' &&
+        (!late || path !== guardPackage.only || packageOf(what) !== guardPackage.package)
+      ) {
+        say(`a guard loads the package ${packageOf(what)} in another way than rooms.json says`);
       }
     }
   }
   return breaches;
 }
 
-/** What a process loads in the end: rooms and npm packages. Tests and erased imports do not count. */
-export function closure(sources: Sources, start: string): { rooms: Set<string>; packages: Set<string> } {
+/**
+ * What a process loads in the end: rooms, npm packages, and packages that a file of it may load while it runs (`late`, as
+ * `file package`). Tests and erased imports do not count.
+ */
+export function closure(
+  sources: Sources,
+  start: string,
+): { rooms: Set<string>; packages: Set<string>; late: Set<string> } {
   const rooms = new Set<string>();
   const packages = new Set<string>();
+  const late = new Set<string>();
   const seen = new Set<string>();
   const visit = (path: string) => {
     if (seen.has(path)) return;
@@ -110,15 +132,16 @@ export function closure(sources: Sources, start: string): { rooms: Set<string>; 
     if (text === undefined) throw new Error(`${path} is imported but does not exist`);
     const room = roomOf(path);
     if (room !== undefined && room !== 'run') rooms.add(room);
-    for (const { what, typeOnly } of importsOf(text)) {
+    for (const { what, typeOnly, late: atRunTime } of importsOf(text)) {
       if (typeOnly || what.startsWith('node:')) continue;
       if (what.startsWith('.')) visit(resolved(path, what));
       else if (what.startsWith('#')) visit(what === '#sim' ? 'sim/index.ts' : `src/${what.slice(1)}/index.ts`);
+      else if (atRunTime) late.add(`${path} ${packageOf(what)}`);
       else packages.add(packageOf(what));
     }
   };
   visit(start);
-  return { rooms, packages };
+  return { rooms, packages, late };
 }
 
 /** Rooms and packages that a process loads against rooms.json, in words. */
@@ -128,8 +151,11 @@ export function closureBreaches(sources: Sources, rooms: Rooms): string[] {
     const loads = closure(sources, `src/run/${name}.ts`);
     for (const room of loads.rooms)
       if (!allowed.includes(room)) breaches.push(`process ${name} loads the room ${room}`);
-    if (name === 'sealer' || name === 'ledger')
-      for (const one of loads.packages) breaches.push(`process ${name} loads the package ${one}`);
+    if (name !== 'sealer' && name !== 'ledger') continue;
+    for (const one of loads.packages) breaches.push(`process ${name} loads the package ${one}`);
+    const { only, package: its } = rooms.guardPackage;
+    for (const one of loads.late)
+      if (one !== `${only} ${its}`) breaches.push(`process ${name} loads while it runs: ${one}`);
   }
   return breaches;
 }

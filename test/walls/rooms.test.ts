@@ -22,6 +22,7 @@ test('no process loads a room that it may not; the guards load no npm package', 
     const loads = closure(sources, `src/run/${guard}.ts`);
     assert.ok(loads.rooms.has('guard'), 'the walk followed the imports');
     assert.deepEqual([...loads.packages], []);
+    assert.deepEqual([...loads.late], [`${rooms.guardPackage.only} ${rooms.guardPackage.package}`]);
   }
   assert.ok(closure(sources, 'src/run/core.ts').packages.has('pg'), 'the walk sees packages');
 });
@@ -62,6 +63,12 @@ for (const [what, path, text] of [
   ['an import over several lines', 'src/watch/breach.ts', "import {\n  a,\n  b,\n} from '#people';"],
   ['somebody else opens the guards’ door', 'src/run/console.ts', "import { Sealer } from '#guard';"],
   ['a package in a guard', 'src/guard/breach.ts', "import pg from 'pg';"],
+  [
+    'the guards’ one package at their start',
+    'src/guard/search/noble.ts',
+    "import { x } from '@noble/curves/ed25519.js';",
+  ],
+  ['the guards’ one package elsewhere', 'src/guard/breach.ts', "const x = await import('@noble/curves/ed25519.js');"],
   ['a package in a pure room', 'src/wire/breach.ts', "import forge from 'node-forge';"],
   ['input in a pure room', 'src/proof/breach.ts', "import { readFileSync } from 'node:fs';"],
   ['require', 'src/edge/breach.ts', "const x = createRequire(import.meta.url)('pg');"],

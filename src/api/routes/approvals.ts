@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { headingOf } from '#fleet';
 import { type Approval, askInvite, askLock, askUnlock, listApprovals, listLocks } from '#respond';
-import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey } from '#seal';
+import { type Approvable, EVERY_DEVICE, LOCK_SCOPES, ROLES, type RosterKey, TEMPLATES } from '#seal';
 import { tx } from '#store';
 import { admin, page, purpose, route, uuid } from '../route.ts';
 import { askLedgerRoster } from './roster.ts';
@@ -17,7 +17,7 @@ const UNLOCKED = {
   document: 'a request',
 };
 
-const counted = (n: number, what: string): string => `${n} ${what}${n === 1 ? '' : 's'}`;
+const counted = (n: number, what: string, many = `${what}s`): string => `${n} ${n === 1 ? what : many}`;
 
 function devicesOf(document: Approvable): readonly string[] {
   if (document.op === 'command') return document.commands.map(({ device }) => device);
@@ -34,6 +34,8 @@ function summary({ document }: Approval): string {
       const whom = devices === EVERY_DEVICE ? 'every device' : counted(devices.length, 'device');
       return `Give ${counted(declarations.length, 'dangerous declaration')} to ${whom}`;
     }
+    case 'rotate-locks':
+      return 'Give everybody in the directory a new lock';
     case 'unlock':
       return document.scope === 'admin' ? `Unlock ${document.target}` : `Unlock ${UNLOCKED[document.scope]}`;
     case 'change':
@@ -42,8 +44,12 @@ function summary({ document }: Approval): string {
       return `Put organisation key ${document.number} in force`;
     case 'leave':
       return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
+    case 'hydrate':
+      return `Open the search by ${document.field} for ${counted(document.hours, 'hour')}`;
     case 'invite':
       return `Invite ${document.admin} as ${document.role}`;
+    case 'notice':
+      return `Write to ${counted(document.subjects.length, 'person', 'people')}: ${TEMPLATES[document.topic].title.toLowerCase()}`;
     case 'roster':
       return rosterSummary(document);
     default:

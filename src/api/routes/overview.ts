@@ -7,6 +7,7 @@ import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
 import { type SealerKeys, sealerKeys } from './keys.ts';
 import { pushWarning } from './push.ts';
+import { rosterNow } from './roster.ts';
 
 interface LedgerStatus {
   readonly size: number;
@@ -22,7 +23,7 @@ export const overviewRoutes = [
     summary: 'The state of everything at a glance.',
     for: 'all',
     handle: async ({ doors }) => {
-      const [devices, people, alerts, approvals, incidents, locks, log, guards, push] = await Promise.all([
+      const [devices, people, alerts, approvals, incidents, locks, log, guards, push, roster] = await Promise.all([
         countDevices(doors.pool),
         countPeople(doors.pool),
         countOpenAlerts(doors.pool),
@@ -32,13 +33,17 @@ export const overviewRoutes = [
         logState(doors),
         guardsAnswer(doors),
         pushWarning(doors),
+        rosterNow(doors).then(
+          ({ findings: found }) => found,
+          () => [],
+        ),
       ]);
       return {
-        ...{ devices, people, alerts, log, push },
+        ...{ devices, people: Math.max(0, people - guards.decoys), alerts, log, push },
         approvals: { open: approvals.filter((approval) => approval.state === 'open').length },
         incidents: { open: incidents.filter((incident) => incident.status === 'open').length },
         locks: locks.filter((lock) => lock.liftedAt === null),
-        posture: { level: doors.level, key: keyOf(guards.keys), findings: findings(doors, guards) },
+        posture: { level: doors.level, key: keyOf(guards.keys), findings: [...findings(doors, guards), ...roster] },
       };
     },
   }),
@@ -57,24 +62,25 @@ async function logState(doors: ApiDoors) {
   }
 }
 
-/** Which of the guards do not answer. */
-async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
-  const answers = (call: Promise<unknown>) =>
-    call.then(
-      () => true,
-      () => false,
-    );
-  const [keys, ledger] = await Promise.all([
-    sealerKeys(doors),
-    answers(doors.ledger.call('status', {}, { timeoutMs: 1_500 })),
-  ]);
-  return { sealer: keys !== null, ledger, keys };
-}
-
 interface Guards {
   readonly sealer: boolean;
   readonly ledger: boolean;
   readonly keys: SealerKeys | null;
+  /** Whether the ledger's disk is nearly full, and what is left of it. */
+  readonly room: { readonly freeMb: number; readonly low: boolean } | undefined;
+  /** How many of the people do not exist, as the ledger says. */
+  readonly decoys: number;
+}
+
+/** Which of the guards answer. */
+async function guardsAnswer(doors: ApiDoors): Promise<Guards> {
+  const [keys, ledger] = await Promise.all([
+    sealerKeys(doors),
+    doors.ledger
+      .call<{ room?: Guards['room']; decoys: number }>('status', {}, { timeoutMs: 1_500 })
+      .catch(() => undefined),
+  ]);
+  return { sealer: keys !== null, ledger: ledger !== undefined, keys, room: ledger?.room, decoys: ledger?.decoys ?? 0 };
 }
 
 /** The organisation's key in a line; null if the sealer does not answer. */
@@ -103,6 +109,12 @@ function findings(doors: ApiDoors, guards: Guards) {
     found.push({
       title: 'The ledger is called over the network, but at an address of this very machine.',
       fix: 'Run it on a host of its own; until then this is one host, and root here owns both guards.',
+    });
+  }
+  if (guards.room?.low) {
+    found.push({
+      title: `The disk of the ledger's log has ${guards.room.freeMb} MiB left: once it is full nothing is read.`,
+      fix: 'Free space on it or give it a larger one. Its log is never cut.',
     });
   }
   if (!guards.ledger) {

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { devicesOf } from '#fleet';
-import { listPeople, offerSheet, tombstoneOf, waitingChanges } from '#people';
-import { askLeave, askRelease } from '#respond';
+import { lastRotation, listPeople, offerSheet, tombstoneOf, waitingChanges } from '#people';
+import { askLeave, askRelease, askRotateLocks } from '#respond';
 import { MOST_LEAVING } from '#seal';
 import { tx } from '#store';
 import { ApiError } from '../error.ts';
@@ -76,6 +76,24 @@ export const peopleRoutes = [
     handle: async ({ doors, session, body }) => {
       const input = { ...body, by: session.admin, now: doors.now() };
       return { approval: (await tx(doors.pool, (t) => askRelease(t, input))).id };
+    },
+  }),
+  route({
+    method: 'GET',
+    path: '/people/rotation',
+    summary: 'When everybody last got a new lock.',
+    for: 'all',
+    handle: async ({ doors }) => ({ last: (await lastRotation(doors.pool)) ?? null }),
+  }),
+  route({
+    method: 'POST',
+    path: '/people/rotation',
+    summary: 'Asks two people to give everybody a new lock.',
+    for: ['administrator'],
+    body: z.strictObject({ purpose }),
+    handle: async ({ doors, session, body }) => {
+      const input = { ...body, by: session.admin, now: doors.now() };
+      return { approval: (await tx(doors.pool, (t) => askRotateLocks(t, input))).id };
     },
   }),
   route({

@@ -63,7 +63,7 @@ export function rosterFindings({ roster, agree, admins, now }: Seen): readonly F
   if (breakGlass.state === 'none' || breakGlass.state === 'registering') {
     found.push({
       title: 'No sealed keys are ready for an emergency.',
-      fix: 'Register two keys and three custodians on the roster page, and put the keys into two safes.',
+      fix: 'Register two keys and three custodians on the page Break-glass, and put the keys into two safes.',
     });
   } else if (breakGlass.state === 'sealed' && now - (breakGlass.drilledAt ?? 0) > QUARTER_MS) {
     found.push({

@@ -60,7 +60,8 @@ async function signIns(doors: ApiDoors): Promise<ReadonlyMap<string, { at: numbe
   return new Map(rows.map(({ credential, at, open }) => [credential, { at: at.getTime(), open }]));
 }
 
-async function view(doors: ApiDoors) {
+/** The roster as pages show it. Throws `guards-unavailable`. */
+export async function rosterNow(doors: ApiDoors) {
   const [roster, ledger, sealer, used] = await Promise.all([
     askLedgerRoster(doors),
     doors.ledger.call<{ locked: { scope: string; target: string }[] }>('status', {}),
@@ -112,7 +113,7 @@ export const rosterRoutes = [
     path: '/roster',
     summary: 'Who may sign, with which passkeys, within which limits; what is on its way.',
     for: 'all',
-    handle: ({ doors }) => view(doors),
+    handle: ({ doors }) => rosterNow(doors),
   }),
   route({
     method: 'POST',

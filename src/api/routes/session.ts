@@ -1,13 +1,14 @@
-import { deleteCookie, getCookie, setCookie } from 'hono/cookie';
+import { deleteCookie, setCookie } from 'hono/cookie';
 import * as z from 'zod';
 import { type Caps, parseAssertion, parseSignIn } from '#seal';
+import { boundSession, COOKIE } from '../bound.ts';
 import type { ApiDoors } from '../doors.ts';
 import { route } from '../route.ts';
-import { endSession, newChallenge, type Session, sessionOf, signIn } from '../session.ts';
+import { endSession, newChallenge, type Session, signIn } from '../session.ts';
 
-export const COOKIE = 'bartizan_session';
-
+const key = z.string().regex(/^[A-Za-z0-9_-]{60,300}$/);
 const signed = z.strictObject({
+  key,
   document: z.unknown().transform((value) => parseSignIn(value)),
   assertion: z.unknown().transform((value) => parseAssertion(value)),
 });
@@ -19,16 +20,17 @@ export const sessionRoutes = [
     summary: 'Who is signed in; no content if nobody is.',
     for: 'anyone',
     handle: async ({ doors, context }) => {
-      const session = await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '');
+      const session = await boundSession(doors, context);
       return session && describe(doors, session);
     },
   }),
   route({
     method: 'POST',
     path: '/session/challenge',
-    summary: 'A document to sign on glass.',
+    summary: 'A document to sign on glass, for the browser with this key.',
     for: 'anyone',
-    handle: ({ doors }) => ({ document: newChallenge(doors), glass: doors.origins.glass }),
+    body: z.strictObject({ key }),
+    handle: ({ doors, body }) => ({ document: newChallenge(doors, body.key), glass: doors.origins.glass }),
   }),
   route({
     method: 'POST',

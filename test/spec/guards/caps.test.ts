@@ -171,31 +171,56 @@ test('above the organisation’s day a second person signs the very grant, far a
   await assert.rejects(guards.client('ledger', 'sealer').call('open', body), code('second-person'));
 });
 
-test('400 different grants at once at the cap, the sealer restarted in the midst: never more than the cap', async () => {
+test('600 different grants at once at the cap, each guard restarted in the midst: never more than the cap', async () => {
   await guards.close();
   await start({ perDay: 25, perTouch: 25, orgPerDay: 1_000 });
   const ask = () => {
     const grant = guards.grant(newBrowser(), people(1));
     const assertion = touch(guards.passkey(), grant);
-    return guards.client('sealer', 'glass').call('reveal', { grant, assertion, rows: [] });
+    return guards
+      .client('sealer', 'glass')
+      .call('reveal', { grant, assertion, rows: [] })
+      .then(
+        () => 1,
+        () => 0,
+      );
   };
-  const first = Array.from({ length: 200 }, ask).map((one) =>
-    one.then(
-      () => 1,
-      () => 0,
-    ),
-  );
-  await new Promise((resolve) => setTimeout(resolve, 60));
+  const wave = () => Array.from({ length: 200 }, ask);
+  const breath = () => new Promise((resolve) => setTimeout(resolve, 60));
+  const first = wave();
+  await breath();
   await guards.stopSealer();
   await guards.startSealer();
-  const second = Array.from({ length: 200 }, ask).map((one) =>
-    one.then(
-      () => 1,
-      () => 0,
-    ),
-  );
-  const served = (await Promise.all([...first, ...second])).reduce<number>((sum, one) => sum + one, 0);
+  const second = wave();
+  await breath();
+  await guards.stopLedger();
+  await guards.startLedger();
+  const served = (await Promise.all([...first, ...second, ...wave()])).reduce<number>((sum, one) => sum + one, 0);
   assert.ok(served <= 25, `${served} were served`);
   const opened = await rosters.entries('directory.revealed');
-  assert.equal(opened.length, 25, 'the ledger opened exactly the cap');
+  assert.ok(opened.length <= 25 && opened.length >= served, `the ledger opened ${opened.length}`);
+  // What a guard charged and the other never saw stays charged: errors are on the side of reading less.
+  assert.equal(await ask(), 0);
+});
+
+test('400 parallel replays of one grant are one reading, in each guard by itself', async () => {
+  const request = () => {
+    const grant = guards.grant(newBrowser(), people(1));
+    return { grant, assertion: touch(guards.passkey(), grant), rows: [] };
+  };
+  const opened = async () => (await rosters.entries('directory.revealed')).length;
+  const replay = async (client: { call(type: string, body: object): Promise<unknown> }, type: string) => {
+    const body = request();
+    const all = await Promise.allSettled(Array.from({ length: 400 }, () => client.call(type, body)));
+    return all.filter((one) => one.status === 'fulfilled').length;
+  };
+  assert.equal(await replay(guards.client('sealer', 'glass'), 'reveal'), 1);
+  assert.equal(await opened(), 1);
+  const refused = (await rosters.entries('directory.refused')).map(
+    ({ detail }) => `${detail['guard']} ${detail['code']}`,
+  );
+  assert.deepEqual([...new Set(refused)], ['sealer used'], 'none came as far as the ledger');
+  // Past the sealer, as one who owns it would.
+  assert.equal(await replay(guards.client('ledger', 'sealer'), 'open'), 1);
+  assert.equal(await opened(), 2);
 });

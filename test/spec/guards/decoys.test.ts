@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { GuardError } from '#seal';
-import { Guards, person } from './fixture.ts';
+import { toBase64url } from '#base';
+import { canaryTag, GuardError, sealCall } from '#seal';
+import { Guards, ORG, person } from './fixture.ts';
 
 let guards: Guards;
 before(async () => {
@@ -43,5 +44,50 @@ test('with too few decoys for so many copies the ledger says so instead of repea
     );
   } finally {
     await few.close();
+  }
+});
+
+test('a call to a canary names the copies that hold it, narrower with each call, and never whose it is', async () => {
+  const own = await Guards.start();
+  try {
+    const live = Array.from({ length: 8 }, (_, n) => ({
+      handle: person(700 + n),
+      tags: [canaryTag(ORG, `+44770090080${n}`)],
+    }));
+    await own.client('ledger', 'intake').call('canaries', { entries: live });
+    const sets = new Map<string, readonly string[]>();
+    for (let n = 0; n < 12; n += 1) sets.set(`export e${n}`, await own.ledger.decoys.setFor('export', `e${n}`));
+    const core = own.client('ledger', 'core');
+    const call = (n: number) =>
+      core.call('called', { how: 'sms', box: toBase64url(sealCall(own.keys.outer, live[n]!.tags[0]!)) });
+    const alarms = async () =>
+      (
+        await core.call<{ entries: { kind: string; detail: { copies: string[]; called: number } }[] }>('tail', {
+          ...{ after: 0, waitMs: 0 },
+        })
+      ).entries.filter(({ kind }) => kind === 'canary.called');
+    const stranger = await core.call('called', {
+      ...{ how: 'sms', box: toBase64url(sealCall(own.keys.outer, canaryTag(ORG, '+447700900990'))) },
+    });
+    assert.deepEqual([stranger, await alarms()], [{}, []]);
+    // Whoever has the copy e5 rings those that are in it, one after the other.
+    const leaked = sets.get('export e5')!;
+    const rung = live.flatMap(({ handle }, n) => (leaked.includes(handle) ? [n] : []));
+    for (const n of rung) await call(n);
+    const all = await alarms();
+    assert.equal(all.length, rung.length);
+    const fits = (n: number) =>
+      [...sets].filter(([, set]) => rung.slice(0, n).every((one) => set.includes(live[one]!.handle))).map(([id]) => id);
+    for (const [n, { detail }] of all.entries()) {
+      assert.deepEqual([...detail.copies].sort(), fits(n + 1).sort());
+      assert.ok(detail.copies.includes('export e5'));
+    }
+    assert.ok(
+      !JSON.stringify(await core.call('tail', { after: 0, waitMs: 0 })).includes('-17'),
+      'no handle of a canary',
+    );
+    await assert.rejects(own.client('ledger', 'core').call('canaries', { entries: live }), GuardError);
+  } finally {
+    await own.close();
   }
 });

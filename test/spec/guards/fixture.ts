@@ -6,16 +6,21 @@ import { type Clock, canonicalJson, fromBase64url, type Json, type Logger, Seale
 import {
   type Founder,
   foundLedger,
+  foundLedgerSearch,
   foundSealer,
+  foundSealerSearch,
   LEDGER_CALLERS,
   Ledger,
   type LedgerCaller,
   ledgerDoors,
+  ledgerSearchDoors,
   SEALER_CALLERS,
   Sealer,
   type SealerCaller,
   type SealerOptions,
+  type SearchSettings,
   sealerDoors,
+  sealerSearchDoors,
   serveCaller,
 } from '#guard';
 import {
@@ -110,6 +115,9 @@ export class Guards {
   readonly caps: Caps;
   /** Stands for edge's release key. */
   readonly edge = newBrowser();
+  /** Stands for courier's key, and core's. */
+  readonly courier = newBrowser();
+  readonly core = generateKeyPairSync('ed25519');
   /** What edge, intake and glass sign values with. */
   readonly pens = Object.fromEntries(WRITERS.map((writer) => [writer, newPen(writer).pen])) as { [one in Writer]: Pen };
   /** How long changes wait at this ledger; none, where a test is about something else. */
@@ -118,11 +126,16 @@ export class Guards {
   /** A clock that nobody can set; goes with `now` unless a test says otherwise. */
   ran: number | undefined;
   unusable = 0;
+  patience: { sinkMs: number; hungMs: number } | undefined;
   ledger!: Ledger;
   sealer!: Sealer;
   keys!: PublicKeys;
+  /** Where the ledger finds keys that systemd gave it. */
+  credentials: string | undefined;
   /** Where the organisation's key is to come from. */
   sources: Pick<SealerOptions, 'keeper' | 'credentials' | 'keySource'> = {};
+  /** What can be searched, if anything. */
+  search: SearchSettings | undefined;
   #clients: GuardClient[] = [];
 
   constructor(caps: Partial<Caps> = {}) {
@@ -132,16 +145,29 @@ export class Guards {
   readonly clock: Clock = () => this.now ?? Date.now();
   readonly elapsed = (): number => this.ran ?? this.clock();
 
-  static async start(caps: Partial<Caps> = {}, holdMs = 0, recovery?: string): Promise<Guards> {
+  static async start(
+    caps: Partial<Caps> = {},
+    holdMs = 0,
+    recovery?: string,
+    search?: SearchSettings,
+  ): Promise<Guards> {
     const guards = new Guards(caps);
+    guards.search = search;
     guards.holdMs = holdMs;
     const founders = guards.founders.map((one) => one.founder);
     const pins = WRITERS.map((writer) => ({ writer, key: penPublic(guards.pens[writer]) }));
     const ledgerKeys = await foundLedger(guards.ledgerOptions(), founders, pins, recovery);
     const sealerKeys = await foundSealer(join(guards.folder, 'sealer'), founders, recovery);
     const writers = Object.fromEntries(pins.map(({ writer, key }) => [writer, key])) as PublicKeys['writers'];
-    guards.keys = { v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, core: '', release: guards.edge.publicKey, writers };
+    guards.keys = {
+      ...{ v: 1, org: ORG, ...ledgerKeys, ...sealerKeys, writers },
+      ...{ core: guards.coreKey, release: guards.edge.publicKey, courier: guards.courier.publicKey },
+    };
     mkdirSync(join(guards.folder, 'run'));
+    if (search !== undefined) {
+      await foundLedgerSearch(join(guards.folder, 'ledger'));
+      await foundSealerSearch(join(guards.folder, 'sealer'));
+    }
     await guards.startLedger();
     await guards.startSealer();
     for (const one of guards.founders) await guards.enrol(one.passkey, one.token);
@@ -165,9 +191,17 @@ export class Guards {
       logger: SILENT,
       onUnusable,
       releaseKey: this.edge.publicKey,
+      coreKey: this.coreKey,
+      ...(this.patience === undefined ? {} : { patience: this.patience }),
       holdMs: this.holdMs,
       ...(this.keys === undefined ? {} : { orgKey: this.keys.inner }),
+      ...(this.credentials === undefined ? {} : { credentials: this.credentials }),
+      ...(this.search === undefined || this.keys === undefined ? {} : { search: this.search }),
     };
+  }
+
+  get coreKey(): string {
+    return toBase64url(this.core.publicKey.export({ format: 'der', type: 'spki' }));
   }
 
   get logDir(): string {
@@ -180,7 +214,8 @@ export class Guards {
 
   async startLedger(): Promise<void> {
     this.ledger = await Ledger.open(this.ledgerOptions());
-    const doors = ledgerDoors(this.ledger);
+    const { search } = this.ledger;
+    const doors = { ...ledgerDoors(this.ledger), ...(search === undefined ? {} : ledgerSearchDoors(search)) };
     const closers: { close(): Promise<void> }[] = [];
     for (const caller of LEDGER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('ledger', caller), caller, doors, logger: SILENT }));
@@ -207,12 +242,16 @@ export class Guards {
       logger: SILENT,
       ledgerKey: keys.ledger,
       releaseKey: keys.release,
+      coreKey: keys.core,
+      ...(keys.courier === undefined ? {} : { courierKey: keys.courier }),
       ledger,
+      ...(this.search === undefined ? {} : { search: this.search }),
       ...this.sources,
     });
     await this.sealer.loading.catch(() => {});
-    const doors = sealerDoors(this.sealer);
-    const closers: { close(): Promise<void> | void }[] = [ledger];
+    const search = await this.sealer.openSearch();
+    const doors = { ...sealerDoors(this.sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
+    const closers: { close(): Promise<void> | void }[] = [ledger, ...(search === undefined ? [] : [search])];
     for (const caller of SEALER_CALLERS) {
       closers.push(await serveCaller({ path: this.#socket('sealer', caller), caller, doors, logger: SILENT }));
     }

@@ -136,6 +136,13 @@ test('nobody is left who could act: the last ones stay, and a threshold beyond t
   await assert.rejects(rosters.change({ act: 'remove-admin', admin: ADMINS[2] }), code('lock-out'));
   await assert.rejects(rosters.change({ act: 'role', admin: ADMINS[2], role: 'dpo' }), code('lock-out'));
   await assert.rejects(rosters.change({ act: 'threshold', threshold: 3 }), code('lock-out'));
+  await rosters.lock('admin', ADMINS[2], 1);
+  await assert.rejects(
+    rosters.change({ act: 'remove-admin', admin: ADMINS[2] }),
+    code('lock-out'),
+    'locked is not gone',
+  );
+  await guards.lift('admin', ADMINS[2]);
   await rosters.invite('admin-dora');
   await assert.rejects(
     rosters.change({ act: 'threshold', threshold: 3 }),

@@ -252,6 +252,21 @@ test('a lock that comes while rows are sealed anew stops it; what was done stays
   assert.deepEqual(await valuesOf(await guards.reseal(rows)), { [person(1)]: 'one', [person(2)]: 'two' });
 });
 
+test('rows that open for nobody are named once and do not hold up the change, nor use up its meter', async () => {
+  const [past] = await guards.settle({ [person(1)]: 'one' });
+  const [present] = await guards.settle({ [person(1)]: 'one anew' }, 'number', 2);
+  const stranger = { ...present!, subject: person(77) };
+  await guards.promote(await guards.staged());
+  const core = guards.client('sealer', 'core');
+  type Resealed = { rows: SealedRow[]; current: object[]; broken: { subject: string; version: number }[] };
+  const answer = await core.call<Resealed>('reseal', { rows: [past!, present!, stranger] });
+  assert.deepEqual([answer.rows.length, answer.current.length], [1, 0]);
+  const named = answer.broken.map(({ subject, version }) => `${subject} ${version}`).sort();
+  assert.deepEqual(named, [`${person(1)} 1`, `${person(77)} 2`]);
+  const again = await core.call<Resealed>('reseal', { rows: answer.rows });
+  assert.equal(again.current.length, 1);
+});
+
 test('a journal that ends anywhere within a change is taken up again', async () => {
   const document = await guards.staged();
   await guards.client('sealer', 'glass').call('rotate-key', signed(document));

@@ -167,6 +167,10 @@ test('a ledger from before writers signed pins them once, with the versions of i
     await ledger.pinWriters(keys);
     const others = keys.map(({ writer }) => ({ writer, key: penPublic(newPen(writer).pen) }));
     await assert.rejects(ledger.pinWriters(others), { code: 'founded' });
+    await assert.rejects(ledger.pinWriters(others, 'edge'), { code: 'founded' }, 'one is made anew, not all');
+    const anew = keys.map((one) => (one.writer === 'edge' ? others.find(({ writer }) => writer === 'edge')! : one));
+    await ledger.pinWriters(anew, 'edge');
+    assert.notEqual(ledger.gate.state.rows.writers.get('edge'), penPublic(old.pens.edge));
   } finally {
     await ledger.close();
   }

@@ -19,6 +19,7 @@ import { IncidentPage } from './pages/incident.tsx';
 import { Incidents } from './pages/incidents.tsx';
 import { KeysPage } from './pages/keys.tsx';
 import { Locks } from './pages/locks.tsx';
+import { Messages } from './pages/messages.tsx';
 import { OverviewPage } from './pages/overview.tsx';
 import { People } from './pages/people.tsx';
 import { PersonPage } from './pages/person.tsx';
@@ -54,6 +55,7 @@ function page(path: string): ReactNode {
   if (room === 'compliance') return <Compliance />;
   if (room === 'retirements') return <Retirements />;
   if (room === 'people') return <People />;
+  if (room === 'messages') return <Messages />;
   if (room === 'alerts') return <Alerts />;
   if (room === 'incidents') return <Incidents />;
   if (room === 'approvals') return <Approvals />;

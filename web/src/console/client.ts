@@ -1,3 +1,4 @@
+import { utf8 } from '../shared/bytes.ts';
 import { exchange, Problem } from '../shared/problem.ts';
 import type {
   Admin,
@@ -16,6 +17,7 @@ import type {
   Push,
   Session,
 } from './model.ts';
+import { learnTime, proofFor } from './session-key.ts';
 
 let onExpired: () => void = () => {};
 
@@ -26,11 +28,32 @@ export function whenExpired(listener: () => void): void {
 
 export async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
   try {
-    return await exchange<T>(`/api${path}`, init);
+    return await proven<T>(`/api${path}`, init);
   } catch (error) {
     if (error instanceof Problem && error.status === 401 && path !== '/session') onExpired();
     throw error;
   }
+}
+
+/** One request with the proof that this browser holds the session's key; once more if only the clocks differ. */
+async function proven<T>(path: string, init: RequestInit): Promise<T> {
+  const ask = async () => {
+    const proof = await proofFor(init.method ?? 'GET', path, await bytesOf(init.body));
+    const headers = { ...(init.headers as Record<string, string>), ...(proof && { 'x-bartizan-proof': proof }) };
+    return exchange<T>(path, { ...init, headers });
+  };
+  try {
+    return await ask();
+  } catch (error) {
+    if (!(error instanceof Problem && error.code === 'proof-stale')) throw error;
+    await learnTime();
+    return ask();
+  }
+}
+
+async function bytesOf(body: RequestInit['body']): Promise<Uint8Array<ArrayBuffer>> {
+  if (body === undefined || body === null) return new Uint8Array(0);
+  return typeof body === 'string' ? utf8(body) : new Uint8Array(await new Response(body).arrayBuffer());
 }
 
 export function send<T>(method: 'POST' | 'DELETE', path: string, body?: unknown): Promise<T> {
@@ -56,7 +79,7 @@ type Filter = Readonly<Record<string, string | number | null | undefined>>;
 /** The console's API, one function per question or act. Reads take a signal, so that a page that is left stops asking. */
 export const api = {
   session: (signal?: Get) => call<Session | undefined>('/session', { signal: signal ?? null }),
-  challenge: () => send<{ document: object; glass: string }>('POST', '/session/challenge'),
+  challenge: (key: string) => send<{ document: object; glass: string }>('POST', '/session/challenge', { key }),
   signIn: (signed: unknown) => send<Session>('POST', '/session', signed),
   signOut: () => send<void>('DELETE', '/session'),
   overview: (signal?: Get) => call<Overview>('/overview', { signal: signal ?? null }),

@@ -15,6 +15,7 @@ export const JUMPS: readonly (readonly [key: string, path: string, label: string
   ['u', '/rollouts', 'Rollouts'],
   ['q', '/queue', 'Queue'],
   ['p', '/people', 'People'],
+  ['h', '/messages', 'Messages'],
   ['a', '/alerts', 'Alerts'],
   ['i', '/incidents', 'Incidents'],
   ['s', '/approvals', 'Approvals (to sign)'],
@@ -31,7 +32,7 @@ export const SECTIONS: readonly (readonly [title: string, paths: readonly string
   ['Overview', ['/']],
   ['Fleet', ['/devices', '/groups', '/compliance', '/retirements', '/enrolment']],
   ['Configuration', ['/profiles', '/declarations', '/updates', '/apps', '/rollouts', '/queue', '/push']],
-  ['Directory', ['/people']],
+  ['Directory', ['/people', '/messages']],
   ['Watch', ['/alerts', '/incidents']],
   ['Control', ['/approvals', '/locks', '/admins', '/limits', '/break-glass', '/keys']],
 ];

@@ -3,6 +3,7 @@ import { packJson, unpackJson } from '../shared/bytes.ts';
 import { api } from './client.ts';
 import type { Session } from './model.ts';
 import { go } from './router.ts';
+import { newSessionKey, takeSessionKey } from './session-key.ts';
 
 export const SessionContext = createContext<Session | undefined>(undefined);
 
@@ -20,7 +21,7 @@ const BACK = 'return-to';
 
 /** Leaves for glass with a fresh challenge; comes back to the page that was open. */
 export async function leaveToSignIn(): Promise<void> {
-  const { document: asked, glass } = await api.challenge();
+  const { document: asked, glass } = await api.challenge(await newSessionKey());
   sessionStorage.setItem(BACK, location.pathname + location.search);
   location.assign(`${glass}/#sign-in=${packJson(asked)}&return=${encodeURIComponent(`${location.origin}/`)}`);
 }
@@ -41,6 +42,6 @@ export function finishSignIn(): Promise<Session> | undefined {
   } catch {
     return undefined;
   }
-  finishing = api.signIn(body);
+  finishing = takeSessionKey().then((key) => api.signIn({ ...(body as object), key }));
   return finishing;
 }

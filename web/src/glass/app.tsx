@@ -1,5 +1,6 @@
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { DEVICE_SECRETS, FIELDS, type Field, LOCK_SCOPES, type LockScope } from '../../../src/seal/messages.ts';
+import { TOPICS, type Topic, VARIABLES } from '../../../src/seal/notices.ts';
 import { Approve } from './approve.tsx';
 import { BreakGlass } from './break-glass.tsx';
 import { CancelChange } from './change.tsx';
@@ -11,10 +12,15 @@ import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { SealedBanner } from './sealed-banner.tsx';
+import { SendMessage } from './send.tsx';
 import { type Published, published } from './server.ts';
+import { Share } from './share.tsx';
 import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 import { StopRaise } from './stop-raise.tsx';
+
+/** Fetched only by whoever imports: it knows the numbering plans of the world. */
+const Import = lazy(() => import('./import/import.tsx').then((page) => ({ default: page.Import })));
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
 const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
@@ -44,10 +50,33 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   if (secret !== null && DEVICE_SECRETS.has(secret as Field) && HANDLE.test(device)) {
     return <Release field={secret as Field} device={device} config={config} />;
   }
+  const topic = asked.get('send');
+  const to = asked.get('to') ?? '';
+  const channel = asked.get('channel');
+  if (
+    topic !== null &&
+    (TOPICS as string[]).includes(topic) &&
+    HANDLE.test(to) &&
+    (channel === 'sms' || channel === 'email')
+  ) {
+    const given = Object.keys(VARIABLES).flatMap((name) => {
+      const value = asked.get(name);
+      return value === null ? [] : [[name, value]];
+    });
+    return <SendMessage {...{ topic: topic as Topic, channel, to, config }} variables={Object.fromEntries(given)} />;
+  }
+  if (asked.has('import')) {
+    return (
+      <Suspense fallback={<Card title="Import people">Loading</Card>}>
+        <Import config={config} />
+      </Suspense>
+    );
+  }
   const scope = asked.get('lock');
   if (scope !== null && (LOCK_SCOPES as readonly string[]).includes(scope)) {
     return <LockNow scope={scope as LockScope} target={asked.get('target') ?? ''} />;
   }
+  if (asked.has('unseal')) return <Share />;
   if (asked.has('stop-raise')) return <StopRaise />;
   if (asked.has('break-glass')) return <BreakGlass drill={asked.get('break-glass') === 'drill'} />;
   const cosigned = asked.get('cosign');

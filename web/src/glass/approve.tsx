@@ -3,9 +3,11 @@ import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../..
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
+import { NoticeParticulars } from './notice.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
 import { RosterParticulars, rosterEffect, rosterHeading } from './roster-words.tsx';
+import { hydrateEffect, hydrateHeading } from './search-words.ts';
 import { type ApprovalView, approval, signApproval } from './server.ts';
 
 const SCOPE: Readonly<Record<LockScope, string>> = {
@@ -30,11 +32,14 @@ function heading(document: Approvable): string {
     return `Give ${what} to ${devices === EVERY_DEVICE ? 'every device' : counted(devices.length)}`;
   }
   if (document.op === 'invite') return `Invite ${document.admin}`;
+  if (document.op === 'notice') return `Write to ${document.subjects.length} people`;
+  if (document.op === 'rotate-locks') return 'Give everybody a new lock';
   if (document.op === 'roster') return rosterHeading(document.change);
   if (document.op === 'change') {
     return `Let a changed ${document.field === 'email' ? 'e-mail address' : 'mobile number'} in before its time`;
   }
   if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
+  if (document.op === 'hydrate') return hydrateHeading(document);
   if (document.op === 'leave') {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
@@ -52,6 +57,12 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'invite') {
     return `A new person may register a passkey and act as ${document.role}. Check with them by another way that they asked for it.`;
   }
+  if (document.op === 'notice') {
+    return 'Each of these people receives exactly this text. Their numbers and addresses are opened to courier alone.';
+  }
+  if (document.op === 'rotate-locks') {
+    return 'The ledger puts each value under a new lock and destroys the old ones; nothing is opened to anybody. Copies of the database and of the locks from before no longer fit together with what is stored now.';
+  }
   if (document.op === 'roster') return rosterEffect(document.change);
   if (document.op === 'change') {
     return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
@@ -59,13 +70,14 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'rotate-key') {
     return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
+  if (document.op === 'hydrate') return hydrateEffect(document);
   if (document.op === 'leave') {
     return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }
   return 'What was cut off to contain an attack works again. Sign only if you know that the cause is gone.';
 }
 
-function Particulars({ document }: { document: Approvable }) {
+function Particulars({ document, organisation }: { document: Approvable; organisation: string }) {
   return (
     <dl className="facts">
       <dt>Asked by</dt>
@@ -110,6 +122,7 @@ function Particulars({ document }: { document: Approvable }) {
           <dd>{utc(document.until)}</dd>
         </>
       ) : null}
+      {document.op === 'notice' ? <NoticeParticulars document={document} organisation={organisation} /> : null}
       {document.op === 'change' ? (
         <>
           <dt>Of</dt>
@@ -217,7 +230,7 @@ export function Approve({ id }: { id: string }) {
       <p className={document.op === 'command' && DESTROYING.has(document.verb) ? 'note bad' : 'note warn'}>
         {effect(document)}
       </p>
-      <Particulars document={document} />
+      <Particulars document={document} organisation={view.organisation} />
       <Contents view={view} checked={checked} />
       <Signatures view={view} />
       <div role="status">

@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'react';
 import { fromBase64url } from '../shared/bytes.ts';
+import { isTextOf } from './message-text.ts';
 import type { ApprovalView } from './server.ts';
 import { areWhatIsSigned, isWhatIsSigned, leadsElsewhere, NIL_UUID } from './signed-contents.ts';
 
@@ -44,8 +45,9 @@ export function useChecked(view: ApprovalView | undefined): Checked {
   return checked;
 }
 
-function judge({ document, template, bodies, data }: ApprovalView): Promise<boolean> | undefined {
+function judge({ document, template, bodies, data, organisation }: ApprovalView): Promise<boolean> | undefined {
   if (document.op === 'command') return template ? isWhatIsSigned(document, template) : undefined;
+  if (document.op === 'notice') return isTextOf(document, organisation);
   // Declarations that cannot be shown are not signed blindly: their permit lasts for months.
   return document.op === 'declare' ? areWhatIsSigned(document, bodies ?? [], data ?? []) : undefined;
 }
@@ -61,7 +63,7 @@ export function Contents({ view, checked }: { view: ApprovalView; checked: Check
       </p>
     );
   }
-  if (checked !== 'true') return null;
+  if (checked !== 'true' || view.document.op === 'notice') return null;
   return (
     <details open={Boolean(bodies)}>
       <summary>Exactly what each device receives (checked in this page against what you sign)</summary>

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import type { EnrolKey } from '../../../src/seal/messages.ts';
+import { pin } from './import/pin.ts';
 import { Card, Trouble } from './parts.tsx';
 import { createPasskey, remember, touch } from './passkey.ts';
 import { enrolKey, type Published } from './server.ts';
@@ -23,6 +24,7 @@ export function Join({ token, admin, config }: { token: string; admin: string; c
       const { assertion } = await touch(enrol, key.credential);
       setBusy('Asking both guards to pin your passkey');
       const answer = await enrolKey(enrol, assertion);
+      pin(config.keys);
       remember({ admin: answer.admin, credential: key.credential });
       history.replaceState(null, '', '/');
       setDone(answer);

@@ -1,6 +1,8 @@
+import type { NumberPolicy } from '../../../src/people/judge.ts';
 import type {
   Approvable,
   Assertion,
+  BringShare,
   Caps,
   Change,
   EnrolKey,
@@ -10,6 +12,7 @@ import type {
   Receipt,
   Role,
 } from '../../../src/seal/messages.ts';
+import type { Send } from '../../../src/seal/notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
 import { exchange } from '../shared/problem.ts';
 import type { SheetPage } from '../shared/sheet-page.ts';
@@ -19,6 +22,10 @@ export interface Published {
   readonly keys: PublicKeys;
   /** The only origin to which a sign-in is sent back. */
   readonly console: string;
+  /** Where devices enrol: links elsewhere are not sent. */
+  readonly edge: string;
+  /** What counts as a mobile number here. */
+  readonly numbers?: NumberPolicy;
   /** The guards' limits, if the server knows them. */
   readonly caps?: Pick<Caps, 'perTouch'>;
 }
@@ -34,6 +41,8 @@ export interface ShownData {
 }
 
 export interface ApprovalView {
+  /** The organisation's id, as messages name it. */
+  readonly organisation: string;
   readonly document: Approvable;
   readonly state: string;
   readonly needs: number;
@@ -43,7 +52,7 @@ export interface ApprovalView {
   readonly signatures: readonly { readonly admin: string; readonly at: string }[];
 }
 
-const post = <T>(path: string, body: unknown) =>
+export const post = <T>(path: string, body: unknown) =>
   exchange<T>(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) });
 
 export const published = () => exchange<Published>('/api/keys');
@@ -54,6 +63,8 @@ export const enrolKey = (enrol: EnrolKey, assertion: Assertion) =>
   post<{ admin: string; role: Role }>('/api/enrol-key', { enrol, assertion });
 export const askRelease = (grant: Grant, assertion: Assertion) =>
   post<{ receipt: Receipt }>('/api/release', { grant, assertion });
+export const askSend = (message: Send, assertion: Assertion, box: string) =>
+  post<{ id: string }>('/api/send', { message, assertion, box });
 export const askReveal = (grant: Grant, assertion: Assertion, others: readonly Assertion[] = []) =>
   post<{ enc: string; ct: string; receipt: Receipt }>('/api/reveal', {
     ...{ grant, assertion },
@@ -71,7 +82,6 @@ export interface GlassRoster {
   readonly raises: readonly Raise[];
   readonly breakGlass: RosterView['breakGlass'];
   readonly caps: Caps;
-  readonly admins: readonly string[];
 }
 export const roster = () => exchange<{ roster: GlassRoster | null }>('/api/roster').then((answer) => answer.roster);
 export const lockAtOnce = (document: LockNow, assertion: Assertion) =>
@@ -86,3 +96,14 @@ export const askLeave = (document: Leave, assertion: Assertion) =>
   post<{ erased: number }>('/api/leave', { document, assertion });
 export const askSheet = (token: string) =>
   post<{ handle: string; pages: readonly SheetPage[]; complete: boolean }>('/api/sheet', { token });
+
+/** How many shares of the organisation's key are here and needed. */
+export interface Shares {
+  readonly none?: boolean;
+  readonly have?: number;
+  readonly need?: number;
+  readonly complete?: boolean;
+}
+export const shares = () => exchange<Shares>('/api/key-shares');
+export const bringShare = (document: BringShare, assertion: Assertion, share: string) =>
+  post<Shares>('/api/key-shares', { document, assertion, share });

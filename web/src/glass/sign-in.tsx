@@ -8,9 +8,10 @@ import type { Published } from './server.ts';
 function read(packed: string): Document | undefined {
   try {
     const document = unpackJson(packed) as Document;
-    const whole = document.v === 1 && document.op === 'sign-in' && Object.keys(document).length === 5;
+    const whole = document.v === 1 && document.op === 'sign-in' && Object.keys(document).length === 6;
     const typed = typeof document.nonce === 'string' && typeof document.notAfter === 'number';
-    return whole && typed && typeof document.console === 'string' ? document : undefined;
+    const bound = typeof document.key === 'string' && typeof document.console === 'string';
+    return whole && typed && bound ? document : undefined;
   } catch {
     return undefined;
   }

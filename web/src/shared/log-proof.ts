@@ -25,7 +25,8 @@ async function hash(first: number, ...parts: readonly Uint8Array[]): Promise<Uin
  * `<name>+<hash>+<base64>` as the installation publishes it.
  */
 async function checkpointOf(note: string, verifier: string): Promise<Checkpoint | undefined> {
-  const [name, , key] = verifier.split('+').length > 3 ? [] : verifier.split('+');
+  // The key is base64, which has plus signs of its own.
+  const [, name, key] = /^([^\s+]+)\+[0-9a-f]{8}\+([A-Za-z0-9+/]+={0,2})$/u.exec(verifier) ?? [];
   const cut = note.lastIndexOf('\n\n');
   if (name === undefined || key === undefined || cut < 0) return undefined;
   const text = note.slice(0, cut + 1);

@@ -40,7 +40,7 @@ export function Sheet({ pages, verifier }: { pages: readonly SheetPage[]; verifi
   if (entries.length === 0) return <p className="note good">Nobody has looked at these values.</p>;
   return (
     <div className="scroll">
-      <table className="list sheet">
+      <table className="sheet">
         <thead>
           <tr>
             <th scope="col">When</th>
@@ -63,7 +63,7 @@ export function Sheet({ pages, verifier }: { pages: readonly SheetPage[]; verifi
                 <span className="mono">{entry.admin ?? 'unknown'}</span>
                 {entry.role === null ? null : <span className="quiet small"> {entry.role}</span>}
               </td>
-              <td className="wrap-anywhere">{entry.purpose ?? ''}</td>
+              <td>{entry.purpose ?? ''}</td>
               <td className="nowrap">
                 <span className="mono">{entry.leaf}</span> <Proof proven={proven.get(entry.leaf)} />
               </td>

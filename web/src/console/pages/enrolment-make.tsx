@@ -1,7 +1,8 @@
 import { type FormEvent, useId, useState } from 'react';
 import { useAct, useAnswer, useDraft } from '../data.ts';
-import { Dialog, Refused } from '../parts.tsx';
+import { Dialog, GlassLink, Refused } from '../parts.tsx';
 import { QrCode } from '../qr.tsx';
+import { useSession } from '../session.tsx';
 import { enrolmentApi, type IdentityKind, type MadeLink, type Ownership } from './enrolment-api.ts';
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
@@ -28,10 +29,15 @@ function saveCsv(made: readonly MadeLink[]): void {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-/** The links, this once: as QR code, text and file. */
+/** The link goes to glass in the fragment, and from there to courier in a box: no server of ours reads it. */
+const sendTask = (to: string, link: string) =>
+  new URLSearchParams({ send: 'enrolment-link', channel: 'sms', to, link }).toString();
+
+/** The links, this once: as QR code, text, message and file. */
 export function Made({ made, onClose }: { made: readonly MadeLink[]; onClose: () => void }) {
   const [at, setAt] = useState(0);
   const one = made[at] as MadeLink;
+  const { glass } = useSession();
   return (
     <Dialog title={made.length === 1 ? 'Enrolment link' : `${made.length} enrolment links`} onClose={onClose}>
       <p className="note warn">
@@ -70,6 +76,11 @@ export function Made({ made, onClose }: { made: readonly MadeLink[]; onClose: ()
         </div>
       </div>
       <div className="row">
+        {one.holder === null ? null : (
+          <GlassLink glass={glass} task={sendTask(one.holder, one.link)}>
+            Send it by SMS
+          </GlassLink>
+        )}
         <button type="button" className="primary" onClick={() => saveCsv(made)}>
           Save as CSV
         </button>

@@ -41,18 +41,20 @@ const STATE: Readonly<Record<string, [Tone, string]>> = {
 
 function Row({ version, what, tone }: { version: Version; what: string; tone: Tone }) {
   return (
-    <tr>
-      <th scope="row">Key {version.number}</th>
-      <td>
-        <Chip tone={tone}>{what}</Chip>
-      </td>
-      <td>
-        <strong>Grade {version.grade}</strong> <span>{SOURCE[version.source] ?? version.source}</span>
-      </td>
-      <td>
-        <When at={version.since} />
-      </td>
-    </tr>
+    <li className="approval">
+      <div>
+        <div className="row">
+          <h2>Key {version.number}</h2>
+          <Chip tone={tone}>{what}</Chip>
+        </div>
+        <p>
+          <strong>Grade {version.grade}:</strong> {SOURCE[version.source] ?? version.source}
+        </p>
+        <p className="small quiet">
+          since <When at={version.since} />
+        </p>
+      </div>
+    </li>
   );
 }
 
@@ -124,6 +126,7 @@ export function KeysPage() {
   const answer = useAnswer('keys', keys);
   const [asking, setAsking] = useState(false);
   const mayChange = useMayChange();
+  const { glass } = useSession();
   const data = answer.data;
   return (
     <Frame
@@ -149,24 +152,20 @@ export function KeysPage() {
             {current === null ? (
               <Empty title="Nothing is known of the keys">The sealer’s log file says why it does not answer.</Empty>
             ) : (
-              <div className="scroll">
-                <table className="list">
-                  <thead>
-                    <tr>
-                      <th scope="col">Version</th>
-                      <th scope="col">State</th>
-                      <th scope="col">Lives in</th>
-                      <th scope="col">Since</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {staged === null ? null : <Row version={staged} what="staged, worth nothing yet" tone="info" />}
-                    <Row version={current} what="in force" tone="good" />
-                    {old === null ? null : <Row version={old} what="old, being replaced" tone="warn" />}
-                  </tbody>
-                </table>
-              </div>
+              <ul>
+                {staged === null ? null : <Row version={staged} what="staged, worth nothing yet" tone="info" />}
+                <Row version={current} what="in force" tone="good" />
+                {old === null ? null : <Row version={old} what="old, being replaced" tone="warn" />}
+              </ul>
             )}
+            {state === 'locked-at-boot' && current?.source === 'quorum' ? (
+              <div className="note warn">
+                <p>People bring their shares on glass, or on the server with bartizan unseal.</p>
+                <GlassLink glass={glass} task="unseal" primary>
+                  Bring a share
+                </GlassLink>
+              </div>
+            ) : null}
             {old === null || left === null ? null : (
               <p role="status" className="note">
                 {left === 0

@@ -10,6 +10,7 @@ import { useSearch } from '../router.ts';
 import { useMayChange, useSession } from '../session.tsx';
 import { WaitingChanges } from './people-changes.tsx';
 import { LeaveDialog } from './people-leave.tsx';
+import { LockRotation } from './people-locks.tsx';
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
   const { body } = useRows(items.length, { select: (row) => pick.toggle((items[row] as Person).handle) });
@@ -86,6 +87,11 @@ export function People() {
         Handles only. To read a name, number or e-mail address, select people: glass opens, you say why and touch your
         security key, and the log keeps it.
       </p>
+      <p>
+        <GlassLink glass={glass} task="import">
+          Import people
+        </GlassLink>
+      </p>
       <WaitingChanges />
       <Search label="Search handle, unit, member state" />
       <Loaded answer={answer}>
@@ -93,7 +99,7 @@ export function People() {
           items.length === 0 ? (
             <Empty title={filter.q === null ? 'No people yet' : 'Nobody matches'}>
               {filter.q === null
-                ? 'Import a staff list with “bartizan import FILE.csv”: it is sealed before it is stored.'
+                ? 'Import a staff list: it is sealed in your browser before anything is sent. Or let an identity provider push people (SCIM).'
                 : 'Search by handle, unit or member state. Names cannot be searched here.'}
             </Empty>
           ) : (
@@ -104,6 +110,7 @@ export function People() {
           )
         }
       </Loaded>
+      <LockRotation />
       {handles.length === 0 ? null : (
         <section className="bulk" aria-label="Selected people">
           <strong>
@@ -126,6 +133,9 @@ export function People() {
               </GlassLink>
             </>
           )}
+          <a className="button" href={`/messages?to=${handles.join(',')}`}>
+            Message
+          </a>
           <a className="button" href={`/enrolment?for=${handles.join(',')}`}>
             Make enrolment links
           </a>

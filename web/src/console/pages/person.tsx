@@ -88,7 +88,7 @@ export function PersonPage({ handle }: { handle: string }) {
                     ? 'The rows are being deleted.'
                     : `The rows were deleted at ${utc(history.rowsGoneAt)}.`}
                   {erased === undefined ? null : (
-                    <p>
+                    <p className="row">
                       <button
                         type="button"
                         onClick={() =>

@@ -42,14 +42,14 @@ function KeyRow({
         </span>
       </span>
       <span className="row">
-        {row.locked ? null : (
+        {row.locked || only ? null : (
           <GlassLink glass={glass} task={`lock=credential&target=${row.key}`}>
-            Lock
+            Lock this passkey
           </GlassLink>
         )}
         {mayChange && !only ? (
           <button type="button" onClick={() => onWish({ act: 'remove-key', key: row.key, admin })}>
-            Remove
+            Remove it
           </button>
         ) : null}
       </span>
