@@ -38,6 +38,7 @@ const TOOLS: readonly Tool[] = [
     packages: ['python3', 'python3-venv'],
     found: () => spawnSync('python3', ['-c', 'import ensurepip, venv']).status === 0,
   },
+  { name: 'age', packages: ['age'], found: () => onPath('age') },
   {
     name: 'aiosmtpd',
     packages: ['python3-aiosmtpd'],

@@ -47,6 +47,7 @@ const KINDS = {
   'key.resealing': [6005, 3, 2],
   'key.retired': [6002, 4, 3],
   'log.trouble': [6002, 99, 5],
+  'recovery.pinned': [6002, 3, 3],
 } as const;
 
 export type Kind = keyof typeof KINDS;

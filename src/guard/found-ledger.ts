@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { verifierKey } from '#proof';
+import type { RecoveryKey } from '#seal';
 import { makeFolder } from './files.ts';
 import { Gate } from './gate.ts';
 import { makeKey, publicText } from './keys.ts';
@@ -11,7 +12,7 @@ export async function foundLedger(
   options: Pick<LedgerOptions, 'org' | 'state' | 'logDir' | 'origin' | 'caps' | 'clock' | 'logger'>,
   founders: readonly Founder[],
   writers: readonly WriterKey[],
-  recovery?: string,
+  recovery?: RecoveryKey | string,
 ): Promise<{ outer: string; ledger: string; log: string }> {
   const { org, state, logDir } = options;
   const outer = await makeKey(state, 'outer', 'x25519');

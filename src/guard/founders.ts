@@ -1,9 +1,23 @@
-import { ADMIN, ROLES, SealError, shape, WRITERS, type Writer } from '#seal';
+import {
+  ADMIN,
+  parseRecoveryKey,
+  type RecoveryKey,
+  ROLES,
+  SealError,
+  type Shape,
+  shape,
+  WRITERS,
+  type Writer,
+} from '#seal';
 import type { Founder, WriterKey } from './ledger.ts';
 
 const { object, list, text, oneOf, optional, base64url } = shape;
 
 const pins = list(object({ writer: oneOf(...WRITERS), key: base64url(44) }), WRITERS.length, WRITERS.length);
+
+/** The public half of the recovery key, or the base64url SPKI of its signing half alone. */
+const recoveryKey: Shape<RecoveryKey | string> = (value, where) =>
+  typeof value === 'string' ? base64url(32, 200)(value, where) : parseRecoveryKey(value, where);
 
 const founding = object({
   founders: list(
@@ -12,14 +26,17 @@ const founding = object({
     1,
   ),
   writers: optional(pins),
-  recovery: optional(base64url(32, 200)),
+  recovery: optional(recoveryKey),
 });
 
 /**
- * Reads `{"founders": [{admin, role, tokenSha256}], "recovery": …}`, as `--init` of a guard takes it; `recovery` is the Ed25519
- * SPKI of the offline recovery key (base64url), if there is one. Throws SealError `shape`.
+ * Reads `{"founders": [{admin, role, tokenSha256}], "recovery": …}`, as `--init` of a guard takes it; `recovery` is the public half
+ * of the offline recovery key, if there is one. Throws SealError `shape`.
  */
-export function parseRoster(json: string): { readonly founders: readonly Founder[]; readonly recovery?: string } {
+export function parseRoster(json: string): {
+  readonly founders: readonly Founder[];
+  readonly recovery?: RecoveryKey | string;
+} {
   const { founders, recovery } = founding(JSON.parse(json));
   return { founders, ...(recovery === undefined ? {} : { recovery }) };
 }
@@ -43,8 +60,8 @@ export function parseWriters(value: unknown): { readonly writers: readonly Write
 export function parseFounding(json: string): {
   readonly founders: readonly Founder[];
   readonly writers: readonly WriterKey[];
-  readonly recovery?: string;
+  readonly recovery?: RecoveryKey | string;
 } {
-  const { founders, writers, recovery } = founding(JSON.parse(json));
-  return { founders, writers: parseWriters({ writers }).writers, ...(recovery === undefined ? {} : { recovery }) };
+  const { writers, ...rest } = founding(JSON.parse(json));
+  return { ...rest, writers: parseWriters({ writers }).writers };
 }

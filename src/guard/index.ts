@@ -5,6 +5,7 @@ export { Gate, Refusal } from './gate.ts';
 export { type Founder, Ledger, type LedgerOptions, type WriterKey } from './ledger.ts';
 export { LEDGER_CALLERS, type LedgerCaller, ledgerDoors } from './ledger-doors.ts';
 export { GRADES, KEY_SOURCES, type KeySource, type KeyVersion } from './org-key.ts';
+export { wrapKeys } from './recovery.ts';
 export { serveRemote } from './remote.ts';
 export { foundSealer, Sealer, type SealerOptions } from './sealer.ts';
 export { SEALER_CALLERS, type SealerCaller, sealerDoors } from './sealer-doors.ts';

@@ -10,6 +10,7 @@ import {
   keysDigest,
   type LockScope,
   type Receipt,
+  type RecoveryKey,
   type Role,
   type SealedRow,
   signReceipt,
@@ -28,6 +29,7 @@ import { EvidenceLog, type LogOptions } from './log.ts';
 import { Messages } from './messages.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
+import { mayPin, recoveryPins } from './recovery.ts';
 import { Rekeying } from './rekeying.ts';
 import { Relocking } from './relocking.ts';
 import { Disk, watchRoom } from './room.ts';
@@ -240,15 +242,29 @@ export class Ledger {
     return this.#rekeying;
   }
 
-  async found(founders: readonly Founder[], writers: readonly WriterKey[], recovery?: string): Promise<void> {
-    const effects: Effect[] = [
-      ...founders.map((founder): Effect => ({ e: 'founder', ...founder })),
-      ...writers.map(pinOf),
-      ...(recovery === undefined ? [] : [{ e: 'recovery', key: recovery } as const]),
-    ];
+  async found(
+    founders: readonly Founder[],
+    writers: readonly WriterKey[],
+    recovery?: RecoveryKey | string,
+  ): Promise<void> {
+    const pins = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
+    const effects = [...recoveryPins(recovery), ...pins, ...writers.map(pinOf)];
     const names = founders.map(({ admin, role }) => ({ admin, role }));
     const pinned = writers.map(({ writer }) => writer);
-    await this.#book.record('system.started', null, { founded: true, founders: names, writers: pinned }, effects);
+    const back = typeof recovery === 'object' ? { recovery: recovery.id } : {};
+    await this.#book.record(
+      'system.started',
+      null,
+      { founded: true, founders: names, writers: pinned, ...back },
+      effects,
+    );
+  }
+
+  /** Pins the recovery key of a ledger that was founded without one. Throws GuardError `founded` if another is pinned. */
+  async pinRecovery(key: RecoveryKey): Promise<void> {
+    if (mayPin(this.gate.state, key)) {
+      await this.#book.record('recovery.pinned', null, { recovery: key.id }, recoveryPins(key));
+    }
   }
 
   /**

@@ -59,6 +59,7 @@ export class OrgKeys {
   readonly #doors: KeyDoors;
   readonly #clock: Clock;
   readonly #next: KeySource;
+  readonly #wrap: () => Promise<void>;
   #record: KeyRecord;
   #held = new Map<number, HeldKey>();
   #locked = false;
@@ -68,7 +69,15 @@ export class OrgKeys {
   #changing: Promise<unknown> = Promise.resolve();
 
   /** `next`: where staged keys are made. Throws GuardError `not-founded` if the record and the founding key are missing. */
-  constructor(options: KeyDoors & { readonly clock: Clock; readonly next?: KeySource }) {
+  constructor(
+    options: KeyDoors & {
+      readonly clock: Clock;
+      readonly next?: KeySource;
+      /** Encrypts new key files to the recovery key, before a new key is in any record. */
+      readonly wrap?: () => Promise<void>;
+    },
+  ) {
+    this.#wrap = options.wrap ?? (async () => {});
     this.#doors = options;
     this.#clock = options.clock;
     this.#next = options.next ?? 'file';
@@ -214,6 +223,7 @@ export class OrgKeys {
       if (staged !== undefined) await this.#discard();
       const number = current.number + 1;
       const key = await makeOrgKey(this.#doors, number, this.#next);
+      await this.#wrap();
       const made: KeyVersion = { number, key, source: this.#next, since: now };
       await this.#write({ ...this.#record, staged: made });
       return made;

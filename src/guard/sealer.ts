@@ -12,6 +12,7 @@ import {
   type Invite,
   type LockScope,
   type Receipt,
+  type RecoveryKey,
   SealError,
   type SealedRow,
   type Unlock,
@@ -26,6 +27,7 @@ import { makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
 import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
+import { mayPin, recoveryPins, wrapKeys } from './recovery.ts';
 import { Resealing } from './resealing.ts';
 import { SealerMessages } from './sealer-messages.ts';
 import { SealerRoster } from './sealer-roster.ts';
@@ -70,13 +72,13 @@ const unavailable = () => new GuardError('unavailable', 'The ledger cannot be as
 export async function foundSealer(
   state: string,
   founders: readonly Founder[],
-  recovery?: string,
+  recovery?: RecoveryKey | string,
 ): Promise<{ inner: string; sealer: string }> {
   const key = await makeKey(state, 'organisation', 'x25519');
   const signing = await makeKey(state, 'signing', 'ed25519');
   makeFolder(state, 0o700);
-  const effects = founders.map((founder): Effect => ({ e: 'founder', ...founder }));
-  if (recovery !== undefined) effects.push({ e: 'recovery', key: recovery });
+  const effects = [...recoveryPins(recovery), ...founders.map((founder): Effect => ({ e: 'founder', ...founder }))];
+  if (typeof recovery === 'object') await wrapKeys(state, recovery);
   await writeDurably(join(state, 'pinned.json'), JSON.stringify({ v: 1, effects }));
   return { inner: publicText(key), sealer: publicText(signing) };
 }
@@ -103,7 +105,11 @@ export class Sealer {
   constructor(options: SealerOptions) {
     this.#options = options;
     const { keySource, ...rest } = options;
-    this.keys = new OrgKeys({ ...rest, ...(keySource === undefined ? {} : { next: keySource }) });
+    const wrap = async () => {
+      const { recovery } = this.gate.state;
+      if (recovery !== undefined) await wrapKeys(options.state, recovery);
+    };
+    this.keys = new OrgKeys({ ...rest, wrap, ...(keySource === undefined ? {} : { next: keySource }) });
     const path = join(options.state, 'pinned.json');
     if (!existsSync(path)) throw new GuardError('not-founded', 'The pinned roster is missing. Restore it.');
     this.#pinned = (JSON.parse(readFileSync(path, 'utf8')) as { effects: Effect[] }).effects;
@@ -216,6 +222,13 @@ export class Sealer {
     await this.keep(decided.effects);
     if (document.op === 'unlock' && document.scope === 'directory') await this.#loadAgain();
     return {};
+  }
+
+  /** Pins the recovery key of a sealer that was founded without one. Throws GuardError `founded` if another is pinned. */
+  async pinRecovery(key: RecoveryKey): Promise<void> {
+    if (!mayPin(this.gate.state, key)) return;
+    await wrapKeys(this.#options.state, key);
+    await this.keep(recoveryPins(key));
   }
 
   /** The key comes back from its source; one that needs people or a key service first is asked for again. */

@@ -1,7 +1,8 @@
-import { type Field, type LockScope, type Role, type RosterKey, SEARCHED } from '#seal';
+import { type Field, type LockScope, type RecoveryKey, type Role, type RosterKey, SEARCHED } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
 import { MessageBook, type Opening } from './message-book.ts';
 import { Meters } from './meters.ts';
+import type { RecoveryEffect } from './recovery.ts';
 import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
@@ -46,6 +47,7 @@ export type Effect =
   | { readonly e: 'message'; readonly opening: Opening }
   | { readonly e: 'hit' }
   | { readonly e: 'rows'; readonly change: RowChange }
+  | RecoveryEffect
   | { readonly e: 'search'; readonly change: SearchChange }
   | RotationEffect
   | RosterEffect;
@@ -82,6 +84,7 @@ export class GuardState {
   readonly season = new Map<string, { readonly at: number; readonly lived?: number }>();
   readonly rotation = new Rotation();
   readonly rows = new Rows();
+  recovery: RecoveryKey | undefined;
   readonly searches = new Searches();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
@@ -199,6 +202,9 @@ export class GuardState {
         break;
       case 'search':
         this.searches.apply(effect.change);
+        break;
+      case 'recovery-key':
+        this.recovery = effect.key;
         break;
       default:
         this.roster.apply(effect);

@@ -5,9 +5,11 @@ import { BartizanError } from '#base';
 import { IDENTITY_KINDS, type IdentityKind, readAttestationRoots } from '#fleet';
 import { WRITERS, type Writer } from '#seal';
 import { type AccountOptions, setAccount } from './account.ts';
+import { keepBackups } from './backup/keeper.ts';
 import { checkCertificate } from './certificate.ts';
 import { adeCommands } from './cli-ade.ts';
 import { appsCommands } from './cli-apps.ts';
+import { backupCommands, readRecoveryFile } from './cli-backup.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { courierCommands } from './cli-courier.ts';
 import { decoysCommands } from './cli-decoys.ts';
@@ -67,6 +69,7 @@ program
   .option('--push-ca <file>', 'PEM of the push service’s authority, if it is not a public one')
   .option('--os-releases-url <url>', 'where the list of system versions is read, such as https://gdmf.apple.com/v2/pmv')
   .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
+  .option('--recovery <file>', 'public half of the recovery key, pinned by both guards (first start only)')
   .option('--ledger-bundle <dir>', 'the ledger is on another host: what was prepared for this one (first start only)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
@@ -78,6 +81,7 @@ program
       recoveryKey?: string;
       edgeWorkers?: number;
       certificates?: string;
+      recovery?: string;
       identity?: IdentityKind;
       attestationRoot?: string[];
       pushUrl?: string;
@@ -95,6 +99,7 @@ program
         pushCa,
         attestationRoot,
         certificates,
+        recovery,
         osReleasesUrl,
         osReleasesCa,
         recoveryKey,
@@ -106,11 +111,13 @@ program
       const settings = certificates === undefined ? {} : readCertificateSettings(certificates);
       const product = await startProduct({
         ...{ home, ...rest, ...settings },
+        ...(recovery === undefined ? {} : { recovery: readRecoveryFile(recovery) }),
         ...(recoveryKey === undefined ? {} : { recovery: readRecoveryKey(recoveryKey) }),
         ...(push === undefined ? {} : { push }),
         ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
       });
+      const backups = keepBackups(product, (line) => process.stderr.write(`${line}\n`));
       say(
         `Bartizan runs, level ${product.level}. PostgreSQL: ${product.postgresOrigin}. Instance: ${product.home.dir}`,
       );
@@ -121,6 +128,7 @@ program
         process.once('SIGINT', resolve);
         process.once('SIGTERM', resolve);
       });
+      await backups.close();
       await product.stop();
     },
   );
@@ -215,6 +223,7 @@ program
   });
 
 pushCommands(program);
+backupCommands(program);
 decoysCommands(program);
 courierCommands(program);
 appsCommands(program);

@@ -61,6 +61,7 @@ import {
 import { DEFAULT_CAPS, guardClient } from '#seal';
 import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
+import { watchBackups } from './backup/alarms.ts';
 import { readProcessConfig } from './config.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
@@ -230,6 +231,10 @@ async function run(): Promise<void> {
   loop('roster', 60_000, () => rosterWatch.look());
   loop('releases', 60_000, async () => {
     await pool.query('select fleet.drop_releases(), fleet.tell_rest()');
+    return 0;
+  });
+  loop('backups', 300_000, async () => {
+    await watchBackups(pool, systemClock());
     return 0;
   });
   loop('days', 3_600_000, async () => {

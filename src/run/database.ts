@@ -92,7 +92,7 @@ export async function startServer(
 }
 
 /** `postgres://user:password@host:port/database`; `?host=/directory` for a Unix socket. */
-function parseDatabaseUrl(text: string): DatabaseConfig {
+export function parseDatabaseUrl(text: string): DatabaseConfig {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const host = url?.searchParams.get('host') ?? url?.hostname ?? '';
   const database = decodeURIComponent(url?.pathname.slice(1) ?? '');

@@ -3,7 +3,7 @@ import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { fromBase64url, newPersonHandle, newToken, sha256, toBase64url } from '#base';
 import type { IdentityKind } from '#fleet';
-import { type Caps, DEFAULT_CAPS, type PublicKeys, type Role } from '#seal';
+import { type Caps, DEFAULT_CAPS, type PublicKeys, type RecoveryKey, type Role } from '#seal';
 import { type DatabaseConfig, type ProcessRole, roleName } from '#store';
 import { type CaKey, type ProcessConfig, RunError } from './config.ts';
 import type { DevicePlaneSettings } from './device-plane.ts';
@@ -28,8 +28,6 @@ export interface InstanceOptions {
   readonly caps?: Partial<Caps>;
   readonly topic: string;
   readonly demo: boolean;
-  /** Ed25519 SPKI (base64url) of the offline recovery key, which can make the roster anew; pinned at founding only. */
-  readonly recovery?: string;
   /** The least that an enrolment may ask for; default SCEP. */
   readonly identity?: IdentityKind;
   /** PEM texts of the roots whose device attestations are believed; none: none is. */
@@ -52,6 +50,8 @@ export interface InstanceOptions {
   readonly push?: { readonly url: string; readonly ca?: string };
   /** Where the list of signed system versions is read (Apple's gdmf format); none is read if it is left out. */
   readonly releases?: { readonly url: string; readonly ca?: string };
+  /** Public half of the offline recovery key, or its signing half alone; both guards pin it at the founding. */
+  readonly recovery?: RecoveryKey | string;
 }
 
 export const ORIGINS = (portBase: number) => ({
@@ -173,13 +173,14 @@ export async function found(
   writeFileSync(founding, JSON.stringify(founders), { mode: 0o600, flag: 'wx' });
   writeConfigs(home, options, database);
   const writers = makePens(home);
+  const { recovery } = options;
   const roster = {
     founders: founders.map(({ admin, role, token }) => ({
       admin,
       role,
       tokenSha256: toBase64url(sha256(fromBase64url(token))),
     })),
-    ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
+    ...(recovery === undefined ? {} : { recovery }),
   };
   const [core, edge, intake, courier, ledger, sealer] = await Promise.all([
     initProcess(home, 'core', ''),
@@ -199,10 +200,25 @@ export async function found(
     if (typeof keys[member] !== 'string') throw new RunError('start-failed', `The first start made no ${member} key.`);
   }
   writeFileSync(join(home.dir, 'public', 'keys.json'), JSON.stringify(keys), { mode: 0o644 });
+  if (typeof recovery === 'object') writeRecovery(home, recovery);
   writeFileSync(join(home.dir, 'supervisor', 'instance.json'), JSON.stringify(options), { mode: 0o600 });
   // Written last: without it the home counts as half made.
   writeFileSync(join(home.dir, 'supervisor', 'founded'), new Date().toISOString(), { mode: 0o600 });
   return keys;
+}
+
+/** The public half of the recovery key, where every process may read it. */
+export function writeRecovery(home: Home, recovery: RecoveryKey): void {
+  writeFileSync(join(home.dir, 'public', 'recovery.json'), JSON.stringify(recovery), { mode: 0o644 });
+}
+
+/** The last message of a process's log lines. */
+function lastMessage(lines: string): string {
+  try {
+    return String((JSON.parse(lines.trim().split('\n').at(-1) ?? '') as { message?: string }).message);
+  } catch {
+    return 'its messages say why';
+  }
 }
 
 /** Runs a process once so that it makes its own keys, as its own user. Returns what it publishes. Throws RunError. */
@@ -210,7 +226,7 @@ export function initProcess(
   home: Home,
   name: ProcessName,
   input: string,
-  what: '--init' | '--init-search' = '--init',
+  what: '--init' | '--init-search' | '--pin-recovery' = '--init',
 ): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {
@@ -243,7 +259,9 @@ export function initProcess(
       if (code === 0) resolve(JSON.parse(out.trim().split('\n').at(-1) || '{}') as Record<string, string>);
       else
         reject(
-          new RunError('start-failed', `The first start of ${name} failed.`, { cause: new Error(errors.slice(-2000)) }),
+          new RunError('start-failed', `${name} ${what} failed: ${lastMessage(errors)}`, {
+            cause: new Error(errors.slice(-2000)),
+          }),
         );
     });
     child.stdin.end(input);

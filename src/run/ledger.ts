@@ -12,6 +12,7 @@ import {
   serveCaller,
   serveRemote,
 } from '#guard';
+import { parseRecoveryKey } from '#seal';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -43,6 +44,14 @@ async function pin(): Promise<void> {
   const { writers, renew } = parseWriters(JSON.parse(await text(process.stdin)));
   const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
   await ledger.pinWriters(writers, renew);
+  await ledger.close();
+}
+
+/** Pins the recovery key of an installation that was founded without one. */
+async function pinRecovery(): Promise<void> {
+  const key = parseRecoveryKey(JSON.parse(await text(process.stdin)));
+  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  await ledger.pinRecovery(key);
   await ledger.close();
 }
 
@@ -87,6 +96,7 @@ async function run(): Promise<void> {
 const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
   ['--init', init],
   ['--pin-writers', pin],
+  ['--pin-recovery', pinRecovery],
   ['--init-search', () => foundLedgerSearch(config.state)],
 ]);
 const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];

@@ -9,8 +9,9 @@ import {
   sealerDoors,
   sealerSearchDoors,
   serveCaller,
+  wrapKeys,
 } from '#guard';
-import { guardClient } from '#seal';
+import { guardClient, parseRecoveryKey } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -45,6 +46,11 @@ async function init(): Promise<void> {
   process.stdout.write(`${JSON.stringify(keys)}\n`);
 }
 
+/** Pins the recovery key of an installation that was founded without one, and wraps the organisation's key to it. */
+async function pinRecovery(): Promise<void> {
+  await openSealer(config).pinRecovery(parseRecoveryKey(JSON.parse(await text(process.stdin))));
+}
+
 async function run(): Promise<void> {
   const running = runProcess(logger);
   let sealer: Sealer;
@@ -58,6 +64,8 @@ async function run(): Promise<void> {
     return;
   }
   running.onStop(() => sealer.close());
+  const { recovery } = sealer.gate.state;
+  if (recovery !== undefined) await wrapKeys(config.state, recovery);
   if (search !== undefined) running.onStop(async () => search.close());
   const doors = { ...sealerDoors(sealer), ...(search === undefined ? {} : sealerSearchDoors(search)) };
   for (const caller of SEALER_CALLERS) {
@@ -93,6 +101,7 @@ async function run(): Promise<void> {
 
 const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
   ['--init', init],
+  ['--pin-recovery', pinRecovery],
   ['--init-search', () => foundSealerSearch(config.state)],
 ]);
 const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];

@@ -1,3 +1,13 @@
+export {
+  AgeReader,
+  AgeWriter,
+  ageIdentity,
+  ageOpen,
+  ageRecipient,
+  ageSeal,
+  readAgeIdentity,
+  readAgeRecipient,
+} from './age.ts';
 export { passkeyPublic, verifyAssertion } from './assertion.ts';
 export { parseBringShare } from './bring-share.ts';
 export { canaryAddress, canaryTag, openCall, sealCall } from './canary.ts';
@@ -96,6 +106,15 @@ export {
 export * from './notices.ts';
 export { type PackageStatement, signPackage, verifyPackage } from './package.ts';
 export { newPen, penFile, readPen } from './pen.ts';
+export {
+  parseRecoveryKey,
+  RECOVERY_USES,
+  type RecoveryKey,
+  type RecoveryUse,
+  recoveryIdentity,
+  recoveryKeyOf,
+  recoverySigner,
+} from './recovery.ts';
 export * from './roster.ts';
 export {
   parseBreakGlass,

@@ -63,6 +63,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   console: {
     tables: {
+      ...{ 'backup.plan': 'S', 'backup.posture': 'S', 'backup.run': 'S' },
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'courier.message': 's', 'courier.standing': 'S' },
@@ -169,6 +170,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   core: {
     tables: {
+      ...{ 'backup.plan': 'ISU', 'backup.posture': 'ISU', 'backup.run': 'IS' },
       'api.session': 'su',
       'respond.key_use': 'ISU',
       ...{ 'fleet.account_device': 's', 'fleet.foreign_profile': 'IS', 'fleet.reattestation': 'ISU' },
