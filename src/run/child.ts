@@ -18,7 +18,7 @@ const NODE_ARGS = [
 ];
 
 /** The sealer drops what it has read of a key at once, and has OpenSSL wipe its copies: lock means gone. */
-const argsOf = (name: ProcessName): readonly string[] =>
+export const nodeArgsOf = (name: ProcessName): readonly string[] =>
   name === 'sealer' ? [...NODE_ARGS, '--expose-gc'] : NODE_ARGS;
 
 /** What systemd gave us for the guards (LoadCredential). The folder's own permissions say who can read it. */
@@ -69,7 +69,7 @@ export class Child {
       this.name,
       [
         this.#home.node,
-        ...argsOf(this.name),
+        ...nodeArgsOf(this.name),
         ...this.nodeArgs,
         ...[join(this.#home.code, 'src', 'run', `${this.name}.ts`), '--config', this.#home.config(this.name)],
       ],

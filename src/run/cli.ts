@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
@@ -20,6 +21,7 @@ import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
 import { rosterCommands } from './cli-roster.ts';
 import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
+import { unitsCommand } from './cli-units.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { addDrills } from './drill-command.ts';
@@ -71,6 +73,7 @@ program
   .option('--os-releases-ca <file>', 'PEM of the authority of that server (Apple’s own, for gdmf.apple.com)')
   .option('--recovery <file>', 'public half of the recovery key, pinned by both guards (first start only)')
   .option('--ledger-bundle <dir>', 'the ledger is on another host: what was prepared for this one (first start only)')
+  .option('--by-systemd', 'prepare the instance and run its database; systemd runs the processes (see bartizan units)')
   .option('--certificates <file>', 'JSON: days of device certificates, signed profiles, where the CA’s key is')
   .action(
     async (options: {
@@ -89,6 +92,7 @@ program
       osReleasesUrl?: string;
       osReleasesCa?: string;
       ledgerBundle?: string;
+      bySystemd?: boolean;
     }) => {
       if (options.founders !== undefined && options.founders < 2)
         throw new RunError('usage', 'Two founders are the least: nothing that destroys runs with one.');
@@ -103,6 +107,7 @@ program
         osReleasesUrl,
         osReleasesCa,
         recoveryKey,
+        bySystemd = false,
         ...rest
       } = options;
       const attestationRoots = attestationRoot?.map((file) => readFileSync(file, 'utf8'));
@@ -113,6 +118,7 @@ program
         ...{ home, ...rest, ...settings },
         ...(recovery === undefined ? {} : { recovery: readRecoveryFile(recovery) }),
         ...(recoveryKey === undefined ? {} : { recovery: readRecoveryKey(recoveryKey) }),
+        ...(bySystemd ? { processes: [] } : {}),
         ...(push === undefined ? {} : { push }),
         ...(osReleasesUrl === undefined ? {} : { releases: releaseFeed(osReleasesUrl, osReleasesCa) }),
         ...(attestationRoots === undefined ? {} : { attestationRoots }),
@@ -124,6 +130,7 @@ program
       say(gradeLine(await keysReport(product.home)));
       for (const founder of product.founders) say(`founder ${founder.admin}: ${founder.link}`);
       say(product.urls.console);
+      if (bySystemd) execFileSync('systemd-notify', ['--ready'], { stdio: 'inherit' });
       await new Promise<void>((resolve) => {
         process.once('SIGINT', resolve);
         process.once('SIGTERM', resolve);
@@ -166,6 +173,7 @@ program
 addSim(program, say);
 
 addDrills(program, say);
+unitsCommand(program, say);
 
 program
   .command('account')

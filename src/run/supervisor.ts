@@ -96,11 +96,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     const keys = await mustHaveCourier(home, read);
     if (keys !== read) writeConfigs(home, settings, { admin, passwords }, keys);
     await mustHaveSearchKeys(home, settings.search);
-    const keeper = needsKeeper(readKeySettings(home));
-    const ours = PROCESSES.filter(
-      (one) => (one !== 'ledger' || !ledgerElsewhere(home)) && (one !== 'keeper' || keeper),
-    );
-    for (const name of ours.filter((one) => options.processes?.includes(one) ?? true)) {
+    for (const name of processesOf(home).filter((one) => options.processes?.includes(one) ?? true)) {
       const child = new Child(home, name, (failed, status) => {
         process.stderr.write(
           `${failed} stopped for good (status ${status}): its state cannot be used. Nothing is read until this is mended.\n`,
@@ -142,6 +138,12 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
     await stop().catch(() => {});
     throw error;
   }
+}
+
+/** Those that this installation runs on this host, in the order in which they start. */
+export function processesOf(home: Home): readonly ProcessName[] {
+  const keeper = needsKeeper(readKeySettings(home));
+  return PROCESSES.filter((one) => (one !== 'ledger' || !ledgerElsewhere(home)) && (one !== 'keeper' || keeper));
 }
 
 /** Guards and core first, all that need them after; each wave starts together. */
