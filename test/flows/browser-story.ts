@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import type { Page } from 'playwright-core';
 import type { Person } from './browser-person.ts';
 
@@ -188,10 +189,14 @@ export async function incident(
   await page.getByLabel('New note').fill('Both admins were asked; nobody else had the key.');
   await page.getByRole('button', { name: 'Add the note' }).click();
   await page.locator('.notes li').waitFor();
+  const download = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'Download JSON' }).click();
+  const report = JSON.parse(await readFile(await (await download).path(), 'utf8')) as { proven: readonly string[] };
   const entry = page.locator('summary', { hasText: /^Leaf/ }).first();
   if ((await entry.count()) > 0) await entry.click();
   const findings = await person.inspect(page, 'incident');
   const proven = Number(await page.locator('.exposure strong').first().textContent());
+  assert.equal(report.proven.length, proven, 'the file says what the page says');
   return { proven, findings };
 }
 

@@ -65,7 +65,7 @@ test('an administrator filters, saves a group, makes a rule and retires a device
   findings.push(...(await ada.inspect(page, 'fleet-retired')));
   const [file] = await Promise.all([
     page.waitForEvent('download'),
-    page.getByRole('link', { name: 'Evidence (text)' }).click(),
+    page.getByRole('button', { name: 'Evidence (text)' }).click(),
   ]);
   const chunks: Buffer[] = [];
   for await (const chunk of await file.createReadStream()) chunks.push(chunk as Buffer);

@@ -126,8 +126,12 @@ test(`kill -9 of any process, ${KILLS} times: nothing acknowledged is lost or do
       assert.equal(times, 0, 'a superseded command was carried out');
       continue;
     }
-    // A phone does a command again only if its first answer was lost with the process that should have taken it.
-    assert.ok(times >= 1 && times <= deliveries, `command done ${times} times in ${deliveries} deliveries`);
+    // A phone does a command again only if its first answer was lost with the process that should have taken it. A delivery
+    // of what disrupts nothing is not waited for on disk (edge.deliver): each end of PostgreSQL may forget one.
+    assert.ok(
+      times >= 1 && times <= deliveries + (killed.get('postgres') ?? 0),
+      `command done ${times} times in ${deliveries} deliveries`,
+    );
   }
   const twice = await one<string>(
     `select count(*) as v from (select 1 from log.event where kind = 'command.result' and body->'unmapped'->>'status' <> 'NotNow'

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../../src/run/stage.ts';
 import { codesProfile } from './browser-profile.ts';
+import { asThisBrowser } from './browser-request.ts';
 import { allWell, fleetAtDesks, withoutBrowser } from './browser-stage.ts';
 
 test('an administrator works with many devices, in a real browser', { skip: withoutBrowser }, async (t) => {
@@ -141,12 +142,7 @@ test('an administrator works with many devices, in a real browser', { skip: with
       seen[path] = buttons.filter((text) => offers.test(text.trim()));
     }
     assert.deepEqual(seen, Object.fromEntries(Object.keys(seen).map((path) => [path, []])));
-    const refused = await page.evaluate(async () => {
-      const headers = { 'x-bartizan': '1', 'content-type': 'application/json' };
-      return (
-        await fetch('/api/locks/0192f7a0-0000-7000-8000-000000000001/unlock', { method: 'POST', headers, body: '{}' })
-      ).status;
-    });
+    const refused = await asThisBrowser(page, 'POST', '/api/locks/0192f7a0-0000-7000-8000-000000000001/unlock', '{}');
     assert.equal(refused, 403);
   });
 

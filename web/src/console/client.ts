@@ -1,5 +1,5 @@
 import { utf8 } from '../shared/bytes.ts';
-import { exchange, Problem } from '../shared/problem.ts';
+import { exchange, Problem, request } from '../shared/problem.ts';
 import type {
   Admin,
   Alert,
@@ -27,8 +27,17 @@ export function whenExpired(listener: () => void): void {
 }
 
 export async function call<T>(path: string, init: RequestInit = {}): Promise<T> {
+  return expiring(path, () => proven((path, init) => exchange<T>(path, init), `/api${path}`, init));
+}
+
+/** A file of the console's API. A plain link would go without the proof that this browser holds the session's key. */
+export async function file(path: string): Promise<Blob> {
+  return expiring(path, async () => (await proven(request, `/api${path}`, {})).blob());
+}
+
+async function expiring<T>(path: string, ask: () => Promise<T>): Promise<T> {
   try {
-    return await proven<T>(`/api${path}`, init);
+    return await ask();
   } catch (error) {
     if (error instanceof Problem && error.status === 401 && path !== '/session') onExpired();
     throw error;
@@ -36,11 +45,15 @@ export async function call<T>(path: string, init: RequestInit = {}): Promise<T> 
 }
 
 /** One request with the proof that this browser holds the session's key; once more if only the clocks differ. */
-async function proven<T>(path: string, init: RequestInit): Promise<T> {
+async function proven<T>(
+  exchange: (path: string, init: RequestInit) => Promise<T>,
+  path: string,
+  init: RequestInit,
+): Promise<T> {
   const ask = async () => {
     const proof = await proofFor(init.method ?? 'GET', path, await bytesOf(init.body));
     const headers = { ...(init.headers as Record<string, string>), ...(proof && { 'x-bartizan-proof': proof }) };
-    return exchange<T>(path, { ...init, headers });
+    return exchange(path, { ...init, headers });
   };
   try {
     return await ask();
@@ -104,7 +117,7 @@ export const api = {
     send<Incident>('POST', `/incidents/${one(id)}/status`, { status }),
   makeExposure: (id: string) => send<Exposure>('POST', `/incidents/${one(id)}/exposure`, {}),
   exposureFile: (id: string, exposure: string, form: 'md' | 'json') =>
-    `/api/incidents/${one(id)}/exposures/${one(exposure)}.${form}`,
+    `/incidents/${one(id)}/exposures/${one(exposure)}.${form}`,
   approvals: (filter: Filter, signal?: Get) =>
     call<Page<Approval>>(query('/approvals', filter), { signal: signal ?? null }),
   locks: (signal?: Get) => call<Page<Lock>>('/locks', { signal: signal ?? null }),

@@ -3,6 +3,7 @@ import { api } from './client.ts';
 import { useAct } from './data.ts';
 import type { Exposure } from './model.ts';
 import { Chip, Empty, PersonLink, Refused } from './parts.tsx';
+import { SaveButton } from './save.tsx';
 
 function Entries({ entries }: { entries: Exposure['entries'] }) {
   if (entries.length === 0) return <Empty title="The log holds no opening in this window" />;
@@ -91,12 +92,16 @@ function Report({ incident, report }: { incident: string; report: Exposure }) {
         <pre className="pre">{report.checkpoint}</pre>
       </details>
       <div className="row">
-        <a className="button" download href={api.exposureFile(incident, report.id, 'md')}>
-          Download Markdown
-        </a>
-        <a className="button" download href={api.exposureFile(incident, report.id, 'json')}>
-          Download JSON
-        </a>
+        <SaveButton
+          path={api.exposureFile(incident, report.id, 'md')}
+          name={`exposure-${report.id}.md`}
+          label="Download Markdown"
+        />
+        <SaveButton
+          path={api.exposureFile(incident, report.id, 'json')}
+          name={`exposure-${report.id}.json`}
+          label="Download JSON"
+        />
       </div>
     </div>
   );

@@ -15,8 +15,8 @@ export class Problem extends Error {
 
 const UNREACHABLE = 'The server cannot be reached. Nothing was sent; try again in a moment.';
 
-/** One JSON exchange with our own origin. Throws Problem; `status` 0 means that no answer came. */
-export async function exchange<T>(path: string, init: RequestInit = {}): Promise<T> {
+/** One request to our own origin. Throws Problem unless it succeeds; `status` 0 means that no answer came. */
+export async function request(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(path, { redirect: 'error', ...init });
@@ -24,18 +24,26 @@ export async function exchange<T>(path: string, init: RequestInit = {}): Promise
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new Problem(0, 'unreachable', UNREACHABLE);
   }
-  const text = await response.text();
-  let body: unknown;
-  try {
-    body = text === '' ? undefined : JSON.parse(text);
-  } catch {
-    body = undefined;
-  }
-  if (response.ok) return body as T;
+  if (response.ok) return response;
+  const body = jsonOf(await response.text());
   const problem = (typeof body === 'object' && body !== null ? body : {}) as Record<string, unknown>;
   const say = (name: string) => (typeof problem[name] === 'string' ? problem[name] : undefined);
   const title = say('detail') ?? say('title') ?? `The server answered ${response.status}. Nothing was changed.`;
   throw new Problem(response.status, say('code') ?? 'unknown', title, say('instance'));
+}
+
+/** One JSON exchange with our own origin. Throws Problem. */
+export async function exchange<T>(path: string, init: RequestInit = {}): Promise<T> {
+  const response = await request(path, init);
+  return jsonOf(await response.text()) as T;
+}
+
+function jsonOf(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function asProblem(error: unknown): Problem {

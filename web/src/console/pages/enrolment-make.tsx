@@ -2,6 +2,7 @@ import { type FormEvent, useId, useState } from 'react';
 import { useAct, useAnswer, useDraft } from '../data.ts';
 import { Dialog, GlassLink, Refused } from '../parts.tsx';
 import { QrCode } from '../qr.tsx';
+import { saveFile } from '../save.tsx';
 import { useSession } from '../session.tsx';
 import { enrolmentApi, type IdentityKind, type MadeLink, type Ownership } from './enrolment-api.ts';
 
@@ -20,14 +21,8 @@ function csvOf(made: readonly MadeLink[]): string {
   return ['holder,device,ownership,expires,link', ...rows, ''].join('\r\n');
 }
 
-function saveCsv(made: readonly MadeLink[]): void {
-  const url = URL.createObjectURL(new Blob([csvOf(made)], { type: 'text/csv' }));
-  const link = document.createElement('a');
-  link.href = url;
-  link.download = 'enrolment-links.csv';
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
-}
+const saveCsv = (made: readonly MadeLink[]): void =>
+  saveFile('enrolment-links.csv', new Blob([csvOf(made)], { type: 'text/csv' }));
 
 /** The link goes to glass in the fragment, and from there to courier in a box: no server of ours reads it. */
 const sendTask = (to: string, link: string) =>

@@ -151,5 +151,5 @@ export const fleetApi = {
   retire: (body: { devices: readonly string[]; way: RetireWay; purpose: string }) =>
     send<{ ids: readonly string[]; approval: string | null }>('POST', '/retirements', body),
   cancelRetirement: (id: string) => send<{ cancelled: number }>('POST', `/retirements/${one(id)}/cancel`, {}),
-  evidence: (id: string, form: 'md' | 'json') => `/api/retirements/evidence/${one(id)}.${form}`,
+  evidence: (id: string, form: 'md' | 'json') => `/retirements/evidence/${one(id)}.${form}`,
 } as const;

@@ -2,6 +2,7 @@ import { type FormEvent, useState } from 'react';
 import { When } from '../../shared/time.tsx';
 import { useAct, useAnswer, useDraft } from '../data.ts';
 import { Chip, DeviceLink, Dialog, Empty, Frame, GlassLink, Loaded, Refused, type Tone } from '../parts.tsx';
+import { SaveButton } from '../save.tsx';
 import { useMayChange, useSession } from '../session.tsx';
 import { fleetApi, type Retirement, type RetireWay } from './fleet-api.ts';
 
@@ -174,12 +175,8 @@ function Item({ one, onChanged }: { one: Retirement; onChanged: () => void }) {
             Take back
           </button>
         ) : null}
-        <a className="button" href={fleetApi.evidence(one.id, 'md')} download>
-          Evidence (text)
-        </a>
-        <a className="button" href={fleetApi.evidence(one.id, 'json')} download>
-          JSON
-        </a>
+        <SaveButton path={fleetApi.evidence(one.id, 'md')} name={`retirement-${one.id}.md`} label="Evidence (text)" />
+        <SaveButton path={fleetApi.evidence(one.id, 'json')} name={`retirement-${one.id}.json`} label="JSON" />
       </div>
     </li>
   );

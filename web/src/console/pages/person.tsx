@@ -5,6 +5,7 @@ import { utc } from '../../shared/time.tsx';
 import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import { Frame, GlassLink, Loaded, Refused } from '../parts.tsx';
+import { saveFile } from '../save.tsx';
 import { useMayChange, useSession } from '../session.tsx';
 
 interface History extends SheetPage {
@@ -47,13 +48,8 @@ function OwnLink({ handle }: { handle: string }) {
 }
 
 /** What can be handed to whoever asks for proof: entries with all that re-derives them, and the checkpoint. */
-function saveAs(name: string, value: unknown): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([`${JSON.stringify(value, null, 2)}\n`], { type: 'application/json' }));
-  link.download = name;
-  link.click();
-  URL.revokeObjectURL(link.href);
-}
+const saveAs = (name: string, value: unknown): void =>
+  saveFile(name, new Blob([`${JSON.stringify(value, null, 2)}\n`], { type: 'application/json' }));
 
 /** One person: who looked at their data, from the log and with proofs; the end, and its certificate. */
 export function PersonPage({ handle }: { handle: string }) {
