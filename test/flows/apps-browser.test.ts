@@ -40,6 +40,8 @@ test('an administrator hands in an app, rolls it out, gives a device its holder 
   await page.getByRole('button', { name: 'Save as group' }).click();
   await page.getByLabel('Name').fill('Field phones');
   await page.getByRole('button', { name: 'Save group' }).click();
+  // Whoever goes before the answer is there takes the request back.
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
 
   await page.goto(`${place.console}/apps`);
   await page.getByRole('button', { name: 'Hand in a package' }).click();
@@ -62,6 +64,7 @@ test('an administrator hands in an app, rolls it out, gives a device its holder 
   await dialog.getByLabel('Why?').fill('The new field notes');
   findings.push(...(await ada.inspect(page, 'apps-rollout')));
   await dialog.getByRole('button', { name: 'Start with the first ring' }).click();
+  await dialog.waitFor({ state: 'detached' });
   await page.goto(`${place.console}/approvals`);
   await page.getByText('5 devices').first().waitFor();
   findings.push(...(await ada.inspect(page, 'apps-approval')));

@@ -32,6 +32,7 @@ test('an administrator filters, saves a group, makes a rule and retires a device
   await page.getByRole('button', { name: 'Save as group' }).click();
   await page.getByLabel('Name').fill('Eighteen and later');
   await page.getByRole('button', { name: 'Save group' }).click();
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.goto(`${place.console}/groups`);
   await page.getByRole('link', { name: '6', exact: true }).waitFor();
   findings.push(...(await ada.inspect(page, 'fleet-groups')));

@@ -74,8 +74,11 @@ export class Rollouts {
     return answer.status < 300;
   }
 
-  /** Whether the last one is through. */
+  /** Whether the last one is through. What halted for what the kills did is resumed, as a person would who looked at it. */
   async over(): Promise<boolean> {
+    const halted = await this.#world.pool.query<{ id: string }>(`select id from fleet.rollout where state = 'halted'`);
+    for (const { id } of halted.rows)
+      await this.#world.people[0]!.call('POST', `/api/rollouts/${id}/acts`, { act: 'resume' });
     await this.#world.pool.query('update fleet.rollout set soak_until = least(soak_until, now())');
     const { rows } = await this.#world.pool.query<{ live: number }>(
       `select count(*)::int as live from fleet.rollout where state in ('running', 'paused', 'halted')`,
