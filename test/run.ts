@@ -23,6 +23,8 @@ interface Outcome {
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 const outcome: Outcome = { passed: 0, failed: 0, skipped: [] };
+/** Seconds that each file took. */
+const took = new Map<string, number>();
 
 function testFiles(dir: string): string[] {
   if (!existsSync(join(ROOT, dir))) return [];
@@ -62,9 +64,10 @@ async function runFiles(files: readonly string[], concurrency: number): Promise<
     execArgv: ['--disable-warning=ExperimentalWarning', '--import', join(ROOT, 'test', 'preload.ts')],
   });
   const missing = new Set(files.map((file) => join(ROOT, file)));
-  stream.on('test:summary', ({ file, counts }) => {
+  stream.on('test:summary', ({ file, counts, duration_ms: ms }) => {
     if (file !== undefined) {
       missing.delete(file);
+      took.set(relative(ROOT, file), ms / 1000);
       return;
     }
     outcome.passed += counts.passed;
@@ -104,7 +107,7 @@ async function main(filters: readonly string[]): Promise<void> {
       files.filter((file) => !heavy(file)),
       2,
     );
-    await runFiles(files.filter(heavy), 1);
+    await runFiles(files.filter(heavy), Number(process.env['HEAVY'] ?? 1));
   } finally {
     await server.stop();
   }
@@ -118,6 +121,8 @@ try {
   outcome.failed += 1;
   say(`✖ ${error instanceof Error ? error.message : String(error)}`);
 }
+const slowest = [...took].sort(([, a], [, b]) => b - a).slice(0, Number(process.env['SLOW'] ?? 12));
+if (took.size > 50) say(`slowest files: ${slowest.map(([file, s]) => `${file} ${s.toFixed(0)} s`).join(', ')}`);
 for (const { name, why } of outcome.skipped) say(`skipped: ${name} (${why})`);
 say(`${((Date.now() - startedAt) / 1000).toFixed(0)} s`);
 say(`${outcome.passed} passed, ${outcome.failed} failed, ${outcome.skipped.length} skipped`);

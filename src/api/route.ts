@@ -31,8 +31,6 @@ export interface Route<B = unknown, Q = unknown> {
   readonly query?: z.ZodType<Q>;
   /** The body is bytes (application/octet-stream), as long as any request may be. */
   readonly bytes?: true;
-  /** A file that a link downloads: browsers send no proof with it, so it must not be found without one. */
-  readonly byLink?: true;
   /** Answers a JSON value, nothing (204), or a Response of its own. */
   readonly handle: (call: Call<B, Q>) => Promise<object | undefined> | object | undefined;
 }

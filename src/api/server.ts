@@ -1,11 +1,10 @@
 import { createServer, type Server } from 'node:http';
 import { getRequestListener } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { getCookie } from 'hono/cookie';
 import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { readPages, securityHeaders } from '#page';
-import { boundSession, COOKIE } from './bound.ts';
+import { boundSession } from './bound.ts';
 import type { ApiDoors } from './doors.ts';
 import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
@@ -34,7 +33,7 @@ import { rolloutRoutes } from './routes/rollouts.ts';
 import { rosterRoutes } from './routes/roster.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
-import { type Session, sessionOf } from './session.ts';
+import type { Session } from './session.ts';
 
 export const ROUTES: readonly Route[] = [
   ...sessionRoutes,
@@ -206,9 +205,7 @@ function fromOurPage(doors: ApiDoors, context: Context): void {
 
 async function authorise(doors: ApiDoors, one: Route, context: Context): Promise<Session | undefined> {
   if (one.for === 'anyone') return undefined;
-  const session = one.byLink
-    ? await sessionOf(doors.pool, getCookie(context, COOKIE) ?? '')
-    : await boundSession(doors, context);
+  const session = await boundSession(doors, context);
   if (session === undefined) {
     throw new ApiError('signed-out', 'You are not signed in, or your session has ended. Sign in again.', {
       status: 401,

@@ -106,7 +106,6 @@ export const incidentRoutes = [
     path: '/incidents/{id}/exposures/{file}',
     summary: 'A stored exposure report as a file: `<id>.md` or `<id>.json`.',
     for: 'all',
-    byLink: true,
     handle: async ({ doors, param }) => {
       const [report, form] = param('file').split('.') as [string, string];
       const found = await exposure(doors, param('id'), report);
