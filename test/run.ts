@@ -10,7 +10,7 @@ import { ensureTools } from './tools.ts';
 // `npm test [FILTER…]`: formatting, types, then every test file. A filter is a path or a part of one; with filters only
 // the matching test files run. In CI (CI=true) a skipped test counts as a failure.
 const ROOT = join(import.meta.dirname, '..');
-/** They start the whole product or a browser, so they run one after the other. */
+/** They start the whole product or a browser, so they run after all others. Much of their time is waiting: two at once fit two cores. */
 const HEAVY = ['test/flows', 'test/drills', 'test/interop', 'test/walls/whole'];
 /** The longest file takes a minute; a whole run may take twenty. */
 const FILE_TIMEOUT_MS = 8 * 60_000;
@@ -107,7 +107,7 @@ async function main(filters: readonly string[]): Promise<void> {
       files.filter((file) => !heavy(file)),
       2,
     );
-    await runFiles(files.filter(heavy), Number(process.env['HEAVY'] ?? 1));
+    await runFiles(files.filter(heavy), 2);
   } finally {
     await server.stop();
   }
@@ -121,7 +121,7 @@ try {
   outcome.failed += 1;
   say(`✖ ${error instanceof Error ? error.message : String(error)}`);
 }
-const slowest = [...took].sort(([, a], [, b]) => b - a).slice(0, Number(process.env['SLOW'] ?? 12));
+const slowest = [...took].sort(([, a], [, b]) => b - a).slice(0, 12);
 if (took.size > 50) say(`slowest files: ${slowest.map(([file, s]) => `${file} ${s.toFixed(0)} s`).join(', ')}`);
 for (const { name, why } of outcome.skipped) say(`skipped: ${name} (${why})`);
 say(`${((Date.now() - startedAt) / 1000).toFixed(0)} s`);

@@ -163,7 +163,7 @@ export async function sign(person: Person, page: Page, place: Place, shot: strin
   await glass.getByRole('button', { name: 'Touch and sign' }).waitFor();
   findings.push(...(await person.inspect(glass, shot)));
   await glass.getByRole('button', { name: 'Touch and sign' }).click();
-  await glass.getByText('Signed.').waitFor();
+  await glass.getByText(/^Signed\./).waitFor();
   findings.push(...(await person.inspect(glass, `${shot}-signed`)));
   await person.unplug(glass);
   return findings;
