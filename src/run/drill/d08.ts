@@ -1,6 +1,7 @@
 import { allOf } from '../person.ts';
 import { must, until } from '../stage.ts';
 import { sealedPeople } from '../story.ts';
+import { decoysOf } from './known-decoys.ts';
 import { type DrillReport, Steps } from './report.ts';
 import { DRILL_CAPS, type Scene } from './scene.ts';
 import { afterwards } from './verdict.ts';
@@ -38,8 +39,9 @@ export async function drillD08({ product, stage, tell }: Scene): Promise<DrillRe
     false,
     (await thief.reveal('name', [people[0]!], 'once more')).answer.status === 200,
   );
-  // From the end of the list: where the thief stopped there is a decoy. One under an honest hand would close the directory.
-  const unread = people.filter((one) => !read.has(one)).reverse();
+  // One decoy under an honest hand would cut that off too, or close the directory.
+  const decoys = decoysOf(product.home.dir);
+  const unread = people.filter((one) => !read.has(one) && !decoys.has(one));
   const honestly = [];
   for (const [i, admin] of stage.admins.slice(0, -1).entries())
     honestly.push((await admin.reveal('name', [unread[i]!], 'a usual call')).answer);
