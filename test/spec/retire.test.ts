@@ -38,6 +38,9 @@ test('kill -9 in the middle of retiring loses no step and doubles none', async (
     const left = async () =>
       (await owner.query<{ n: number }>(`select count(*)::int as n from fleet.retirement where state <> 'forgotten'`))
         .rows[0]!.n;
+    const told = async () =>
+      (await owner.query<{ n: number }>(`select count(*)::int as n from log.event where kind like '%retire%'`)).rows[0]!
+        .n;
     while ((await left()) > 0) {
       child = spawn(
         process.execPath,
@@ -48,8 +51,10 @@ test('kill -9 in the middle of retiring loses no step and doubles none', async (
         },
       );
       await once(child.stdout!, 'data');
-      // On a busy machine it needs longer to get anywhere.
-      await sleep(20 + Math.random() * (100 + 5 * kills));
+      // Until it has done something, or a while after: at another moment of its work each time, on a slow machine too.
+      const before = await told();
+      for (let waits = 0; (await told()) === before && waits < 500; waits += 1) await sleep(2);
+      await sleep(Math.random() * 50);
       const exit = once(child, 'exit');
       child.kill('SIGKILL');
       await exit;
