@@ -38,7 +38,11 @@ async function killed(what: string, subjects: readonly string[], more: object = 
   });
   ended.then(() => opened.reject(new Error('the ledger did not open')));
   await opened.promise;
-  await wait(randomInt(5, 60));
+  // Not before it has done something, however busy the machine is, unless it ends by itself.
+  const told = randomInt(1, 8);
+  for (let waits = 0; output.split('\n').length - 2 < told && waits < 500 && child.exitCode === null; waits += 1)
+    await wait(2);
+  await wait(randomInt(0, 20));
   child.kill('SIGKILL');
   await ended;
   const report = await verifyLogDir(guards.logDir, { verifierKey: guards.keys.log });
