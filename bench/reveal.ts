@@ -13,6 +13,7 @@ import { decoysOf } from '../test/flows/decoys.ts';
 import { freePorts, openDir } from '../test/flows/product.ts';
 import { round } from './load.ts';
 import { machine, median, residentMib } from './measure.ts';
+import { searchFigures } from './search.ts';
 
 interface Timed {
   readonly p50_ms: number;
@@ -29,7 +30,8 @@ const timed = (times: readonly number[]): Timed => {
 
 /**
  * What opening sealed values costs, on the whole product with its evidence log on disk: reveals of 1 and of 25 people, at the
- * guards' socket and through glass with its database; sealing; lock and unlock until both guards have said so.
+ * guards' socket and through glass with its database; sealing; lock and unlock until both guards have said so; opening the search
+ * of names over `--hydrate` people.
  */
 export async function reveal(args: readonly string[], say: (line: string) => void): Promise<object> {
   const { values } = parseArgs({
@@ -37,6 +39,7 @@ export async function reveal(args: readonly string[], say: (line: string) => voi
     options: {
       people: { type: 'string', default: '400' },
       reveals: { type: 'string', default: '400' },
+      hydrate: { type: 'string', default: '100000' },
     },
   });
   const [people, reveals] = [Number(values.people), Number(values.reveals)];
@@ -139,12 +142,17 @@ export async function reveal(args: readonly string[], say: (line: string) => voi
       unlocks.push(await both('glass', 'unlock', { document, assertions }));
     }
     const guards = { sealer: product.pids()['sealer']!, ledger: product.pids()['ledger']! };
+    const memory = { sealer: residentMib([guards.sealer]), ledger: residentMib([guards.ledger]) };
+    await product.stop();
+    const hydrate = await searchFigures(Number(values.hydrate), say);
     return {
       ...{ one, twentyfive, seal_per_s: sealPerS },
+      hydrate_100k_s: hydrate.people === 100_000 ? hydrate.hydrate_s : null,
       lock_ms: round(median(locks)),
       unlock_ms: round(median(unlocks)),
       through_glass: glass,
-      memory_mb: { sealer: residentMib([guards.sealer]), ledger: residentMib([guards.ledger]) },
+      memory_mb: memory,
+      hydrate,
       ...{ options: values, machine: machine(), command: `npm run bench -- reveal ${args.join(' ')}`.trim() },
     };
   } finally {

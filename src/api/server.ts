@@ -31,6 +31,7 @@ import { pushRoutes } from './routes/push.ts';
 import { retirementRoutes } from './routes/retirements.ts';
 import { rolloutRoutes } from './routes/rollouts.ts';
 import { rosterRoutes } from './routes/roster.ts';
+import { searchRoutes } from './routes/search.ts';
 import { sessionRoutes } from './routes/session.ts';
 import { updateRoutes } from './routes/updates.ts';
 import type { Session } from './session.ts';
@@ -53,6 +54,7 @@ export const ROUTES: readonly Route[] = [
   ...adeRoutes,
   ...identityRoutes,
   ...peopleRoutes,
+  ...searchRoutes,
   ...messageRoutes,
   ...pushRoutes,
   ...alertRoutes,

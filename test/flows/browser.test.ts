@@ -11,6 +11,7 @@ import { launch, Person, screenshotPlace } from './browser-person.ts';
 import * as story from './browser-story.ts';
 import { decoysOf } from './decoys.ts';
 import { freePorts } from './product.ts';
+import { search as searching } from './search-story.ts';
 
 const browser = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
 const without = existsSync(browser) ? false : 'no Chromium on this machine: install it, or name one in CHROMIUM';
@@ -22,7 +23,9 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   const caps = { perTouch: 5, perDay: 20 };
   const apns = await playApns();
   const { push } = apns;
-  const product = await startProduct({ home, founders: 4, caps, push, demo: true, portBase: await freePorts() });
+  const search = { name: { hours: 12 }, number: { hours: 12 } };
+  const portBase = await freePorts();
+  const product = await startProduct({ home, founders: 4, caps, push, search, demo: true, portBase });
   const stage = await setStage(product, { people: 12, phones: 6, admins: 2, pollMs: 1_000, push: apns.service });
   stage.fleet.start();
   const chrome = await launch();
@@ -53,6 +56,15 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   for (const value of read.values.values())
     assert.ok(stage.planted.includes(value), 'glass showed a value of the import');
 
+  const [numberOf, number] = [...read.values][0]!;
+  const name = stage.planted.find((value) => /^\p{L}+ \p{L}+$/u.test(value))!;
+  const seats = [
+    { person: ada, page: first.page },
+    { person: bo, page: second.page },
+  ] as const;
+  const searched = await searching(seats[0], seats[1], place, { name, number, numberOf });
+  findings.push(...searched.findings);
+
   const erase = await story.askErase(ada, first.page, place);
   findings.push(...erase.findings);
   findings.push(...(await story.sign(ada, first.page, place, 'glass-approve')));
@@ -62,7 +74,8 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
 
   const { proven, findings: seen } = await story.incident(bo, second.page, place);
   findings.push(...seen);
-  assert.equal(proven, 3, 'exactly those who were read on glass');
+  const readers = new Set([...read.values.keys(), ...searched.found]);
+  assert.equal(proven, readers.size, 'exactly those who were read on glass');
   await story.narrow(bo, second.page, place);
 
   assert.deepEqual(findings, []);

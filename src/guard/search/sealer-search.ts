@@ -239,8 +239,11 @@ export class SealerSearch {
     for (const field of SEARCHED) {
       if (this.#searches.open(field, this.#options.gate.time.now()) === undefined) continue;
       try {
-        const { open, gone } = await this.#wanted[field].look((subject) => this.#names.version(subject));
-        for (const subject of gone) this.#names.forget(subject);
+        // Of numbers the ledger tells those only that have no tag yet.
+        const { open, gone } = await this.#wanted[field].look((subject) =>
+          field === 'name' ? this.#names.version(subject) : undefined,
+        );
+        if (field === 'name') for (const subject of gone) this.#names.forget(subject);
         // The ledger closed it: by a lock that has not reached this guard yet.
         if (!open) await this.#options.keep([{ e: 'search', change: { what: 'closed', field } }]);
       } catch {

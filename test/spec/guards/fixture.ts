@@ -305,7 +305,12 @@ export class Guards {
       ...{ subject, field, version },
       ...this.written(subject, value, { field, version }),
     }));
-    return (await this.client('ledger', 'core').call<{ rows: SealedRow[] }>('settle', { rows })).rows;
+    const core = this.client('ledger', 'core');
+    try {
+      return (await core.call<{ rows: SealedRow[] }>('settle', { rows })).rows;
+    } finally {
+      core.close();
+    }
   }
 
   /** A value as one of its writers seals and signs it. */

@@ -28,6 +28,7 @@ export interface Status {
     readonly field: Searched;
     readonly until?: number;
     readonly known?: number;
+    readonly bytes?: number;
     readonly complete?: boolean;
     readonly wants?: readonly string[];
   }[];
@@ -89,11 +90,11 @@ export class SearchGuards {
   }
 
   /** Two people open a search at both guards, as glass hands it on. */
-  async open(document = this.hydrate(), signers: readonly number[] = [0, 1]): Promise<void> {
+  async open(document = this.hydrate(), signers: readonly number[] = [0, 1], withinMs = 20_000): Promise<void> {
     const body = { document, assertions: signers.map((n) => touch(this.guards.passkey(n), document)) };
     await this.glass.call('hydrate', body);
     await this.guards.client('ledger', 'glass').call('hydrate', body);
-    await this.fill(document.field);
+    await this.fill(document.field, this.glass, withinMs);
   }
 
   async shut(field: Searched = 'name', n = 0): Promise<void> {
@@ -111,8 +112,8 @@ export class SearchGuards {
   }
 
   /** Brings what the sealer wants until it wants nothing, as glass does. */
-  async fill(field: Searched = 'name', glass = this.glass): Promise<void> {
-    const deadline = Date.now() + 20_000;
+  async fill(field: Searched = 'name', glass = this.glass, withinMs = 20_000): Promise<void> {
+    const deadline = Date.now() + withinMs;
     for (;;) {
       const { wants = [], complete } = await this.status(field);
       if (complete === true && wants.length === 0) return;

@@ -12,6 +12,7 @@ import { Card, Trouble } from './parts.tsx';
 import { Release } from './release.tsx';
 import { Reveal } from './reveal.tsx';
 import { SealedBanner } from './sealed-banner.tsx';
+import { SearchPage } from './search.tsx';
 import { SendMessage } from './send.tsx';
 import { type Published, published } from './server.ts';
 import { Share } from './share.tsx';
@@ -65,6 +66,8 @@ function Task({ hash, config }: { hash: string; config: Published }) {
     });
     return <SendMessage {...{ topic: topic as Topic, channel, to, config }} variables={Object.fromEntries(given)} />;
   }
+  if (asked.has('search'))
+    return <SearchPage field={asked.get('search') === 'number' ? 'number' : 'name'} config={config} />;
   if (asked.has('import')) {
     return (
       <Suspense fallback={<Card title="Import people">Loading</Card>}>

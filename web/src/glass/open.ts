@@ -22,16 +22,26 @@ export async function newBrowserKey(): Promise<{ pair: BrowserKey; publicKey: st
 }
 
 /**
- * True if the ledger signed this receipt for exactly this grant: it says that the entry was written to the log before
+ * True if the ledger signed this receipt for exactly this document: it says that the entry was written to the log before
  * anything was opened. `ledgerSpki` is the ledger's Ed25519 SPKI DER, base64url.
  */
-export async function receiptHolds(ledgerSpki: string, receipt: Receipt, grant: Grant): Promise<boolean> {
+export async function receiptSigned(
+  ledgerSpki: string,
+  receipt: Receipt,
+  document: { readonly id: string },
+): Promise<boolean> {
   const { signature, ...body } = receipt;
-  if (receipt.grant !== grant.id || receipt.grantSha256 !== toBase64url(await challengeOf(grant))) return false;
-  if (!receipt.opened.every((subject) => grant.subjects.includes(subject))) return false;
+  if (receipt.grant !== document.id || receipt.grantSha256 !== toBase64url(await challengeOf(document))) return false;
   const key = await crypto.subtle.importKey('spki', fromBase64url(ledgerSpki), { name: 'Ed25519' }, false, ['verify']);
   const signed = utf8(canonicalJson(body as unknown as Json));
   return crypto.subtle.verify({ name: 'Ed25519' }, key, fromBase64url(signature), signed);
+}
+
+/** The same for a grant, which names everybody who may be opened. */
+export async function receiptHolds(ledgerSpki: string, receipt: Receipt, grant: Grant): Promise<boolean> {
+  return (
+    receipt.opened.every((subject) => grant.subjects.includes(subject)) && receiptSigned(ledgerSpki, receipt, grant)
+  );
 }
 
 /** Opens the sealer's answer. Throws if it was made for another key, another receipt, or was changed on its way. */

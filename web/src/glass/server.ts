@@ -14,6 +14,7 @@ import type {
 } from '../../../src/seal/messages.ts';
 import type { Send } from '../../../src/seal/notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
+import type { Dehydrate, Search, Searched } from '../../../src/seal/search-types.ts';
 import { exchange } from '../shared/problem.ts';
 import type { SheetPage } from '../shared/sheet-page.ts';
 
@@ -107,3 +108,25 @@ export interface Shares {
 export const shares = () => exchange<Shares>('/api/key-shares');
 export const bringShare = (document: BringShare, assertion: Assertion, share: string) =>
   post<Shares>('/api/key-shares', { document, assertion, share });
+
+/** What can be searched, until when, and how far it is. */
+export interface SearchState {
+  /** To which questions are sealed: raw X25519, base64url. */
+  readonly key: string;
+  readonly searches: readonly {
+    readonly field: Searched;
+    readonly hours: number;
+    readonly until?: number;
+    readonly known?: number;
+    readonly complete?: boolean;
+    readonly waiting?: number;
+  }[];
+}
+export const searchState = () => exchange<SearchState>('/api/search');
+export const askSearch = (
+  search: Search,
+  assertion: Assertion,
+  question: { readonly seq: number; readonly enc: string; readonly ct: string },
+) => post<{ enc: string; ct: string; receipt: Receipt }>('/api/search', { search, assertion, ...question });
+export const closeSearch = (document: Dehydrate, assertion: Assertion) =>
+  post<object>('/api/search/end', { document, assertion });

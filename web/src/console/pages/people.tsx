@@ -11,6 +11,7 @@ import { useMayChange, useSession } from '../session.tsx';
 import { WaitingChanges } from './people-changes.tsx';
 import { LeaveDialog } from './people-leave.tsx';
 import { LockRotation } from './people-locks.tsx';
+import { PeopleSearch } from './people-search.tsx';
 
 function Rows({ items, pick }: { items: readonly Person[]; pick: ReturnType<typeof usePicked> }) {
   const { body } = useRows(items.length, { select: (row) => pick.toggle((items[row] as Person).handle) });
@@ -92,6 +93,7 @@ export function People() {
           Import people
         </GlassLink>
       </p>
+      <PeopleSearch />
       <WaitingChanges />
       <Search label="Search handle, unit, member state" />
       <Loaded answer={answer}>
@@ -100,7 +102,7 @@ export function People() {
             <Empty title={filter.q === null ? 'No people yet' : 'Nobody matches'}>
               {filter.q === null
                 ? 'Import a staff list: it is sealed in your browser before anything is sent. Or let an identity provider push people (SCIM).'
-                : 'Search by handle, unit or member state. Names cannot be searched here.'}
+                : 'Search by handle, unit or member state. Names are searched on glass, where that is switched on.'}
             </Empty>
           ) : (
             <>
