@@ -48,6 +48,7 @@ const KINDS = {
   'key.retired': [6002, 4, 3],
   'log.trouble': [6002, 99, 5],
   'recovery.pinned': [6002, 3, 3],
+  'log.restored': [6002, 99, 5],
 } as const;
 
 export type Kind = keyof typeof KINDS;

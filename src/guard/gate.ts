@@ -20,6 +20,7 @@ import {
   type Unlock,
   verifyAssertion,
 } from '#seal';
+import { isOlder } from './recovery.ts';
 import { capsOf, sealedAs } from './roster-state.ts';
 import { isSeasoned, lockOn, standing } from './standing.ts';
 import { type Effect, GuardState } from './state.ts';
@@ -324,8 +325,16 @@ export class Gate {
     }
   }
 
-  fresh(document: { readonly notAfter: number }, life: number, now: number, admin?: string): void {
+  fresh(
+    document: { readonly id?: string; readonly notAfter: number },
+    life: number,
+    now: number,
+    admin?: string,
+  ): void {
     if (document.notAfter <= now) throw new Refusal('expired', 'This request has expired. Start again.', admin);
+    if (isOlder(this.state.restoredAt, document, life)) {
+      throw new Refusal('restored', 'This may have been signed before the restore. Sign anew in a few minutes.', admin);
+    }
     if (document.notAfter > now + life) throw new Refusal('refused', 'This request is valid for too long.', admin);
   }
 

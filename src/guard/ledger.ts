@@ -11,6 +11,7 @@ import {
   type LockScope,
   type Receipt,
   type RecoveryKey,
+  type Restored,
   type Role,
   type SealedRow,
   signReceipt,
@@ -29,7 +30,7 @@ import { EvidenceLog, type LogOptions } from './log.ts';
 import { Messages } from './messages.ts';
 import type { Recent } from './meters.ts';
 import { Persons } from './persons.ts';
-import { mayPin, recoveryPins } from './recovery.ts';
+import { logName, mayPin, RESTORED, recoveryPins, restoredEffects } from './recovery.ts';
 import { Rekeying } from './rekeying.ts';
 import { Relocking } from './relocking.ts';
 import { Disk, watchRoom } from './room.ts';
@@ -129,7 +130,7 @@ export class Ledger {
       {
         state: options.state,
         folder: options.logDir,
-        origin: logOrigin(options.org),
+        origin: logName(options.state, logOrigin(options.org)),
         key: loadKey(options.state, 'log', 'ed25519', options.credentials),
         time: ledger.gate.time,
         disk: ledger.#disk,
@@ -258,6 +259,15 @@ export class Ledger {
       { founded: true, founders: names, writers: pinned, ...back },
       effects,
     );
+  }
+
+  /** Takes up after a restore: what the recovery key signed, as an entry that everybody sees. Throws GuardError. */
+  async restored(statement: Restored): Promise<void> {
+    const effects = restoredEffects(this.gate.state, this.#org, statement);
+    const { at, known } = statement;
+    const detail = { at, size: this.log.tree.size, known, recovery: this.gate.state.recovery!.id };
+    await this.#book.record('log.restored', null, detail, effects);
+    await this.#book.lockOn('directory', '', RESTORED, undefined, 'recovery');
   }
 
   /** Pins the recovery key of a ledger that was founded without one. Throws GuardError `founded` if another is pinned. */

@@ -13,6 +13,7 @@ import {
   type LockScope,
   type Receipt,
   type RecoveryKey,
+  type Restored,
   SealError,
   type SealedRow,
   type Unlock,
@@ -27,7 +28,7 @@ import { makeKey, publicText } from './keys.ts';
 import type { Founder } from './ledger.ts';
 import type { KeySource } from './org-key.ts';
 import { OrgKeys } from './org-keys.ts';
-import { mayPin, recoveryPins, wrapKeys } from './recovery.ts';
+import { mayPin, RESTORED, recoveryPins, restoredEffects, wrapKeys } from './recovery.ts';
 import { Resealing } from './resealing.ts';
 import { SealerMessages } from './sealer-messages.ts';
 import { SealerRoster } from './sealer-roster.ts';
@@ -222,6 +223,12 @@ export class Sealer {
     await this.keep(decided.effects);
     if (document.op === 'unlock' && document.scope === 'directory') await this.#loadAgain();
     return {};
+  }
+
+  /** Takes up after a restore, as the recovery key signed it. Throws GuardError. */
+  async restored(statement: Restored): Promise<void> {
+    const effects = restoredEffects(this.gate.state, this.#options.org, statement);
+    await this.keep([...effects, { e: 'lock', scope: 'directory', target: '', reason: RESTORED }]);
   }
 
   /** Pins the recovery key of a sealer that was founded without one. Throws GuardError `founded` if another is pinned. */

@@ -85,6 +85,8 @@ export class GuardState {
   readonly rotation = new Rotation();
   readonly rows = new Rows();
   recovery: RecoveryKey | undefined;
+  /** When this guard was last restored from backups; 0: never. */
+  restoredAt = 0;
   readonly searches = new Searches();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
@@ -205,6 +207,9 @@ export class GuardState {
         break;
       case 'recovery-key':
         this.recovery = effect.key;
+        return;
+      case 'restored':
+        this.restoredAt = effect.at;
         break;
       default:
         this.roster.apply(effect);

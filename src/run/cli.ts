@@ -18,6 +18,7 @@ import { hostsCommands } from './cli-hosts.ts';
 import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
 import { pushCommands, pushEndpoint, releaseFeed } from './cli-push.ts';
+import { restoreCommands } from './cli-restore.ts';
 import { rosterCommands } from './cli-roster.ts';
 import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
@@ -232,6 +233,7 @@ program
 
 pushCommands(program);
 backupCommands(program);
+restoreCommands(program);
 decoysCommands(program);
 courierCommands(program);
 appsCommands(program);

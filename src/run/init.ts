@@ -226,7 +226,7 @@ export function initProcess(
   home: Home,
   name: ProcessName,
   input: string,
-  what: '--init' | '--init-search' | '--pin-recovery' = '--init',
+  what: '--init' | '--init-search' | '--pin-recovery' | '--restored' = '--init',
 ): Promise<Record<string, string>> {
   const uid = uidOf(name);
   return new Promise((resolve, reject) => {

@@ -1,18 +1,20 @@
 import { text } from 'node:stream/consumers';
 import { BartizanError, processLogger, systemClock } from '#base';
 import {
+  cutLog,
   foundLedger,
   foundLedgerSearch,
   LEDGER_CALLERS,
   Ledger,
   ledgerDoors,
   ledgerSearchDoors,
+  logOrigin,
   parseFounding,
   parseWriters,
   serveCaller,
   serveRemote,
 } from '#guard';
-import { parseRecoveryKey } from '#seal';
+import { parseRecoveryKey, parseRestored } from '#seal';
 import { readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -53,6 +55,19 @@ async function pinRecovery(): Promise<void> {
   const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
   await ledger.pinRecovery(key);
   await ledger.close();
+}
+
+/** Takes up after a restore (what the recovery key signed, on standard input); says under which name the log goes on. */
+async function restored(): Promise<void> {
+  const statement = parseRestored(JSON.parse(await text(process.stdin)));
+  const { state, logDir: folder, org } = config;
+  // First, so that nothing more is signed under the old name. Whoever may do this has the whole folder in hand.
+  const log = await cutLog({ state, folder, founded: logOrigin(org), at: statement.at });
+  const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  await ledger.restored(statement);
+  await ledger.close();
+  const { size, coreSize } = ledger.status();
+  process.stdout.write(`${JSON.stringify({ size, coreSize, log })}\n`);
 }
 
 async function run(): Promise<void> {
@@ -97,6 +112,7 @@ const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
   ['--init', init],
   ['--pin-writers', pin],
   ['--pin-recovery', pinRecovery],
+  ['--restored', restored],
   ['--init-search', () => foundLedgerSearch(config.state)],
 ]);
 const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];

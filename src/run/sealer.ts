@@ -11,7 +11,7 @@ import {
   serveCaller,
   wrapKeys,
 } from '#guard';
-import { guardClient, parseRecoveryKey } from '#seal';
+import { guardClient, parseRecoveryKey, parseRestored } from '#seal';
 import { type ProcessConfig, RunError, readProcessConfig } from './config.ts';
 import { runProcess } from './process.ts';
 
@@ -49,6 +49,11 @@ async function init(): Promise<void> {
 /** Pins the recovery key of an installation that was founded without one, and wraps the organisation's key to it. */
 async function pinRecovery(): Promise<void> {
   await openSealer(config).pinRecovery(parseRecoveryKey(JSON.parse(await text(process.stdin))));
+}
+
+/** Takes up after a restore (what the recovery key signed, on standard input). The organisation's key lies there already. */
+async function restored(): Promise<void> {
+  await openSealer(config).restored(parseRestored(JSON.parse(await text(process.stdin))));
 }
 
 async function run(): Promise<void> {
@@ -102,6 +107,7 @@ async function run(): Promise<void> {
 const ONCE: ReadonlyMap<string, () => Promise<void>> = new Map([
   ['--init', init],
   ['--pin-recovery', pinRecovery],
+  ['--restored', restored],
   ['--init-search', () => foundSealerSearch(config.state)],
 ]);
 const once = [...ONCE].find(([flag]) => process.argv.includes(flag))?.[1];

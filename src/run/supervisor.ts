@@ -11,6 +11,7 @@ import { mustHaveCourier } from './found-courier.ts';
 import { type Home, ledgerElsewhere, openHome, PROCESSES, type ProcessName, prepareHome } from './home.ts';
 import { found, type InstanceOptions, isFounded, ORIGINS, readFounders, writeConfigs } from './init.ts';
 import { needsKeeper, readKeySettings } from './key-settings.ts';
+import { mustBeRestored } from './restore/mark.ts';
 import { mustHaveSearchKeys } from './search-settings.ts';
 import { installFirstHost, levelOf } from './two-hosts.ts';
 import { mustHaveWriters } from './writers.ts';
@@ -81,6 +82,7 @@ export async function startProduct(options: ProductOptions): Promise<Product> {
         throw new RunError('usage', 'This installation is founded. Renewed bundles are installed otherwise.');
       installFirstHost(home, options.ledgerBundle);
     }
+    mustBeRestored(home);
     prepareHome(home);
     const settings: InstanceOptions = { ...DEFAULTS, ...savedInstance(home), ...pick(options) };
     for (const offset of [0, 1, 2, 3]) await portIsFree(settings.portBase + offset);

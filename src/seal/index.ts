@@ -115,6 +115,16 @@ export {
   recoveryKeyOf,
   recoverySigner,
 } from './recovery.ts';
+export {
+  parseRestoreDrill,
+  parseRestored,
+  type RestoreDrill,
+  type Restored,
+  signRestoreDrill,
+  signRestored,
+  verifyRestoreDrill,
+  verifyRestored,
+} from './restored.ts';
 export * from './roster.ts';
 export {
   parseBreakGlass,

@@ -8,6 +8,7 @@ import { withBackupDoors } from '../../src/run/backup/doors.ts';
 import { runBackups } from '../../src/run/backup/run.ts';
 import { changeSettings } from '../../src/run/backup/settings.ts';
 import { backedUp } from './backup-stage.ts';
+import { refusals, rehearsal, restored } from './restore-story.ts';
 
 const stage = await backedUp();
 after(() => stage.close());
@@ -107,4 +108,11 @@ test('a program as a place: what it is given is what it gives back; one that lie
   assert.match((await only())[0]!.message!, /status 3\): quota exceeded/);
   assert.equal(readdirSync(shelf).length, 1, 'the good one is still there, the bad ones are not');
   changeSettings(product.home, 'database', { target: { kind: 'directory', path: place('database') } });
+});
+
+test('restore and its rehearsal', async (t) => {
+  assert.ok((await stage.run()).every(({ ok }) => ok));
+  await t.test('what was changed, swapped or is not enough is refused and leaves nothing', () => refusals(stage));
+  await t.test('a rehearsal opens a decoy and is recorded, once', () => rehearsal(stage));
+  await t.test('killed and begun anew, it is an installation that works, under lock', () => restored(stage));
 });

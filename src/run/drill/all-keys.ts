@@ -21,7 +21,7 @@ export interface AllKeys {
 }
 
 /** Reads the keys of both guards from their folders, as whoever owns the whole machine would. */
-export function takeAllKeys(product: Product): AllKeys {
+export function takeAllKeys(product: Pick<Product, 'home'> & { readonly keys: { readonly org: string } }): AllKeys {
   const sealer = product.home.state('sealer');
   const file = readdirSync(sealer).find((name) => /^organisation.*\.key$/.test(name));
   if (file === undefined) throw new Error('the organisation’s key is not in a file here');
