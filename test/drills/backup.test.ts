@@ -7,6 +7,8 @@ import { ageIdentity, recoveryIdentity } from '#seal';
 import { withBackupDoors } from '../../src/run/backup/doors.ts';
 import { runBackups } from '../../src/run/backup/run.ts';
 import { changeSettings } from '../../src/run/backup/settings.ts';
+import { d13 } from '../../src/run/drill/d13.ts';
+import { freePorts } from '../flows/product.ts';
 import { backedUp } from './backup-stage.ts';
 import { refusals, rehearsal, restored } from './restore-story.ts';
 
@@ -115,4 +117,9 @@ test('restore and its rehearsal', async (t) => {
   await t.test('what was changed, swapped or is not enough is refused and leaves nothing', () => refusals(stage));
   await t.test('a rehearsal opens a decoy and is recorded, once', () => rehearsal(stage));
   await t.test('killed and begun anew, it is an installation that works, under lock', () => restored(stage));
+});
+
+test('D13: three stolen sets and two cards tell nothing; three cards bring everything back', async () => {
+  const result = await d13({ portBase: await freePorts(), people: 20, phones: 3 }, () => {});
+  assert.equal(result.passed, true, JSON.stringify(result.evidence));
 });

@@ -4,6 +4,7 @@ import { drillD09 } from './d09.ts';
 import { drillD10 } from './d10.ts';
 import { drillD11 } from './d11.ts';
 import { drillD12 } from './d12.ts';
+import { d13 } from './d13.ts';
 import { drillD26 } from './d26.ts';
 import { drillD27 } from './d27.ts';
 import { drillD30 } from './d30.ts';
@@ -37,5 +38,6 @@ export const DRILLS: readonly Drill[] = [
   drill('D26', 'console takeover: stuffing, stolen cookie, replay, forged requests, fixed sessions', drillD26),
   drill('D30', 'break-glass, used improperly and properly', drillD30),
   drill('D27', 'theft of keys with the user of each process', drillD27),
+  { id: 'D13', what: 'all three backups and two cards are stolen; then a restore with three', run: d13 },
   drill('D12', '100 people are erased and looked for everywhere, with all keys in hand', drillD12),
 ];

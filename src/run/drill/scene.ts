@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Caps } from '#seal';
+import type { Caps, RecoveryKey } from '#seal';
 import { playApns, type Stage, setStage } from '../stage.ts';
 import { type Product, startProduct } from '../supervisor.ts';
 
@@ -25,7 +25,7 @@ export const DRILL_CAPS: Partial<Caps> = { perTouch: 5, perDay: 20 };
 
 /** Plays on a fresh product in a temporary directory and leaves nothing behind. Nothing of it touches an installation in use. */
 export async function onScene<T>(
-  options: SceneOptions & { readonly caps?: Partial<Caps> },
+  options: SceneOptions & { readonly caps?: Partial<Caps>; readonly recovery?: RecoveryKey },
   tell: (line: string) => void,
   play: (scene: Scene) => Promise<T>,
 ): Promise<T> {
@@ -38,6 +38,7 @@ export async function onScene<T>(
       const product = await startProduct({
         ...{ push: apns.push, home: join(root, 'h'), portBase: options.portBase, founders: 3 },
         ...{ caps: { ...DRILL_CAPS, ...options.caps }, demo: true, org: 'example-agency' },
+        ...(options.recovery === undefined ? {} : { recovery: options.recovery }),
       });
       try {
         const { people, phones } = options;
