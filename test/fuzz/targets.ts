@@ -3,6 +3,7 @@ import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
 import { ddmTarget } from './ddm.ts';
 import { certificateTarget, derTarget } from './der.ts';
+import { guardDoorsTarget, guardFramesTarget } from './guards.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
 import { binaryPlistTarget, packageTarget } from './packages.ts';
 import { plistTarget } from './plist.ts';
@@ -36,4 +37,6 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'attestation-object': attestationTarget,
   jws: jwsTarget,
   'acme-account-payload': accountPayloadTarget,
+  'guard-doors': guardDoorsTarget,
+  'guard-frames': guardFramesTarget,
 };
