@@ -12,6 +12,7 @@ import {
 import { type Queryable, tx } from '#store';
 import type { GlassDoors } from './doors.ts';
 import { GlassError } from './error.ts';
+import { relayExport } from './export.ts';
 
 interface Shown {
   readonly document: Approvable;
@@ -49,6 +50,7 @@ const RELAYED: ReadonlySet<string> = new Set([
   'rotate-key',
   'roster',
   'hydrate',
+  'export',
 ]);
 const LEDGERS_ALONE: ReadonlySet<string> = new Set(['leave', 'change', 'rotate-locks']);
 
@@ -155,6 +157,7 @@ async function relayOne(doors: GlassDoors, id: string): Promise<void> {
     await doors.sealer.call('roster-change', ready);
     return;
   }
+  if (ready.document.op === 'export') return relayExport(doors, { ...ready, document: ready.document });
   if (!LEDGERS_ALONE.has(ready.document.op)) await doors.sealer.call(ready.document.op, ready, RELAY);
   await doors.ledger.call(ready.document.op, ready, RELAY);
 }

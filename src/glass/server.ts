@@ -8,6 +8,7 @@ import { cosign, cosigned } from './cosign.ts';
 import type { GlassDoors } from './doors.ts';
 import { enrolKey } from './enrol.ts';
 import { GlassError } from './error.ts';
+import { exportPart, exportState } from './export.ts';
 import { permitImport, relayImport } from './import.ts';
 import { leave, ownSheet } from './leave.ts';
 import { release } from './release.ts';
@@ -59,6 +60,12 @@ const ROUTES: readonly Route[] = [
   { method: 'POST', path: /^\/api\/sheet$/, handle: (doors, { body }) => ownSheet(doors, body) },
   { method: 'GET', path: /^\/api\/key-shares$/, handle: (doors) => sharesWaiting(doors) },
   { method: 'POST', path: /^\/api\/key-shares$/, handle: (doors, { body }) => bringShare(doors, body) },
+  { method: 'GET', path: new RegExp(`^/api/export/(${UUID})$`), handle: (_, { id }) => exportState(id) },
+  {
+    method: 'GET',
+    path: new RegExp(`^/api/export/(${UUID}/[0-9]{1,5})$`),
+    handle: (doors, { id }) => exportPart(doors, id),
+  },
   { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
   { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
   { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },

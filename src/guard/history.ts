@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.ts';
 const PAGE = 100;
 
 /** What concerns the person whom it is about: who read what, and the end. Attempts that failed opened nothing. */
-const TELLING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.erased']);
+const TELLING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.exported', 'directory.erased']);
 
 /**
  * What happened to one person's values, newest first, from the log and with proofs: who looked, at which field, why, and the

@@ -18,6 +18,7 @@ import {
   shape,
 } from '#seal';
 import { type Detail, REFUSAL_KINDS } from './entries.ts';
+import { ledgerExportDoors } from './export/doors.ts';
 import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
 import { readExposure, readProof, readTail } from './reading.ts';
@@ -231,6 +232,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       handle: ({ subject, after }, caller) =>
         readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
     }),
+    ...ledgerExportDoors(ledger.exports),
     canaries: door({
       from: ['intake'],
       parse: canariesBody,

@@ -22,6 +22,7 @@ import { Changes } from './changes.ts';
 import { Decisions } from './decisions.ts';
 import { Decoys } from './decoys.ts';
 import type { Leaf } from './entries.ts';
+import { LedgerExport } from './export/ledger-export.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
 import { Imports } from './imports.ts';
 import { loadKey } from './keys.ts';
@@ -111,6 +112,7 @@ export class Ledger {
   #messages!: Messages;
   /** Where something can be searched. */
   search: LedgerSearch | undefined;
+  exports!: LedgerExport;
   #imports!: Imports;
   readonly #org: string;
 
@@ -181,6 +183,7 @@ export class Ledger {
         ...{ signing: ledger.#signing, decoy: (read, effects) => ledger.#decoy(read, effects) },
       });
     }
+    ledger.exports = new LedgerExport(ledger.#book, ledger.#persons, ledger.#decoys);
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
     if (cut > 0) await ledger.#book.record('log.trouble', null, { cut });

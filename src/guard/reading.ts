@@ -3,7 +3,11 @@ import type { DecoyBook } from './decoy-book.ts';
 import type { EvidenceLog } from './log.ts';
 
 /** What says that somebody read the directory, or tried to. */
-const EXPOSING: ReadonlySet<string> = new Set(['directory.revealed', 'directory.refused', 'directory.decoy']);
+const EXPOSING: ReadonlySet<string> = new Set([
+  ...['directory.revealed', 'directory.exported', 'directory.refused', 'directory.decoy'],
+]);
+/** Entries that name people whose values were opened. */
+const OPENED: ReadonlySet<string> = new Set(['directory.revealed', 'directory.exported']);
 
 /** Entries that one answer about a time span holds at most. */
 const PAGE = 150;
@@ -48,7 +52,7 @@ export async function readExposure(
   for (const mark of page) {
     const { envelope, own, proof } = await log.prove(mark.leaf);
     if (own === undefined) continue;
-    if (own.kind === 'directory.revealed') {
+    if (OPENED.has(own.kind)) {
       for (const subject of own.detail['subjects'] as readonly string[]) subjects.add(subject);
     }
     const { body, salt } = own;

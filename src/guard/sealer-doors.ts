@@ -8,6 +8,7 @@ import {
   parseUnlock,
   shape,
 } from '#seal';
+import { sealerExportDoors } from './export/doors.ts';
 import { rosterDoors } from './roster-doors.ts';
 import type { Sealer } from './sealer.ts';
 import { type DoorTable, doorsFor } from './server.ts';
@@ -66,6 +67,7 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       parse: lockRequest,
       handle: ({ scope, target, reason }) => sealer.lock(scope, target, reason),
     }),
+    ...sealerExportDoors(sealer.exports),
     stage: door({ from: ['console'], parse: nothing, handle: () => sealer.resealing.stage() }),
     'rotate-key': door({
       from: ['glass'],

@@ -21,6 +21,7 @@ import {
 } from '#seal';
 import { readOpened, readSpent, rowsOfGrant } from './believed.ts';
 import type { Detail, REFUSAL_KINDS } from './entries.ts';
+import { SealerExport } from './export/sealer-export.ts';
 import { makeFolder, writeDurably } from './files.ts';
 import { Follower } from './follower.ts';
 import { Gate, REFUSED, Refusal } from './gate.ts';
@@ -98,6 +99,7 @@ export class Sealer {
   #storing: Promise<void> = Promise.resolve();
   #synced: Promise<void> | undefined;
   #livedKept = 0;
+  #exports: SealerExport | undefined;
 
   /** What courier sends. */
   readonly messages: SealerMessages;
@@ -258,6 +260,18 @@ export class Sealer {
     if (this.gate.state.locked(scope, target)) await this.#storing;
     else await this.keep([{ e: 'lock', scope, target, reason }]);
     return {};
+  }
+
+  /** Files of people for those whom two administrators named. */
+  get exports(): SealerExport {
+    this.#exports ??= new SealerExport({
+      ...{ org: this.#options.org, ledger: this.#options.ledger, gate: this.gate },
+      openInner: (rows) => this.keys.open(rows),
+      keep: (effects) => this.keep(effects),
+      refuse: (kind, error, detail) => this.refuse(kind, error, detail),
+      synced: () => this.sync(),
+    });
+    return this.#exports;
   }
 
   /** Opens search as this guard's settings have it; undefined where it is off. Throws GuardError. */

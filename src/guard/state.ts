@@ -1,5 +1,6 @@
 import { type Field, type LockScope, type RecoveryKey, type Role, type RosterKey, SEARCHED } from '#seal';
 import { DecoyBook, type DecoyChange } from './decoy-book.ts';
+import { ExportBook, type ExportCharge } from './export/book.ts';
 import { MessageBook, type Opening } from './message-book.ts';
 import { Meters } from './meters.ts';
 import type { RecoveryEffect } from './recovery.ts';
@@ -49,6 +50,7 @@ export type Effect =
   | { readonly e: 'rows'; readonly change: RowChange }
   | RecoveryEffect
   | { readonly e: 'search'; readonly change: SearchChange }
+  | { readonly e: 'export'; readonly charge: ExportCharge }
   | RotationEffect
   | RosterEffect;
 
@@ -88,6 +90,7 @@ export class GuardState {
   /** When this guard was last restored from backups; 0: never. */
   restoredAt = 0;
   readonly searches = new Searches();
+  readonly exports = new ExportBook();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -201,6 +204,9 @@ export class GuardState {
         if (effect.change.what === 'left') {
           this.decoyBook.apply({ what: 'left', handles: effect.change.subjects, at: effect.change.at });
         }
+        break;
+      case 'export':
+        this.exports.apply(effect.charge);
         break;
       case 'search':
         this.searches.apply(effect.change);

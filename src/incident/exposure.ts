@@ -117,7 +117,7 @@ function assess(
       return { ...checked, subjects: checked.subjects.filter((subject) => real.has(subject)) };
     });
   });
-  const opened = entries.filter((entry) => entry.kind === 'directory.revealed');
+  const opened = entries.filter((entry) => ['directory.revealed', 'directory.exported'].includes(entry.kind));
   const complete = entries.every((entry) => entry.verified);
   if (!complete)
     caveats.push('At least one entry could not be re-derived from the signed log: the upper bound is everybody.');

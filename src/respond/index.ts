@@ -10,6 +10,7 @@ export { askAutomatic, tellHeldChanges } from './automatic.ts';
 export { askRelease } from './change.ts';
 export { type ActionVerb, contain, lockByHand } from './containment.ts';
 export { RespondError } from './error.ts';
+export { askExport } from './export.ts';
 export type { Guards } from './guards.ts';
 export { askHydrate } from './hydrate.ts';
 export { askInvite } from './invite.ts';

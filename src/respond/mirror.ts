@@ -69,6 +69,7 @@ async function apply(
     case 'account.invited':
     case 'key.promoted':
     case 'search.hydrated':
+    case 'directory.export_begun':
       if (approval) await close(t, approval, 'executed', null);
       return;
     case 'change.released':

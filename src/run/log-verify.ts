@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type LogReader, type LogReport, verifyLog } from '#proof';
 
 /** Reads a log's files from a folder. Links and other special files are listed and thereby refused. */
@@ -22,7 +23,9 @@ export function logFolder(folder: string): LogReader {
   };
 }
 
-const ATTEMPTS = 5;
+/** A busy log moves on while it is read; on a busy machine several times. */
+const ATTEMPTS = 40;
+const PAUSE_MS = 50;
 
 /**
  * Verifies a whole log folder against its verifier key. A log that is being written may change under the reader: if
@@ -36,5 +39,6 @@ export async function verifyLogDir(folder: string, options: { readonly verifierK
     const after = await reader.read('checkpoint');
     const moved = before !== undefined && after !== undefined && Buffer.compare(before, after) !== 0;
     if (report.ok || !moved || attempt === ATTEMPTS) return report;
+    await sleep(PAUSE_MS);
   }
 }

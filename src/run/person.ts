@@ -200,7 +200,8 @@ export function send(
   return new Promise((resolve, reject) => {
     const call = request(
       {
-        ...{ host: '127.0.0.1', port, method, path, timeout: 30_000 },
+        // A connection of its own: one that is kept may be closed by the server as it is used again.
+        ...{ host: '127.0.0.1', port, method, path, timeout: 30_000, agent: false },
         headers: {
           ...{ host, origin, accept: 'application/json', 'x-bartizan': '1' },
           ...(cookie === '' ? {} : { cookie }),

@@ -1,6 +1,7 @@
 import { parseBringShare } from './bring-share.ts';
 import { lockTargetFits } from './documents-shapes.ts';
 import { SealError } from './errors.ts';
+import { parseExport } from './export-documents.ts';
 import { outerBytes, rowBytes } from './field.ts';
 import { admin, handle, uuid } from './handles.ts';
 import {
@@ -261,6 +262,7 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   declare: parseDeclare,
   send: parseSend,
   notice: parseNotice,
+  export: parseExport,
   unlock: parseUnlock,
   invite: parseInvite,
   'rotate-key': parseRotateKey,
@@ -304,6 +306,7 @@ export function parseApprovable(value: unknown): Approvable {
     case 'roster':
     case 'hydrate':
     case 'notice':
+    case 'export':
       return read;
     default:
       throw new SealError('shape', 'This document does not need two people.');

@@ -35,6 +35,8 @@ export {
 } from './documents.ts';
 export { credentialDigest, isLockTarget, lockTargetFits } from './documents-shapes.ts';
 export { GuardError, SealError } from './errors.ts';
+export * from './export.ts';
+export { parseExport } from './export-documents.ts';
 export {
   type FanOut,
   fanOutUuid,

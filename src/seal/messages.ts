@@ -4,6 +4,7 @@
  * All times are milliseconds since the Unix epoch, all bytes unpadded base64url.
  */
 
+import type { Export } from './export.ts';
 import type { Notice, Send } from './notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
 import type { Dehydrate, Hydrate, Search } from './search-types.ts';
@@ -261,6 +262,7 @@ export type Approvable =
   | RotateKey
   | RosterChange
   | Hydrate
+  | Export
   | Notice;
 export type Signable =
   | Grant

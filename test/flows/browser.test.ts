@@ -10,6 +10,7 @@ import { startProduct } from '../../src/run/supervisor.ts';
 import { launch, Person, screenshotPlace } from './browser-person.ts';
 import * as story from './browser-story.ts';
 import { decoysOf } from './decoys.ts';
+import { exportAll } from './export-story.ts';
 import { freePorts } from './product.ts';
 import { search as searching } from './search-story.ts';
 
@@ -65,6 +66,10 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   const searched = await searching(seats[0], seats[1], place, { name, number, numberOf });
   findings.push(...searched.findings);
 
+  const exported = await exportAll(seats[0], seats[1], place);
+  findings.push(...exported.findings);
+  assert.ok(exported.text.includes(number) && exported.text.includes(name.split(' ')[1]!));
+
   const erase = await story.askErase(ada, first.page, place);
   findings.push(...erase.findings);
   findings.push(...(await story.sign(ada, first.page, place, 'glass-approve')));
@@ -74,7 +79,9 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
 
   const { proven, findings: seen } = await story.incident(bo, second.page, place);
   findings.push(...seen);
-  const readers = new Set([...read.values.keys(), ...searched.found]);
+  // Everybody: each has been exported.
+  const readers = new Set([...read.values.keys(), ...searched.found, ...exported.handles]);
+  for (const decoy of decoysOf(home)) readers.delete(decoy);
   assert.equal(proven, readers.size, 'exactly those who were read on glass');
   await story.narrow(bo, second.page, place);
 

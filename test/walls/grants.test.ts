@@ -152,6 +152,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
     },
     functions: [
       'courier.ask',
+      'people.export_page',
       'people.organisation_notice',
       'people.transit_notice',
       'people.sheet_of',

@@ -44,6 +44,8 @@ function summary({ document }: Approval): string {
       return `Put organisation key ${document.number} in force`;
     case 'leave':
       return `Erase ${counted(document.subjects.length, 'person').replace(/persons$/, 'people')} who left`;
+    case 'export':
+      return `Export ${counted(document.people, 'person', 'people')} to ${counted(document.recipients.length, 'recipient')}`;
     case 'hydrate':
       return `Open the search by ${document.field} for ${counted(document.hours, 'hour')}`;
     case 'invite':

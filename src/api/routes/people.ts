@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { devicesOf } from '#fleet';
 import { lastRotation, listPeople, offerSheet, tombstoneOf, waitingChanges } from '#people';
-import { askLeave, askRelease, askRotateLocks } from '#respond';
-import { MOST_LEAVING } from '#seal';
+import { askExport, askLeave, askRelease, askRotateLocks } from '#respond';
+import { EXPORTED, MOST_LEAVING, MOST_RECIPIENTS } from '#seal';
 import { tx } from '#store';
 import { ApiError } from '../error.ts';
 import { handle, page, paged, purpose, route, search } from '../route.ts';
@@ -94,6 +94,22 @@ export const peopleRoutes = [
     handle: async ({ doors, session, body }) => {
       const input = { ...body, by: session.admin, now: doors.now() };
       return { approval: (await tx(doors.pool, (t) => askRotateLocks(t, input))).id };
+    },
+  }),
+  route({
+    method: 'POST',
+    path: '/people/export',
+    summary: 'Asks two people to export everybody, as one age file to named recipients.',
+    for: ['administrator'],
+    body: z.strictObject({
+      fields: z.array(z.enum(EXPORTED)).min(1).max(EXPORTED.length),
+      recipients: z.array(z.string().max(80)).min(1).max(MOST_RECIPIENTS),
+      purpose,
+    }),
+    handle: async ({ doors, session, body }) => {
+      const { rows } = await doors.pool.query<{ n: number }>('select count(*)::int as n from people.person');
+      const input = { ...body, people: rows[0]!.n, by: session.admin, now: doors.now() };
+      return { approval: (await tx(doors.pool, (t) => askExport(t, input))).id };
     },
   }),
   route({

@@ -1,8 +1,8 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { fromBase64url } from '#base';
-import { type GuardClient, paddedBytes, type RowLabel, type SealedRow, type Searched } from '#seal';
+import { type Field, type GuardClient, paddedBytes, type RowLabel, type SealedRow } from '#seal';
 
-/** A value that was opened for a search. Bytes, as strings cannot be wiped: `wipe` when it was used. */
+/** A value that was opened for a search or an export. Bytes, as strings cannot be wiped: `wipe` when it was used. */
 export interface Opened {
   readonly subject: string;
   readonly version: number;
@@ -24,14 +24,16 @@ export async function openRows(
     readonly org: string;
     readonly ledger: GuardClient;
     readonly openInner: OpenInner;
-    readonly field: Searched;
+    readonly field: Field;
     readonly rows: readonly SealedRow[];
+    /** The ledger's door; a search's, if nothing is said. */
+    readonly via?: { readonly type: string; readonly body: object };
   },
   into: Opened[],
 ): Promise<void> {
-  const { org, ledger, openInner, field, rows } = given;
+  const { org, ledger, openInner, field, rows, via = { type: 'hydrate-open', body: {} } } = given;
   const { inner } = await ledger.call<{ inner: { subject: string; version: number; inner: string }[] }>(
-    ...(['hydrate-open', { field, rows }, { timeoutMs: 30_000 }] as const),
+    ...([via.type, { ...via.body, field, rows }, { timeoutMs: 30_000 }] as const),
   );
   const asked = new Set(rows.map(({ subject, version }) => `${subject}:${version}`));
   const known = inner.filter(({ subject, version }) => asked.has(`${subject}:${version}`));

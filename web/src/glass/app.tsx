@@ -5,6 +5,7 @@ import { Approve } from './approve.tsx';
 import { BreakGlass } from './break-glass.tsx';
 import { CancelChange } from './change.tsx';
 import { Cosign } from './cosign.tsx';
+import { ExportFile } from './export.tsx';
 import { Join } from './join.tsx';
 import { Leavers } from './leave.tsx';
 import { LockNow } from './lock.tsx';
@@ -25,6 +26,7 @@ const Import = lazy(() => import('./import/import.tsx').then((page) => ({ defaul
 
 const HANDLE = /^[a-z]{2,12}-[a-z]{2,12}-[1-9][0-9]{3}$/;
 const ADMIN = /^[a-z0-9][a-z0-9-]{1,62}$/;
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 /** What the link asks for. Everything is in the fragment, so no server log ever holds it. */
 function Task({ hash, config }: { hash: string; config: Published }) {
@@ -66,6 +68,8 @@ function Task({ hash, config }: { hash: string; config: Published }) {
     });
     return <SendMessage {...{ topic: topic as Topic, channel, to, config }} variables={Object.fromEntries(given)} />;
   }
+  const exported = asked.get('export') ?? '';
+  if (UUID.test(exported)) return <ExportFile id={exported} />;
   if (asked.has('search'))
     return <SearchPage field={asked.get('search') === 'number' ? 'number' : 'name'} config={config} />;
   if (asked.has('import')) {

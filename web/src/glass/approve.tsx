@@ -3,6 +3,7 @@ import { type Approvable, DESTROYING, EVERY_DEVICE, type LockScope } from '../..
 import { utc, When } from '../shared/time.tsx';
 import { verbEffect, verbHeading } from '../shared/verbs.ts';
 import { Contents, useChecked } from './contents.tsx';
+import { ExportParticulars, exportEffect, exportHeading } from './export-words.tsx';
 import { NoticeParticulars } from './notice.tsx';
 import { Card, Signer, Trouble } from './parts.tsx';
 import { identify, known, touch } from './passkey.ts';
@@ -40,6 +41,7 @@ function heading(document: Approvable): string {
   }
   if (document.op === 'rotate-key') return `Put organisation key ${document.number} in force`;
   if (document.op === 'hydrate') return hydrateHeading(document);
+  if (document.op === 'export') return exportHeading(document);
   if (document.op === 'leave') {
     const { length } = document.subjects;
     return length === 1 ? 'Erase a person who left' : `Erase ${length} people who left`;
@@ -71,6 +73,7 @@ function effect(document: Approvable): ReactNode {
     return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
   if (document.op === 'hydrate') return hydrateEffect(document);
+  if (document.op === 'export') return exportEffect(document);
   if (document.op === 'leave') {
     return 'Their name, number and e-mail address become unreadable for everybody, in all copies and backups, for ever.';
   }
@@ -148,6 +151,7 @@ function Particulars({ document, organisation }: { document: Approvable; organis
         </>
       ) : null}
       {document.op === 'roster' ? <RosterParticulars document={document} /> : null}
+      {document.op === 'export' ? <ExportParticulars document={document} /> : null}
       {document.op === 'rotate-key' ? (
         <>
           <dt>New public key</dt>

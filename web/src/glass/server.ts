@@ -130,3 +130,17 @@ export const askSearch = (
 ) => post<{ enc: string; ct: string; receipt: Receipt }>('/api/search', { search, assertion, ...question });
 export const closeSearch = (document: Dehydrate, assertion: Assertion) =>
   post<object>('/api/search/end', { document, assertion });
+
+/** How far an export is. */
+export interface ExportState {
+  readonly state: 'making' | 'done' | 'failed';
+  readonly done: number;
+  readonly people: number;
+  readonly bytes?: number;
+  readonly parts?: number;
+  readonly sha256?: string;
+  readonly why?: string;
+}
+export const exportState = (id: string) => exchange<ExportState>(`/api/export/${encodeURIComponent(id)}`);
+export const exportPart = (id: string, n: number) =>
+  exchange<{ part: string }>(`/api/export/${encodeURIComponent(id)}/${n}`);

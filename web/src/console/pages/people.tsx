@@ -9,6 +9,7 @@ import { DeviceLink, Empty, Frame, GlassLink, Loaded, or } from '../parts.tsx';
 import { useSearch } from '../router.ts';
 import { useMayChange, useSession } from '../session.tsx';
 import { WaitingChanges } from './people-changes.tsx';
+import { PeopleExport } from './people-export.tsx';
 import { LeaveDialog } from './people-leave.tsx';
 import { LockRotation } from './people-locks.tsx';
 import { PeopleSearch } from './people-search.tsx';
@@ -88,10 +89,11 @@ export function People() {
         Handles only. To read a name, number or e-mail address, select people: glass opens, you say why and touch your
         security key, and the log keeps it.
       </p>
-      <p>
+      <p className="row">
         <GlassLink glass={glass} task="import">
           Import people
         </GlassLink>
+        <PeopleExport />
       </p>
       <PeopleSearch />
       <WaitingChanges />
