@@ -232,7 +232,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       handle: ({ subject, after }, caller) =>
         readHistory(ledger, subject, { after: after ?? -1, whole: caller !== 'glass' }),
     }),
-    ...ledgerExportDoors(ledger.exports),
+    ...ledgerExportDoors(() => ledger.exports),
     canaries: door({
       from: ['intake'],
       parse: canariesBody,

@@ -67,7 +67,7 @@ export function sealerDoors(sealer: Sealer): DoorTable<SealerCaller> {
       parse: lockRequest,
       handle: ({ scope, target, reason }) => sealer.lock(scope, target, reason),
     }),
-    ...sealerExportDoors(sealer.exports),
+    ...sealerExportDoors(() => sealer.exports),
     stage: door({ from: ['console'], parse: nothing, handle: () => sealer.resealing.stage() }),
     'rotate-key': door({
       from: ['glass'],

@@ -122,7 +122,8 @@ export function guardFramesTarget(): Target {
         throw new Broken('cutting the stream changes what is read');
       if (whole.refused !== cut.refused) throw new Broken('cutting the stream changes whether it is refused');
       if (whole.refused) throw new WireError('json', 'refused');
-      return `${Math.min(9, whole.messages.length)} ${[...new Set(whole.messages.map((one) => Object.keys(one).length))].sort().join()}`;
+      const members = [...new Set(whole.messages.map((one) => Object.keys(one).length))].sort().join();
+      return `${Math.min(9, whole.messages.length)} ${members} ${Math.floor(Math.log2(input.length + 1))}`;
     },
   };
 }

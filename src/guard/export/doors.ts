@@ -19,28 +19,28 @@ const sealerDoor = doorsFor<SealerCaller>();
 const ledgerDoor = doorsFor<LedgerCaller>();
 
 /** What the sealer understands of exports. */
-export const sealerExportDoors = (own: SealerExport): DoorTable<SealerCaller> => ({
+export const sealerExportDoors = (own: () => SealerExport): DoorTable<SealerCaller> => ({
   export: sealerDoor({
     from: ['glass'],
     parse: begin,
-    handle: ({ document, assertions }) => own.begin(document, assertions),
+    handle: ({ document, assertions }) => own().begin(document, assertions),
   }),
-  'export-rows': sealerDoor({ from: ['glass'], parse: rows, handle: (given) => own.take(given.id, given.rows) }),
-  'export-end': sealerDoor({ from: ['glass'], parse: one, handle: (given) => own.end(given.id) }),
-  'export-part': sealerDoor({ from: ['glass'], parse: part, handle: (given) => own.part(given.id, given.n) }),
+  'export-rows': sealerDoor({ from: ['glass'], parse: rows, handle: (given) => own().take(given.id, given.rows) }),
+  'export-end': sealerDoor({ from: ['glass'], parse: one, handle: (given) => own().end(given.id) }),
+  'export-part': sealerDoor({ from: ['glass'], parse: part, handle: (given) => own().part(given.id, given.n) }),
 });
 
 /** The same of the ledger. */
-export const ledgerExportDoors = (own: LedgerExport): DoorTable<LedgerCaller> => ({
+export const ledgerExportDoors = (own: () => LedgerExport): DoorTable<LedgerCaller> => ({
   export: ledgerDoor({
     from: ['glass'],
     parse: begin,
-    handle: ({ document, assertions }) => own.begin(document, assertions),
+    handle: ({ document, assertions }) => own().begin(document, assertions),
   }),
   'export-open': ledgerDoor({
     from: ['sealer'],
     parse: open,
-    handle: (given) => own.open(given.id, given.field, given.rows),
+    handle: (given) => own().open(given.id, given.field, given.rows),
   }),
-  'export-end': ledgerDoor({ from: ['sealer'], parse: end, handle: ({ id: of, ...file }) => own.end(of, file) }),
+  'export-end': ledgerDoor({ from: ['sealer'], parse: end, handle: ({ id: of, ...file }) => own().end(of, file) }),
 });
