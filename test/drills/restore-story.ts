@@ -13,6 +13,7 @@ import { rehearse } from '../../src/run/restore/rehearse.ts';
 import { type RestoreOptions, restore } from '../../src/run/restore/restore.ts';
 import { until } from '../../src/run/stage.ts';
 import { startProduct } from '../../src/run/supervisor.ts';
+import { freePorts } from '../flows/product.ts';
 import type { BackedUp } from './backup-stage.ts';
 
 const quiet = () => {};
@@ -112,7 +113,7 @@ export async function restored(stage: BackedUp): Promise<void> {
   assert.ok(done.known >= done.leaves - 1);
   assert.notEqual(done.log, product.keys.log, 'the log goes on under another name');
 
-  const again = await startProduct({ home, demo: true });
+  const again = await startProduct({ home, demo: true, portBase: await freePorts() });
   try {
     const [one, two] = [ada, ben].map((who) => new Person(again.urls, who.admin, who.passkey)) as [Person, Person];
     await one.signIn();

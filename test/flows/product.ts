@@ -15,7 +15,8 @@ export async function freePorts(): Promise<number> {
       probe.once('error', () => resolve(false));
       probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
     });
-  for (let base = 20_000 + (process.pid % 3_500) * 8; ; base += 8) {
+  // Below the ports that the system gives to whoever connects somewhere.
+  for (let base = 20_000 + (process.pid % 1_500) * 8; ; base += 8) {
     const all = await Promise.all([0, 1, 2, 3, 4, 5].map((offset) => free(base + offset)));
     if (all.every(Boolean)) return base;
   }

@@ -151,6 +151,8 @@ export async function runBackups(doors: BackupDoors, only?: readonly SetName[]):
     for (const [set, one] of chosen) results.push(await runSet(doors, { set, run, settings: one, recovery }));
     return results;
   } finally {
+    // Said, not left to the end of the connection: the server may notice that later than the next run comes.
+    await client.query('select pg_advisory_unlock($1)', [LOCK]).catch(() => {});
     client.release(true);
   }
 }
