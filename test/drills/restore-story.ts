@@ -61,6 +61,12 @@ export async function refusals(stage: BackedUp): Promise<void> {
   truncateSync(join(forged, newest('ledger')), 20_000);
   await refused({ places: { ...places, ledger: { kind: 'directory', path: forged } } }, { code: 'tampered' });
 
+  process.env['DATABASE_URL'] = 'postgres://nobody:x@127.0.0.1:1/production';
+  try {
+    await refused({}, { code: 'usage', message: /Unset DATABASE_URL/ });
+  } finally {
+    delete process.env['DATABASE_URL'];
+  }
   mkdirSync(home);
   writeFileSync(join(home, 'somebody’s'), 'theirs');
   await assert.rejects(restore({ ...order, home }, quiet), { code: 'in-use' });

@@ -92,6 +92,12 @@ function takePlace(home: Home): void {
  */
 export async function restore(options: RestoreOptions, say: (line: string) => void): Promise<RestoredFacts> {
   const startedAt = Date.now();
+  if (process.env['DATABASE_URL'] !== undefined) {
+    throw new RunError(
+      'usage',
+      'Unset DATABASE_URL: a restore fills a server of its own, never one that is there already.',
+    );
+  }
   const home = openHome(options.home);
   const { seed, key } = await combineShares(options.shares);
   try {
@@ -110,7 +116,7 @@ export async function restore(options: RestoreOptions, say: (line: string) => vo
       const known = leavesKnown(join(home.dir, 'ledger', 'log'), readKeys(home).log, options.checkpoint);
 
       say('the database is filled');
-      server = await startServer(home, options.prefer === undefined ? {} : { prefer: options.prefer }, undefined);
+      server = await startServer(home, options.prefer === undefined ? {} : { prefer: options.prefer });
       const passwords = await ensureRoles(server.admin);
       await fillDatabase(home, server);
       await migrate(server.admin, join(home.code, 'migrations'));
