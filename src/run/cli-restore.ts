@@ -37,13 +37,22 @@ async function readCards(): Promise<string[]> {
   return cards;
 }
 
+function readKept(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new RunError('usage', 'The checkpoint cannot be read. Name the file that you kept.', { cause });
+  }
+}
+
 async function run(given: Given): Promise<void> {
+  const checkpoint = given.checkpoint === undefined ? undefined : readKept(given.checkpoint);
   const place = (path: string) => ({ kind: 'directory', path: resolve(path) }) as const;
   const options: Omit<RestoreOptions, 'home'> = {
     places: { database: place(given.database), ledger: place(given.ledger), sealer: place(given.sealer) },
     fingerprint: given.fingerprint,
     shares: await readCards(),
-    ...(given.checkpoint === undefined ? {} : { checkpoint: readFileSync(given.checkpoint, 'utf8') }),
+    ...(checkpoint === undefined ? {} : { checkpoint }),
   };
   if (given.drill === true) {
     const report = await rehearse(options, say);
@@ -63,6 +72,12 @@ async function run(given: Given): Promise<void> {
   say(
     `The log came back with ${done.leaves} leaves of ${done.known} that are known, and goes on as ${done.log.split('+')[0]}.`,
   );
+  if (done.leaves < done.known)
+    say(
+      `WARNING: ${done.known - done.leaves} leaves of the log are lost. What they said happened, and is in no entry any more.`,
+    );
+  if (given.checkpoint === undefined)
+    say('WARNING: no --checkpoint was given, so nobody can say whether these are the newest backups that there were.');
   if (done.lostEvents > 0)
     say(`${done.lostEvents} events are in the log and not in the database: what happened between the two sets.`);
   say(

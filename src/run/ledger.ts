@@ -64,9 +64,9 @@ async function restored(): Promise<void> {
   // First, so that nothing more is signed under the old name. Whoever may do this has the whole folder in hand.
   const log = await cutLog({ state, folder, founded: logOrigin(org), at: statement.at });
   const ledger = await Ledger.open({ ...common, onUnusable: () => {} });
+  const { size, coreSize } = ledger.status();
   await ledger.restored(statement);
   await ledger.close();
-  const { size, coreSize } = ledger.status();
   process.stdout.write(`${JSON.stringify({ size, coreSize, log })}\n`);
 }
 

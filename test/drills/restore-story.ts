@@ -61,6 +61,15 @@ export async function refusals(stage: BackedUp): Promise<void> {
   truncateSync(join(forged, newest('ledger')), 20_000);
   await refused({ places: { ...places, ledger: { kind: 'directory', path: forged } } }, { code: 'tampered' });
 
+  // An old set under a new name.
+  const renamed = join(root, 'renamed');
+  mkdirSync(renamed);
+  cpSync(join(stage.place('ledger'), newest('ledger')), join(renamed, newest('ledger').replace(/-20\d\d/, '-2090')));
+  await refused(
+    { places: { ...places, ledger: { kind: 'directory', path: renamed } } },
+    { code: 'tampered', message: /another time than its name says/ },
+  );
+
   process.env['DATABASE_URL'] = 'postgres://nobody:x@127.0.0.1:1/production';
   try {
     await refused({}, { code: 'usage', message: /Unset DATABASE_URL/ });
@@ -92,6 +101,16 @@ export async function rehearsal(stage: BackedUp): Promise<void> {
   writeFileSync(file, JSON.stringify(report));
   assert.match(record(), /Recorded: restored in \d+ s/);
   assert.throws(record, /in the log already/);
+
+  // Whoever ends one leaves nothing that opens anybody.
+  const tmp = join(root, 'tmp');
+  mkdirSync(tmp, { mode: 0o711 });
+  const child = command(stage, ['--drill', '--report', file], { TMPDIR: tmp });
+  await child.says('the database is filled');
+  assert.equal(readdirSync(tmp).length, 1);
+  process.kill(-child.pid, 'SIGTERM');
+  await child.ended;
+  assert.deepEqual(readdirSync(tmp), []);
 }
 
 /** Killed in the middle it is not started, and begins anew; what is restored works, is locked, and takes no touch of before. */
@@ -115,8 +134,12 @@ export async function restored(stage: BackedUp): Promise<void> {
     code: 'start-failed',
     message: /restore .* was interrupted/i,
   });
-  const done = await restore({ ...order, home, checkpoint: kept }, quiet);
-  assert.ok(done.known >= done.leaves - 1);
+  // One at a time: the second is told, and the first goes on.
+  const first = restore({ ...order, home, checkpoint: kept }, quiet);
+  await assert.rejects(restore({ ...order, home }, quiet), { code: 'in-use' });
+  const done = await first;
+  assert.equal(done.known, Number(kept.split('\n')[1]), 'what the kept checkpoint says');
+  assert.ok(done.leaves < done.known, 'what happened after the backup is lost, and that is said');
   assert.notEqual(done.log, product.keys.log, 'the log goes on under another name');
 
   const again = await startProduct({ home, demo: true, portBase: await freePorts() });
@@ -164,6 +187,15 @@ export async function restored(stage: BackedUp): Promise<void> {
 
 /** `bartizan restore`, killed once the database is being filled. */
 async function killed(stage: BackedUp, home: string): Promise<void> {
+  const child = command(stage, ['--home', home]);
+  await child.says('the database is filled');
+  process.kill(-child.pid, 'SIGKILL');
+  await child.ended;
+  assert.ok(existsSync(join(home, 'supervisor', 'restoring')));
+}
+
+/** `bartizan restore` with the cards on its standard input, in a process group of its own. */
+function command(stage: BackedUp, more: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const { places, shares, fingerprint } = orderOf(stage);
   const where = (['database', 'ledger', 'sealer'] as const).flatMap((set) => [
     `--${set}`,
@@ -171,24 +203,21 @@ async function killed(stage: BackedUp, home: string): Promise<void> {
   ]);
   const child = spawn(
     join(import.meta.dirname, '..', '..', 'bin', 'bartizan'),
-    ['restore', ...where, '--fingerprint', fingerprint, '--home', home],
-    { stdio: ['pipe', 'pipe', 'pipe'], detached: true },
+    ['restore', ...where, '--fingerprint', fingerprint, ...more],
+    { stdio: ['pipe', 'pipe', 'pipe'], detached: true, env: { ...process.env, ...env } },
   );
   let said = '';
-  child.stdout.on('data', (part) => {
-    said += part;
-  });
-  child.stderr.on('data', (part) => {
-    said += part;
-  });
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (part) => {
+      said += part;
+    });
   child.stdin.end(`${shares.join('\n')}\n`);
-  assert.ok(
-    await until(async () => said.includes('the database is filled') || child.exitCode !== null, 30_000, 20),
-    said,
-  );
-  assert.equal(child.exitCode, null, said);
-  const ended = new Promise((resolve) => child.on('close', resolve));
-  process.kill(-child.pid!, 'SIGKILL');
-  await ended;
-  assert.ok(existsSync(join(home, 'supervisor', 'restoring')));
+  return {
+    pid: child.pid!,
+    ended: new Promise((resolve) => child.on('close', resolve)),
+    says: async (line: string) => {
+      await until(async () => said.includes(line) || child.exitCode !== null, 30_000, 20);
+      assert.equal(child.exitCode, null, said);
+    },
+  };
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BackupError } from '#backup';
@@ -8,6 +8,8 @@ import { opensWith, type StolenRow, takeAllKeys } from '../drill/all-keys.ts';
 import { decoysOf } from '../drill/known-decoys.ts';
 import { type Found, type RestoreOptions, restore } from './restore.ts';
 
+const PREFIX = 'bartizan-rehearsal-';
+const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Decoys that are tried; one that opens is enough. */
 const TRIED = 20;
 
@@ -21,8 +23,15 @@ export async function rehearse(
   say: (line: string) => void,
 ): Promise<RestoreDrill> {
   const startedAt = Date.now();
-  const folder = mkdtempSync(join(tmpdir(), 'bartizan-rehearsal-'));
+  clearOld();
+  const folder = mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-`));
   chmodSync(folder, 0o755);
+  // What lies there opens everybody: it goes when somebody ends this as well.
+  const ended = () => {
+    clear(folder);
+    process.exit(130);
+  };
+  for (const signal of ENDING) process.once(signal, ended);
   let report: RestoreDrill | undefined;
   try {
     const look = async (found: Found) => {
@@ -37,9 +46,30 @@ export async function rehearse(
     };
     await restore({ ...options, home: join(folder, 'home'), look }, say);
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    for (const signal of ENDING) process.off(signal, ended);
+    clear(folder);
   }
   return report!;
+}
+
+/** Ends the folder's database at once and deletes all of it. */
+function clear(folder: string): void {
+  const file = join(folder, 'home', 'pg', 'data', 'postmaster.pid');
+  const pid = existsSync(file) ? Number(readFileSync(file, 'utf8').split('\n')[0]) : Number.NaN;
+  try {
+    if (pid > 1) process.kill(pid, 'SIGQUIT');
+  } catch {
+    // it has ended already
+  }
+  rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+}
+
+/** What a rehearsal left that was killed, or lost its power. */
+function clearOld(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const pid = name.startsWith(PREFIX) ? Number(name.slice(PREFIX.length).split('-')[0]) : 0;
+    if (pid > 0 && !existsSync(`/proc/${pid}`)) clear(join(tmpdir(), name));
+  }
 }
 
 async function openDecoy({ home, org, admin }: Found): Promise<void> {

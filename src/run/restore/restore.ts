@@ -1,16 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { KeyObject } from 'node:crypto';
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, chownSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackupError, combineShares } from '#backup';
 import { AgeReader, type PublicKeys, recoveryIdentity, recoverySigner, signRestored } from '#seal';
@@ -55,7 +45,7 @@ export interface Found {
 export interface RestoredFacts {
   readonly org: string;
   readonly chosen: Chosen;
-  /** Leaves of the log that came back with the entry of the restore, how many it is known to have had, and under which key it goes on. */
+  /** Leaves of the log that came back, how many it is known to have had, and under which key it goes on. */
   readonly leaves: number;
   readonly known: number;
   readonly log: string;
@@ -64,24 +54,30 @@ export interface RestoredFacts {
   readonly seconds: number;
 }
 
-/** Takes an empty folder, or clears what an interrupted restore left. Anything else is somebody's and stays. */
-function takePlace(home: Home): void {
-  if (existsSync(restoreMark(home)))
-    for (const name of readdirSync(home.dir))
-      if (name !== 'supervisor') rmSync(join(home.dir, name), { recursive: true });
-  if (existsSync(restoreMark(home))) {
-    for (const name of readdirSync(join(home.dir, 'supervisor'))) {
-      if (name !== 'restoring') rmSync(join(home.dir, 'supervisor', name), { recursive: true });
-    }
-    return;
-  }
-  if (existsSync(home.dir) && readdirSync(home.dir).length > 0) {
+/** What this command leaves in a folder before anything is restored into it. */
+const OWN: ReadonlySet<string> = new Set(['pid', 'restoring']);
+
+/** An empty folder, or what an interrupted restore left; anything else is somebody's and stays. Throws RunError. */
+function mustBeFree(home: Home): void {
+  if (existsSync(restoreMark(home)) || !existsSync(home.dir)) return;
+  const inside = readdirSync(home.dir);
+  const own = inside.every((name) => name === 'supervisor') && inside.every((name) => lists(join(home.dir, name)));
+  if (!own) {
     throw new RunError(
       'in-use',
       'There is something in this --home already. A restore goes into an empty folder of its own.',
     );
   }
-  mkdirSync(join(home.dir, 'supervisor'), { recursive: true, mode: 0o700 });
+}
+
+const lists = (folder: string): boolean => readdirSync(folder).every((name) => OWN.has(name));
+
+/** Clears what an interrupted restore left, and marks the folder. Under the folder's lock. */
+function takePlace(home: Home): void {
+  const supervisor = join(home.dir, 'supervisor');
+  for (const name of readdirSync(home.dir))
+    if (name !== 'supervisor') rmSync(join(home.dir, name), { recursive: true });
+  for (const name of readdirSync(supervisor)) if (!OWN.has(name)) rmSync(join(supervisor, name), { recursive: true });
   writeFileSync(restoreMark(home), new Date().toISOString(), { mode: 0o600 });
 }
 
@@ -102,10 +98,11 @@ export async function restore(options: RestoreOptions, say: (line: string) => vo
   const { seed, key } = await combineShares(options.shares);
   try {
     const chosen = await chooseSets(options.places);
-    takePlace(home);
+    mustBeFree(home);
     const release = lockHome(home);
     let server: Server | undefined;
     try {
+      takePlace(home);
       say('the sets are opened and checked');
       const { places, fingerprint } = options;
       const manifests = await unpackSets({ places, chosen, seed, key, fingerprint, into: home.dir });

@@ -83,8 +83,15 @@ export async function unpackSets(options: {
     } finally {
       identity.fill(0);
     }
-    const { set: said, recovery } = manifests[set];
+    const { set: said, recovery, at } = manifests[set];
     if (said !== set) throw new BackupError('tampered', `This is no ${set} backup but one of the ${said}.`);
+    // An old set under a new name would pass for fresh.
+    if (Math.floor(at / 1000) * 1000 !== chosen[set].at) {
+      throw new BackupError(
+        'tampered',
+        `The ${set} backup was made at another time than its name says. Do not use it.`,
+      );
+    }
     if (recovery !== key.id) throw new BackupError('tampered', `The ${set} backup names another recovery key.`);
   }
   const orgs = new Set(SETS.map((set) => manifests[set].org));
