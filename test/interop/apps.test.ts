@@ -193,7 +193,7 @@ test('a store app that goes in rings reaches who has a licence, ring by ring, an
   const doors = { requestApproval: async () => {}, now: () => clock, origin: plane.url };
   const [version] = await listVersions(plane.console, id);
   const plan = [
-    { percent: 10, atLeast: 2, soakHours: 24 },
+    { percent: 0.001, atLeast: 2, soakHours: 24 },
     { percent: 100, atLeast: 0, soakHours: 1 },
   ];
   const rollout = await tx(plane.console, (t) =>
