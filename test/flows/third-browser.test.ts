@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 import { Hunter } from '#sim';
 import { openPool } from '#store';
 import { buildPages } from '../../src/run/pages.ts';
-import { allOf } from '../../src/run/person.ts';
+import { allOf, send } from '../../src/run/person.ts';
 import { setStage, until } from '../../src/run/stage.ts';
 import { startProduct } from '../../src/run/supervisor.ts';
 import { launch, Person, screenshotPlace } from './browser-person.ts';
@@ -96,6 +96,8 @@ test('the third lock, in real browsers: made, put in force, shared; who has no P
     (await reader!.call('GET', '/api/keys')).body as { left?: number; third?: { inForce: boolean } };
   assert.ok(await until(async () => (await keys()).third?.inForce === true && (await keys()).left === 0, 30_000));
 
+  const told = async () => 'third' in ((await send(place.glass, 'GET', '/api/keys')).body['keys'] as object);
+  assert.ok(await until(told, 10_000), 'pages are told, too');
   const decoys = decoysOf(home);
   const some = (await allOf<{ handle: string }>(reader!, '/api/people'))
     .map(({ handle }) => handle)

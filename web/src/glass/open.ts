@@ -62,8 +62,7 @@ export async function openAnswer(
   };
   const opened = new Map(Object.entries(plain.values));
   for (const [subject, { version, value }] of Object.entries(plain.third ?? {})) {
-    if (openThird === undefined)
-      throw new Error('These values are under the third lock, which this page did not open.');
+    if (openThird === undefined) throw new Error('The third lock has just come into force. Load this page again.');
     opened.set(subject, await openThird({ subject, version }, fromBase64url(value)));
   }
   return opened;

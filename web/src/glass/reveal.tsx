@@ -5,7 +5,7 @@ import { newBrowserKey, openAnswer, receiptHolds } from './open.ts';
 import { AskColleague, askWithOthers } from './others.tsx';
 import { Card } from './parts.tsx';
 import { type Known, touch } from './passkey.ts';
-import type { Published } from './server.ts';
+import { type Published, published } from './server.ts';
 import { openerFor } from './third/opener.ts';
 import { newGrant, TouchForm } from './touch-form.tsx';
 
@@ -96,7 +96,8 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
   async function reveal(reader: Known, why: string, say: (busy: string) => void) {
     const { pair, publicKey } = await newBrowserKey();
     const grant = newGrant({ admin: reader.admin, field, subjects, purpose: why, browserKey: publicKey });
-    const third = config.keys.third !== undefined;
+    // Asked anew: it may have come into force since this page was opened.
+    const third = (await published()).keys.third !== undefined;
     const { assertion, prf } = await touch(grant, reader.credential, { prf: third });
     // Before anything is charged: who cannot open them asks for nothing.
     const openThird = third ? await openerFor(config, field, reader.credential, prf) : undefined;
