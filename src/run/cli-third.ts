@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { combineShares } from '#backup';
 import { fromBase64url, sha256, toBase64url } from '#base';
@@ -44,7 +44,7 @@ function readAsked(file: string): ReturnType<typeof asked> {
 }
 
 /** The seed out of the recovery key's box, in boxes for the passkeys that are named. Throws RunError, BackupError. */
-async function recover(file: string, say: (line: string) => void): Promise<void> {
+async function recover(file: string, out: string, say: (line: string) => void): Promise<void> {
   const { org, key: third, recovery: box, keys } = readAsked(file);
   process.stderr.write(
     'Boxes are made for these passkeys. Compare each with its owner, who sees the end of it on glass:\n',
@@ -69,7 +69,8 @@ async function recover(file: string, say: (line: string) => void): Promise<void>
   }));
   seed.fill(0);
   boxes.sort((a, b) => (a.credential < b.credential ? -1 : 1));
-  say(JSON.stringify({ v: 1, key: third, boxes }));
+  writeFileSync(out, `${JSON.stringify({ v: 1, key: third, boxes })}\n`);
+  say(`${boxes.length} ${boxes.length === 1 ? 'box is' : 'boxes are'} in ${out}. Bring it to glass, under Third lock.`);
 }
 
 /** `bartizan third-lock`: what is done with the recovery cards, on a machine without network. */
@@ -80,5 +81,6 @@ export function thirdCommand(program: Command, say: (line: string) => void): voi
     .command('recover')
     .description('make boxes for new passkeys with three of the five cards on standard input')
     .argument('<file>', 'third-lock.json, as glass gives it')
-    .action((file: string) => recover(file, say));
+    .option('--out <file>', 'where the boxes go', 'boxes.json')
+    .action((file: string, { out }: { out: string }) => recover(file, out, say));
 }

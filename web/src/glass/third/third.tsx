@@ -48,7 +48,8 @@ function Standing({ state }: { state: ThirdState }) {
       <div className="note good">
         <p>
           <strong>In force.</strong> Names, numbers and addresses open with these passkeys alone. No server can open
-          them, both guards together cannot, and none can take it off.
+          them, both guards together cannot, and none can take it off. Whoever serves this page could take what is
+          opened in it, so check its address.
         </p>
         <p className="mono">{state.inForce}</p>
       </div>
