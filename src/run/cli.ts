@@ -28,6 +28,7 @@ import { demo } from './demo.ts';
 import { addDrills } from './drill-command.ts';
 import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
+import { writeProof } from './log-proof.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
 import { readRecoveryKey } from './roster-anew.ts';
@@ -261,6 +262,18 @@ log
       say(report.ok ? `${report.entries} entries re-derived, root ${report.root}` : 'the log does NOT verify');
     }
     process.exitCode = report.ok ? 0 : 1;
+  });
+
+log
+  .command('proof')
+  .description('write the proof that an entry is in the log (C2SP tlog-proof), for bartizan-verify proof')
+  .argument('<dir>', 'folder of the log, such as <home>/ledger/log')
+  .argument('<index>', 'which entry, from 0')
+  .requiredOption('--out <path>', 'writes <path>.tlog-proof and <path>.entry')
+  .option('--checkpoint <file>', 'under this checkpoint, such as a cosigned one; default: the present one')
+  .action(async (dir: string, index: string, options: { out: string; checkpoint?: string }) => {
+    const { entries } = await writeProof(dir, index, options);
+    say(`Entry ${index} of ${entries}: ${options.out}.tlog-proof, and its bytes in ${options.out}.entry.`);
   });
 
 log
