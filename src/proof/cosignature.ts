@@ -1,6 +1,6 @@
 import { createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { equalBytes, sha256 } from '#base';
-import { parseCheckpoint } from './checkpoint.ts';
+import { parseForeignCheckpoint } from './checkpoint.ts';
 import { ProofError } from './errors.ts';
 
 /** Kinds of cosigner keys: the byte before the key. C2SP tlog-cosignature. */
@@ -85,7 +85,7 @@ const short = (text: string): Buffer => {
 
 /** What is signed at a time in seconds. C2SP tlog-cosignature, Ed25519 and ML-DSA-44 signed message. */
 function message(kind: Kind, name: string, text: string, seconds: number): Buffer {
-  const { origin, size, root } = parseCheckpoint(text);
+  const { origin, size, root } = parseForeignCheckpoint(text);
   if (kind === 'ed25519') return Buffer.from(`cosignature/v1\ntime ${seconds}\n${text}`);
   const label = Buffer.from('subtree/v1\n\0');
   return Buffer.concat([label, short(name), u64(seconds), short(origin), u64(0), u64(size), root]);

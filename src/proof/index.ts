@@ -1,4 +1,10 @@
-export { type Checkpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from './checkpoint.ts';
+export {
+  type Checkpoint,
+  openCheckpoint,
+  parseCheckpoint,
+  parseForeignCheckpoint,
+  signCheckpoint,
+} from './checkpoint.ts';
 export {
   type Cosignature,
   type CosignerKey,

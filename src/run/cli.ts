@@ -23,6 +23,7 @@ import { rosterCommands } from './cli-roster.ts';
 import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { unitsCommand } from './cli-units.ts';
+import { witnessCommands } from './cli-witness.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { addDrills } from './drill-command.ts';
@@ -245,6 +246,7 @@ rosterCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
 searchCommand(program);
+witnessCommands(program);
 
 const log = program.command('log').description('the transparency log');
 log
