@@ -26,6 +26,15 @@ export function parseCheckpoint(text: string): Checkpoint {
   return { origin: match[1]!, size, root };
 }
 
+/** Reads a checkpoint of any log, which may have extension lines; nothing is said about those. Throws ProofError `checkpoint`. */
+export function parseForeignCheckpoint(text: string): Checkpoint {
+  const lines = text.split('\n');
+  if (lines.pop() !== '' || lines.slice(3).includes('')) {
+    throw new ProofError('checkpoint', 'The checkpoint is malformed.');
+  }
+  return parseCheckpoint(`${lines.slice(0, 3).join('\n')}\n`);
+}
+
 /** Checks a signed checkpoint against a verifier key, whose name must be the origin. Throws ProofError. */
 export function openCheckpoint(note: string, verifier: string): Checkpoint {
   const key = parseVerifierKey(verifier);

@@ -1,7 +1,22 @@
-export { type Checkpoint, openCheckpoint, parseCheckpoint, signCheckpoint } from './checkpoint.ts';
+export {
+  type Checkpoint,
+  openCheckpoint,
+  parseCheckpoint,
+  parseForeignCheckpoint,
+  signCheckpoint,
+} from './checkpoint.ts';
+export {
+  type Cosignature,
+  type CosignerKey,
+  cosign,
+  cosignaturesIn,
+  cosignerKey,
+  parseCosignerKey,
+} from './cosignature.ts';
 export { ProofError } from './errors.ts';
 export { EMPTY_ROOT, leafHash, nodeHash } from './hash.ts';
 export { type NoteKey, openNote, parseVerifierKey, signNote, verifierKey } from './note.ts';
+export { encodeProofFile, type ProofFile } from './proof-file.ts';
 export { verifyConsistency, verifyInclusion } from './proofs.ts';
 export {
   decodeEntries,

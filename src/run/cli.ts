@@ -24,11 +24,13 @@ import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
 import { thirdCommand } from './cli-third.ts';
 import { unitsCommand } from './cli-units.ts';
+import { witnessCommands } from './cli-witness.ts';
 import { RunError } from './config.ts';
 import { demo } from './demo.ts';
 import { addDrills } from './drill-command.ts';
 import { defaultHome, openHome } from './home.ts';
 import { importFleet, importLines } from './import-fleet.ts';
+import { writeProof } from './log-proof.ts';
 import { verifyLogDir } from './log-verify.ts';
 import { buildPages } from './pages.ts';
 import { readRecoveryKey } from './roster-anew.ts';
@@ -246,6 +248,7 @@ rosterCommands(program);
 hostsCommands(program, say);
 peopleCommands(program);
 searchCommand(program);
+witnessCommands(program);
 
 const log = program.command('log').description('the transparency log');
 log
@@ -263,6 +266,18 @@ log
       say(report.ok ? `${report.entries} entries re-derived, root ${report.root}` : 'the log does NOT verify');
     }
     process.exitCode = report.ok ? 0 : 1;
+  });
+
+log
+  .command('proof')
+  .description('write the proof that an entry is in the log (C2SP tlog-proof), for bartizan-verify proof')
+  .argument('<dir>', 'folder of the log, such as <home>/ledger/log')
+  .argument('<index>', 'which entry, from 0')
+  .requiredOption('--out <path>', 'writes <path>.tlog-proof and <path>.entry')
+  .option('--checkpoint <file>', 'under this checkpoint, such as a cosigned one; default: the present one')
+  .action(async (dir: string, index: string, options: { out: string; checkpoint?: string }) => {
+    const { entries } = await writeProof(dir, index, options);
+    say(`Entry ${index} of ${entries}: ${options.out}.tlog-proof, and its bytes in ${options.out}.entry.`);
   });
 
 log

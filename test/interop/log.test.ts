@@ -74,6 +74,14 @@ test('Go verifies signature, every inclusion and all consistency; any flipped by
     assert.deepEqual(await go(logDir), { ok: true, entries: 757, consistency: older.length });
   });
 
+  await t.test('the verifier program, which shares no code with the server either', async () => {
+    const program = join(import.meta.dirname, '..', '..', 'verify', 'main.ts');
+    const args = ['log', logDir, '--key', keys.log, ...older.flatMap((path) => ['--older', path]), '--json'];
+    const { stdout } = await run(process.execPath, [program, ...args]);
+    const { ok, entries, kept } = JSON.parse(stdout) as { ok: boolean; entries: number; kept: unknown[] };
+    assert.deepEqual({ ok, entries, kept: kept.length }, { ok: true, entries: 757, kept: older.length });
+  });
+
   await t.test('OpenSSL takes the checkpoint as signed, and no other', async () => {
     const checkpoint = readFileSync(join(logDir, 'checkpoint'), 'utf8');
     assert.ok(await opensslVerifies(checkpoint, keys.log, folder));

@@ -15,6 +15,8 @@ export interface Rooms {
     readonly files: Readonly<Record<string, string>>;
   };
   readonly packages: Readonly<Record<string, readonly string[]>>;
+  /** A program of its own: its folder, and the parts of Node that it may load; nothing of ours and no package. */
+  readonly verifier: { readonly folder: string; readonly may: readonly string[] };
   readonly processes: Readonly<Record<string, readonly string[]>>;
   /** The few files of ours that the browser's pages may import: shapes, and the form that both sides hash. */
   readonly pages: readonly string[];
@@ -33,7 +35,7 @@ const PURE = ['base', 'wire', 'proof'];
 const OUTSIDE =
   /^node:(fs|net|http|https|http2|tls|dgram|dns|child_process|cluster|worker_threads|inspector|repl|vm|sqlite)\b/;
 
-export function readSources(root: string, dirs: readonly string[] = ['src', 'sim', 'web/src']): Sources {
+export function readSources(root: string, dirs: readonly string[] = ['src', 'sim', 'web/src', 'verify']): Sources {
   const found = new Map<string, string>();
   for (const dir of dirs.filter((one) => existsSync(join(root, one))))
     for (const path of readdirSync(join(root, dir), { recursive: true, encoding: 'utf8' }))
@@ -68,11 +70,25 @@ const resolved = (path: string, what: string) => posix.normalize(posix.join(posi
 
 const pageMay = (path: string, rooms: Rooms) => path.startsWith('web/') || rooms.pages.includes(path);
 
+/** Every import of the verifier that is not its own folder's or the few parts of Node, in words. */
+export function verifierBreaches(sources: Sources, { folder, may }: Rooms['verifier']): string[] {
+  const breaches: string[] = [];
+  for (const [path, text] of sources) {
+    if (!path.startsWith(`${folder}/`) || isTest(path)) continue;
+    if (HIDDEN.test(text)) breaches.push(`${path}: loads code in a way that cannot be followed`);
+    for (const { what } of importsOf(text)) {
+      const within = what.startsWith('.') && resolved(path, what).startsWith(`${folder}/`);
+      if (!within && !may.includes(what)) breaches.push(`${path}: imports ${what}`);
+    }
+  }
+  return breaches;
+}
+
 /** Every import that the rooms do not allow, in words. */
 export function importBreaches(sources: Sources, rooms: Rooms): string[] {
   const breaches: string[] = [];
   for (const [path, text] of sources) {
-    if (isTest(path)) continue;
+    if (isTest(path) || path.startsWith(`${rooms.verifier.folder}/`)) continue;
     const say = (what: string) => breaches.push(`${path}: ${what}`);
     if (path.startsWith('web/')) {
       for (const { what } of importsOf(text))

@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { closure, closureBreaches, importBreaches, type Rooms, readSources, type Sources } from './imports.ts';
+import {
+  closure,
+  closureBreaches,
+  importBreaches,
+  type Rooms,
+  readSources,
+  type Sources,
+  verifierBreaches,
+} from './imports.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const rooms = JSON.parse(readFileSync(join(ROOT, 'rooms.json'), 'utf8')) as Rooms;
@@ -85,6 +93,18 @@ for (const [what, path, text] of [
     assert.equal(importBreaches(planted(path, text), rooms).length, 1);
   });
 }
+
+test('the verifier imports nothing of the server and no package, and nothing of the server imports it', () => {
+  assert.ok([...sources.keys()].filter((path) => path.startsWith('verify/')).length > 5);
+  assert.deepEqual(verifierBreaches(sources, rooms.verifier), []);
+  for (const what of ['#proof', '../src/proof/index.ts', 'pg', 'node:http', 'node:child_process'])
+    assert.equal(
+      verifierBreaches(planted('verify/breach.ts', `import { x } from '${what}';`), rooms.verifier).length,
+      1,
+    );
+  const reached = planted('src/run/breach.ts', "import { verifyLog } from '../../verify/log.ts';");
+  assert.equal(importBreaches(reached, rooms).length, 1);
+});
 
 test('the wall sees what a process would load through others', () => {
   const breach = new Map(planted('src/run/process.ts', "import { openPool } from '#store';"));
