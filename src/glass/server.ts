@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { BartizanError, toProblem } from '#base';
 import { Refusals } from '#log';
 import { type PageFile, readPages, securityHeaders } from '#page';
+import { THIRD_BYTES } from '#seal';
 import { relay, showApproval, shownData, sign } from './approvals.ts';
 import { cancelChange } from './change.ts';
 import { cosign, cosigned } from './cosign.ts';
@@ -17,6 +18,7 @@ import { breakGlass, cancelRaise, lockNow, refound, rosterOf, showRoster } from 
 import { endSearch, keepFilled, search, searchStatus } from './search.ts';
 import { sendMessage } from './send.ts';
 import { bringShare, sharesWaiting } from './share.ts';
+import { pinLockKey, shareThird, thirdState } from './third.ts';
 
 const BODY_BYTES = 256 * 1024;
 const RELAY_EVERY_MS = 5_000;
@@ -35,7 +37,8 @@ const ROUTES: readonly Route[] = [
     method: 'GET',
     path: /^\/api\/keys$/,
     handle: async (doors) => ({
-      ...{ keys: doors.keys, console: doors.origins.console, edge: doors.origins.edge, numbers: doors.numbers },
+      ...{ keys: doors.keys, console: doors.origins.console, edge: doors.origins.edge },
+      numbers: doors.keys.third === undefined ? doors.numbers : { ...doors.numbers, valueBytes: THIRD_BYTES },
       caps: { perTouch: (await rosterOf(doors))?.caps.perTouch ?? doors.caps.perTouch },
     }),
   },
@@ -69,6 +72,9 @@ const ROUTES: readonly Route[] = [
   { method: 'GET', path: /^\/api\/search$/, handle: (doors) => searchStatus(doors) },
   { method: 'POST', path: /^\/api\/search$/, handle: (doors, { body }) => search(doors, body) },
   { method: 'POST', path: /^\/api\/search\/end$/, handle: (doors, { body }) => endSearch(doors, body) },
+  { method: 'GET', path: /^\/api\/third$/, handle: (doors) => thirdState(doors) },
+  { method: 'POST', path: /^\/api\/lock-key$/, handle: (doors, { body }) => pinLockKey(doors, body) },
+  { method: 'POST', path: /^\/api\/third-lock$/, handle: (doors, { body }) => shareThird(doors, body) },
   { method: 'POST', path: /^\/api\/enrol-key$/, handle: (doors, { body }) => enrolKey(doors, body) },
   {
     method: 'GET',

@@ -138,7 +138,7 @@ export class Gate {
   }
 
   /** True if this very document was accepted before. */
-  seen(document: Approvable): boolean {
+  seen(document: Signable & { readonly id: string }): boolean {
     return this.state.used.get(document.id)?.sha256 === hashOf(document);
   }
 

@@ -11,9 +11,11 @@ import {
   parseImportPeople,
   parseInvite,
   parseLeave,
+  parseLockKey,
   parseRotateKey,
   parseRotateLocks,
   parseSealedRow,
+  parseThirdLock,
   parseUnlock,
   shape,
 } from '#seal';
@@ -101,6 +103,8 @@ const canariesBody = object({ entries: list(object({ handle, tags: list(base64ur
 const calledBody = object({ how: oneOf('call', 'sms', 'email'), box: base64url(80) });
 const decoysBody = object({ handles: list(handle, 1_000) });
 
+const lockKeyBody = object({ document: parseLockKey, assertion: parseAssertion });
+const thirdLockBody = object({ document: parseThirdLock, assertion: parseAssertion });
 const rotateKeyBody = object({ document: parseRotateKey, assertions: twoOrMore });
 
 /** Every message that the ledger understands: the whole of its attack surface. */
@@ -200,6 +204,17 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['glass'],
       parse: rotateKeyBody,
       handle: ({ document, assertions }) => ledger.rekeying.promote(document, assertions),
+    }),
+    third: door({ from: ['glass', 'console'], parse: nothing, handle: () => ledger.third.state() }),
+    'lock-key': door({
+      from: ['glass'],
+      parse: lockKeyBody,
+      handle: ({ document, assertion }) => ledger.third.pin(document, assertion),
+    }),
+    'third-lock': door({
+      from: ['glass'],
+      parse: thirdLockBody,
+      handle: ({ document, assertion }) => ledger.third.share(document, assertion),
     }),
     rotate: door({
       from: ['sealer'],

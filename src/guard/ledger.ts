@@ -1,4 +1,5 @@
 import type { KeyObject } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, type Logger, toBase64url } from '#base';
 import {
@@ -39,8 +40,10 @@ import { rosterView } from './roster-view.ts';
 import type { Placed } from './rows.ts';
 import { LedgerSearch } from './search/ledger-search.ts';
 import type { SearchSettings } from './search/rules.ts';
+import { TAGS, Tags } from './search/tags.ts';
 import { type Arrival, type Settled, Settling } from './settling.ts';
 import type { Effect } from './state.ts';
+import { ThirdLocks } from './third.ts';
 import { DAY, dayOf, HOUR } from './time.ts';
 import { Transit } from './transit.ts';
 
@@ -147,10 +150,10 @@ export class Ledger {
     ledger.#book = new Book(ledger.gate, log);
     ledger.#decisions = new Decisions(ledger.#book, ledger.#signing);
     ledger.#imports = new Imports(ledger.#book, ledger.#signing, () => {
-      const inner = ledger.gate.state.rotation.statement?.key ?? options.orgKey;
-      return inner === undefined
-        ? undefined
-        : keysDigest({ org: options.org, inner, outer: ledger.#transit.publicKey });
+      const { key: inner = options.orgKey, third } = ledger.gate.state.rotation.statement ?? {};
+      if (inner === undefined) return undefined;
+      const keys = { org: options.org, inner, outer: ledger.#transit.publicKey };
+      return keysDigest(third === undefined ? keys : { ...keys, third });
     });
     ledger.#decoys = new Decoys({
       book: ledger.#book,
@@ -163,6 +166,7 @@ export class Ledger {
     ledger.#rekeying = new Rekeying({
       ...{ book: ledger.#book, signing: ledger.#signing, persons: ledger.#persons, org: options.org },
       ...(options.orgKey === undefined ? {} : { founding: options.orgKey }),
+      onThird: () => ledger.#dropTags(options.state),
     });
     ledger.#transit = new Transit({
       ...{ book: ledger.#book, state: options.state, org: ledger.#org },
@@ -183,6 +187,7 @@ export class Ledger {
         ...{ signing: ledger.#signing, decoy: (read, effects) => ledger.#decoy(read, effects) },
       });
     }
+    if (ledger.gate.state.rotation.statement?.third !== undefined) await ledger.#dropTags(options.state);
     ledger.exports = new LedgerExport(ledger.#book, ledger.#persons, ledger.#decoys);
     ledger.#leaving = new Leaving(ledger.#book, ledger.#persons, ledger.search);
     await ledger.#leaving.finish();
@@ -191,6 +196,12 @@ export class Ledger {
       ledger.#book.record('log.trouble', null, { code: 'disk-low', free: freeMb }).catch(() => {});
     });
     return ledger;
+  }
+
+  /** Also where numbers were searched once and are not any more. */
+  async #dropTags(state: string): Promise<void> {
+    if (this.search !== undefined) await this.search.clear();
+    else if (existsSync(join(state, TAGS))) await new Tags(join(state, TAGS)).clear();
   }
 
   get log(): EvidenceLog {
@@ -234,6 +245,11 @@ export class Ledger {
   /** What is known of decoys here and nowhere else. */
   get decoys(): Decoys {
     return this.#decoys;
+  }
+
+  /** Whose passkeys open the third lock, and the boxes for them. */
+  get third(): ThirdLocks {
+    return new ThirdLocks(this.#book);
   }
 
   /** What courier sends. */

@@ -37,7 +37,7 @@ const STAGED_LIFE = 24 * HOUR;
 export type KeysState = 'open' | 'locked-at-boot' | 'locked';
 
 /** A padded value and the number of the key that it was under; undefined if no key opened it. */
-type Opened = { readonly padded: Buffer; readonly under: number } | undefined;
+type Opened = { padded: Buffer; readonly under: number } | undefined;
 
 const notLoaded = (state: KeysState) =>
   state === 'locked'
@@ -99,6 +99,20 @@ export class OrgKeys {
   /** What put the present key in force; undefined for the founding key. */
   get statement(): OrgKeyStatement | undefined {
     return this.#record.statement;
+  }
+
+  /** The third lock that is in force, raw X25519, base64url. */
+  get third(): string | undefined {
+    return this.statement?.third;
+  }
+
+  /** What opens values to something else than a page cannot work under the third lock. Throws GuardError `third-lock`. */
+  mustHaveNoThird(): void {
+    if (this.third === undefined) return;
+    throw new GuardError(
+      'third-lock',
+      'The third lock is in force: nothing here can read names, numbers or addresses. Search, messages and exports are off.',
+    );
   }
 
   get state(): KeysState {

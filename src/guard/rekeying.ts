@@ -37,6 +37,7 @@ export class Rekeying {
   readonly #persons: Persons;
   readonly #org: string;
   readonly #founding: string | undefined;
+  readonly #onThird: () => Promise<void>;
   /** What was sealed anew and is yet to be seen in the database: the beginning of its hash. A restart forgets it, and the sealer looks. */
   readonly #fresh = new Map<string, string>();
 
@@ -47,12 +48,15 @@ export class Rekeying {
     readonly persons: Persons;
     readonly org: string;
     readonly founding?: string;
+    /** A third lock is in force: what numbers could be guessed from goes. */
+    readonly onThird: () => Promise<void>;
   }) {
     this.#book = options.book;
     this.#signing = options.signing;
     this.#persons = options.persons;
     this.#org = options.org;
     this.#founding = options.founding;
+    this.#onThird = options.onThird;
   }
 
   get #rotation(): Rotation {
@@ -80,9 +84,10 @@ export class Rekeying {
   /** Two people put a key in force. Repeating the document in force does nothing. Throws Refusal. */
   async promote(document: RotateKey, assertions: readonly Assertion[]): Promise<object> {
     const { gate } = this.#book;
-    const { id, number, requester, purpose } = document;
+    const { id, number, requester, purpose, third } = document;
     if (this.#rotation.statement?.approval === id && gate.seen(document)) {
       await this.#book.log.flush();
+      if (third !== undefined) await this.#onThird();
       return { notice: this.notice };
     }
     let approved: ReturnType<typeof gate.approve>;
@@ -91,6 +96,11 @@ export class Rekeying {
       if (this.#rotation.running) throw new Refusal('busy', 'Rows are still being sealed anew for the last change.');
       if (document.previous !== present || number !== (this.#rotation.statement?.number ?? 1) + 1) {
         throw new Refusal('refused', 'This document is not about the key that is in force.');
+      }
+      const lock = this.#rotation.statement?.third;
+      const proposed = gate.state.third.made?.key;
+      if (lock === undefined ? document.third !== undefined && document.third !== proposed : document.third !== lock) {
+        throw new Refusal('refused', 'This document is not about the third lock that there is. It is never taken off.');
       }
       approved = gate.approve(document, assertions);
     } catch (error) {
@@ -103,9 +113,10 @@ export class Rekeying {
     await this.#book.record(
       'key.promoted',
       requester,
-      { approval: id, number, keySha256, values: pairs, signers, purpose },
+      { approval: id, number, keySha256, values: pairs, signers, purpose, ...(third === undefined ? {} : { third }) },
       [...effects, { e: 'org-key', statement, at: gate.time.now(), pairs }],
     );
+    if (third !== undefined) await this.#onThird();
     return { notice: this.notice };
   }
 

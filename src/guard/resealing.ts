@@ -9,9 +9,12 @@ import {
   GuardError,
   orgKeyStatement,
   type RotateKey,
+  type RowLabel,
   type SealedRow,
   sealInner,
   signBody,
+  underThird,
+  withThird,
 } from '#seal';
 import type { Gate } from './gate.ts';
 import { Refusal } from './gate.ts';
@@ -68,10 +71,11 @@ export class Resealing {
   }
 
   /** The next key, worth nothing yet: what two people are asked to put in force. Throws GuardError `busy`, `no-source`. */
-  async stage(): Promise<{ number: number; key: string; previous: string; source: string }> {
+  async stage(): Promise<{ number: number; key: string; previous: string; source: string; third?: string }> {
     this.#mustSign();
     const { number, key, source } = await this.#keys.stage();
-    return { number, key, previous: this.#keys.current.key, source };
+    const { third } = this.#keys;
+    return { number, key, previous: this.#keys.current.key, source, ...(third === undefined ? {} : { third }) };
   }
 
   /**
@@ -89,6 +93,10 @@ export class Resealing {
         if (!this.#keys.isStaged(number, key, previous)) {
           throw new Refusal('refused', 'This document is not about the key that is staged here.');
         }
+        const { third } = this.#keys;
+        if (third !== undefined && document.third !== third) {
+          throw new Refusal('refused', 'This document would take the third lock off.');
+        }
         approved = gate.approve(document, assertions);
       } catch (error) {
         return this.#sealer.refuse('approval.refused', error, { approval: id, op: 'rotate-key', claimed: requester });
@@ -99,6 +107,7 @@ export class Resealing {
       throw new GuardError('refused', 'This document is not about the key that is staged here.');
     }
     await this.#keys.promote(orgKeyStatement(this.#org, document));
+    if (document.third !== undefined) gate.state.closeSearches();
     return { notice: this.notice };
   }
 
@@ -108,7 +117,7 @@ export class Resealing {
    */
   async reseal(rows: readonly SealedRow[]) {
     const { current, old } = this.#keys;
-    if (old === undefined) return { number: current.number, rows: [], current: [], broken: [], retired: true };
+    if (old === undefined) return { number: current.number, rows: [], current: [], broken: [], long: 0, retired: true };
     this.#keys.mustHaveBoth();
     if (rows.length === 0) return this.#retire();
     const { number } = current;
@@ -126,24 +135,39 @@ export class Resealing {
     const values: InnerValue[] = [];
     const found: Named[] = [];
     const broken: Named[] = [];
+    const long: Named[] = [];
     for (const [i, value] of inner.entries()) {
       const one = opened[i];
       if (one === undefined) broken.push(named(value));
       else if (one.under === number) found.push(named(value));
       else {
         const label = { org: this.#org, ...named(value) };
+        one.padded = this.#underThird(one.padded, label, long);
         values.push({ ...named(value), inner: toBase64url(sealInner(publicBytes(current), one.padded, label)) });
       }
       one?.padded.fill(0);
     }
-    if (inner.length === 0) return { number, rows: [], current: seen, broken: closed, retired: false };
+    if (inner.length === 0) return { number, rows: [], current: seen, broken: closed, long: 0, retired: false };
     // What opens with no key is nobody's any more: it must not keep the old key alive for ever.
     const answer = await this.#ledger.call<{ rows: SealedRow[] }>(
       'rotated',
       { number, values, found: [...found, ...broken] },
       { timeoutMs: LEDGER_MS },
     );
-    return { number, rows: answer.rows, current: [...seen, ...found], broken: [...broken, ...closed], retired: false };
+    const [now, shut] = [
+      [...seen, ...found],
+      [...broken, ...closed],
+    ];
+    return { number, rows: answer.rows, current: now, broken: shut, long: long.length, retired: false };
+  }
+
+  /** A value that is too long for the third lock stays as it was, and is counted: nothing is lost. */
+  #underThird(padded: Buffer, label: RowLabel, long: Named[]): Buffer {
+    const { third } = this.#keys;
+    if (third === undefined || !underThird(label.field)) return padded;
+    const locked = withThird(third, label, padded);
+    if (locked === undefined) long.push(named(label));
+    return locked ?? padded;
   }
 
   async #retire() {
@@ -157,7 +181,7 @@ export class Resealing {
       await this.#keys.retire(number - 1);
       if (this.#sealer.gate.state.locked('directory')) this.#keys.wipe();
     }
-    return { number, rows: [], current: [], broken: [], ...answer };
+    return { number, rows: [], current: [], broken: [], long: 0, ...answer };
   }
 
   #mustSign(): void {

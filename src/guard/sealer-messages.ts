@@ -47,6 +47,7 @@ export class SealerMessages {
   async open(message: Ordered, assertions: readonly Assertion[], rows: readonly SealedRow[]) {
     const { courierKey, coreKey, sealer, ledger, ledgerKey, keys, org } = this.#options;
     if (courierKey === undefined) throw new GuardError('unavailable', 'This installation has no courier.');
+    keys.mustHaveNoThird();
     // Nothing is opened before the day's charges are known.
     await sealer.sync().catch(() => {
       throw new GuardError('unavailable', 'The ledger cannot be asked. Nothing is opened without it.');

@@ -10,6 +10,7 @@ import {
   GuardError,
   hpkeSeal,
   type Invite,
+  isThird,
   type LockScope,
   type Receipt,
   type RecoveryKey,
@@ -182,17 +183,22 @@ export class Sealer {
       return [{ inner: fromBase64url(layer), label: { org: this.#options.org, subject, field: grant.field, version } }];
     });
     const values: { [subject: string]: string } = {};
+    const third: { [subject: string]: { readonly version: number; readonly value: string } } = {};
     for (const [i, opened] of (await this.keys.open(known)).entries()) {
       // A row that somebody else sealed badly must not hide the others.
       if (opened === undefined) continue;
+      const { subject, version } = known[i]!.label;
       try {
-        values[known[i]!.label.subject] = unpadValue(opened.padded, grant.field);
+        // The page has the key of the third lock, or nobody reads it.
+        if (isThird(opened.padded)) third[subject] = { version, value: toBase64url(opened.padded) };
+        else values[subject] = unpadValue(opened.padded, grant.field);
       } catch (error) {
         if (!(error instanceof SealError)) throw error;
       }
       opened.padded.fill(0);
     }
-    const plaintext = Buffer.from(canonicalJson({ values }));
+    const locked = Object.keys(third).length === 0 ? {} : { third };
+    const plaintext = Buffer.from(canonicalJson({ values, ...locked }));
     const aad = Buffer.from(canonicalJson(receipt as unknown as Json));
     const sealed = hpkeSeal(fromBase64url(grant.browserKey), plaintext, { info: REVEAL_INFO, aad });
     plaintext.fill(0);
@@ -270,6 +276,7 @@ export class Sealer {
       keep: (effects) => this.keep(effects),
       refuse: (kind, error, detail) => this.refuse(kind, error, detail),
       synced: () => this.sync(),
+      mayRead: () => this.keys.mustHaveNoThird(),
     });
     return this.#exports;
   }
@@ -284,6 +291,7 @@ export class Sealer {
       keep: (effects) => this.keep(effects),
       refuse: (kind, error, detail) => this.refuse(kind, error, detail),
       synced: () => this.sync(),
+      mayRead: () => this.keys.mustHaveNoThird(),
     });
   }
 

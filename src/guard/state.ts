@@ -8,6 +8,7 @@ import { type RosterEffect, RosterState } from './roster-state.ts';
 import { Rotation, type RotationEffect } from './rotation.ts';
 import { type RowChange, Rows } from './rows.ts';
 import { type SearchChange, Searches } from './search/searches.ts';
+import { ThirdBook, type ThirdChange } from './third-book.ts';
 
 /**
  * Everything a guard remembers is the fold of such effects, in order. The ledger journals them with the entry they
@@ -51,6 +52,7 @@ export type Effect =
   | RecoveryEffect
   | { readonly e: 'search'; readonly change: SearchChange }
   | { readonly e: 'export'; readonly charge: ExportCharge }
+  | { readonly e: 'third'; readonly change: ThirdChange }
   | RotationEffect
   | RosterEffect;
 
@@ -91,6 +93,7 @@ export class GuardState {
   restoredAt = 0;
   readonly searches = new Searches();
   readonly exports = new ExportBook();
+  readonly third = new ThirdBook();
   /** Grants that asked for a decoy since the directory was last unlocked. */
   hits = 0;
 
@@ -173,7 +176,7 @@ export class GuardState {
       case 'lock': {
         const { scope, target, reason } = effect;
         this.locks.set(`${scope}|${target}`, { scope, target, reason });
-        if (scope === 'directory') for (const field of SEARCHED) this.searches.close(field);
+        if (scope === 'directory') this.closeSearches();
         break;
       }
       case 'unlock':
@@ -197,6 +200,7 @@ export class GuardState {
       case 'resealed':
       case 'retired':
         this.rotation.apply(effect);
+        if (effect.e === 'org-key' && effect.statement.third !== undefined) this.closeSearches();
         break;
       case 'rows':
         this.rows.apply(effect.change);
@@ -207,6 +211,9 @@ export class GuardState {
         break;
       case 'export':
         this.exports.apply(effect.charge);
+        break;
+      case 'third':
+        this.third.apply(effect.change);
         break;
       case 'search':
         this.searches.apply(effect.change);
@@ -220,6 +227,10 @@ export class GuardState {
       default:
         this.roster.apply(effect);
     }
+  }
+
+  closeSearches(): void {
+    for (const field of SEARCHED) this.searches.close(field);
   }
 
   #isOpened(admin: string): boolean {

@@ -1,6 +1,6 @@
 import { Sealed } from '#base';
 import { isCountry, judgeEmail, judgeName, judgeNumber, unitFits } from '#people';
-import type { Field } from '#seal';
+import { type Field, THIRD_BYTES } from '#seal';
 import { invalidValue, type UserChange } from '#wire';
 import type { IntakeDoors } from './doors.ts';
 
@@ -18,7 +18,7 @@ export interface Judged {
 
 const WHY: Readonly<Record<string, string>> = {
   name: 'A name may not be empty.',
-  'name-too-long': 'A name may have at most 126 bytes in UTF-8.',
+  'name-too-long': 'A name may have at most 126 bytes in UTF-8, 76 under the third lock.',
   email: 'An e-mail address is not one.',
   mobile: 'A mobile number is no possible number. Send it as E.164 (+ and country).',
   'mobile-landline': 'A mobile number is one of a fixed line.',
@@ -30,20 +30,21 @@ const WHY: Readonly<Record<string, string>> = {
  * Judges what a provider said by the rules of imports. `whole`: what was not said is taken away (POST, PUT). A value that is
  * taken away is sealed as an empty one, so that no row shows who has none. Throws ScimRefusal `invalidValue`.
  */
-export function judgeChange({ numbers }: IntakeDoors, change: UserChange, whole: boolean): Judged {
+export function judgeChange({ numbers, keys }: IntakeDoors, change: UserChange, whole: boolean): Judged {
   const values = new Map<PersonField, Sealed<string>>();
   const keep = (field: PersonField, judged: { readonly code: string } | { readonly value: string }) => {
     if ('code' in judged) throw invalidValue(`${judged.code}: ${WHY[judged.code] ?? 'This value is not taken.'}`);
     values.set(field, new Sealed(judged.value));
   };
+  const most = keys.third === undefined ? undefined : THIRD_BYTES;
   const none = { value: '' };
   const state = change.country ?? undefined;
   if (typeof state === 'string' && !isCountry(state)) throw invalidValue('A country is not one of ISO 3166-1.');
 
   const name = nameIn(change, whole);
-  if (name !== undefined) keep('name', name === '' ? none : judgeName(name));
+  if (name !== undefined) keep('name', name === '' ? none : judgeName(name, most));
   else if (whole) keep('name', none);
-  if (typeof change.email === 'string') keep('email', judgeEmail(change.email));
+  if (typeof change.email === 'string') keep('email', judgeEmail(change.email, most));
   else if (whole || change.email === null) keep('email', none);
   if (typeof change.mobile === 'string') keep('number', judgeNumber(change.mobile, state ?? '', numbers));
   else if (whole || change.mobile === null) keep('number', none);

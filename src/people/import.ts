@@ -1,7 +1,16 @@
 import { randomInt } from 'node:crypto';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { newPersonHandle, Sealed, uuidv7 } from '#base';
-import { canaryAddress, canaryTag, type Field, type GuardClient, type Pen, type PublicKeys, sealWrite } from '#seal';
+import {
+  canaryAddress,
+  canaryTag,
+  type Field,
+  type GuardClient,
+  type Pen,
+  type PublicKeys,
+  sealWrite,
+  THIRD_BYTES,
+} from '#seal';
 import { type Pool, tx } from '#store';
 import type { RefusedLine } from './csv.ts';
 import { decoysFor, inventDecoy } from './decoy.ts';
@@ -40,7 +49,7 @@ export interface ImportResult {
  * Throws PeopleError `too-large`, `not-csv`; GuardError if the ledger cannot be told.
  */
 export async function importCsv(doors: ImportDoors, bytes: Uint8Array, canaries = false): Promise<ImportResult> {
-  const read = readPeople(bytes, doors.numbers ?? DEFAULT_NUMBERS);
+  const read = readPeople(bytes, withThirdLimit(doors.numbers ?? DEFAULT_NUMBERS, doors.keys));
   if ('refused' in read) return { accepted: 0, refused: read.refused, handles: [] };
   const count = canaries ? 0 : decoysFor(read.people.length);
   const decoys = Array.from({ length: count }, () => inventDecoy(read.people));
@@ -67,6 +76,10 @@ export async function importCsv(doors: ImportDoors, bytes: Uint8Array, canaries 
   });
   return { accepted: read.people.length, refused: [], handles: [...handles].sort() };
 }
+
+/** Under the third lock values are shorter. */
+export const withThirdLimit = <P extends object>(policy: P, { third }: Pick<PublicKeys, 'third'>) =>
+  third === undefined ? policy : { ...policy, valueBytes: THIRD_BYTES };
 
 /** Reads and judges every row; the bytes are zeroed. */
 function readPeople(bytes: Uint8Array, numbers: NumberPolicy): { people: NewPerson[] } | { refused: RefusedLine[] } {

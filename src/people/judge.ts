@@ -16,6 +16,8 @@ export interface NumberPolicy {
   readonly landlines: 'refuse' | 'accept';
   /** Possible numbers of a range that the numbering plan does not know, as those reserved for fiction. */
   readonly unknown: 'refuse' | 'accept';
+  /** Longest name or address, UTF-8 bytes, where it is less than usual: under the third lock. */
+  readonly valueBytes?: number;
 }
 
 export const DEFAULT_NUMBERS: NumberPolicy = { landlines: 'refuse', unknown: 'accept' };
@@ -46,16 +48,16 @@ const MOST_REFUSED = 1_000;
 const bytesOf = (text: string) => new TextEncoder().encode(text).length;
 
 /** `Given Family`, or the code why it cannot be a name. */
-export function judgeName(name: string): { readonly code: string } | { readonly value: string } {
+export function judgeName(name: string, most = VALUE_BYTES): { readonly code: string } | { readonly value: string } {
   const value = name.trim().normalize('NFC');
   if (value === '') return { code: 'name' };
-  return bytesOf(value) > VALUE_BYTES ? { code: 'name-too-long' } : { value };
+  return bytesOf(value) > most ? { code: 'name-too-long' } : { value };
 }
 
 /** The address with its domain in lower case, or why it is none. */
-export function judgeEmail(email: string): { readonly code: string } | { readonly value: string } {
+export function judgeEmail(email: string, most = VALUE_BYTES): { readonly code: string } | { readonly value: string } {
   const text = email.trim().normalize('NFC');
-  if (!EMAIL.test(text) || bytesOf(text) > VALUE_BYTES) return { code: 'email' };
+  if (!EMAIL.test(text) || bytesOf(text) > most) return { code: 'email' };
   const at = text.lastIndexOf('@');
   return { value: text.slice(0, at) + text.slice(at).toLowerCase() };
 }
@@ -102,9 +104,9 @@ export function judgeRow(record: CsvRecord, policy: NumberPolicy, columns: numbe
     cell.trim().normalize('NFC'),
   ) as [string, string, string, string, string, string, string?];
   if (given === '' || family === '') return refuse('name');
-  const name = judgeName(`${given} ${family}`);
+  const name = judgeName(`${given} ${family}`, policy.valueBytes);
   if ('code' in name) return refuse(name.code);
-  const address = judgeEmail(email);
+  const address = judgeEmail(email, policy.valueBytes);
   if ('code' in address) return refuse(address.code);
   if (memberState !== '' && !isSupportedCountry(memberState)) return refuse('member-state');
   if (!unitFits(unit)) return refuse('unit');

@@ -38,6 +38,8 @@ interface Resealed {
   readonly rows: readonly SealedRow[];
   readonly current: readonly Omit<SealedRow, 'row'>[];
   readonly broken: readonly Omit<SealedRow, 'row'>[];
+  /** Values that are too long for the third lock. */
+  readonly long?: number;
   readonly retired: boolean;
 }
 
@@ -125,6 +127,8 @@ export class KeyChange {
   async #carry(number: number, rows: readonly Row[]): Promise<void> {
     const sent = rows.map(({ subject, field, version, row }) => ({ subject, field, version, row: toBase64url(row) }));
     const answer = await this.#guards.sealer.call<Resealed>('reseal', { rows: sent }, { timeoutMs: SEALER_MS });
+    if (answer.long)
+      this.#log.warn('values are too long for the third lock and stay without it', { values: answer.long });
     const name = (row: Omit<SealedRow, 'row'>) => `${row.subject}|${row.field}|${row.version}`;
     const before = new Map(rows.map((row) => [name(row), row.row]));
     await tx(this.#pool, async (t) => {

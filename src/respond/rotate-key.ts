@@ -10,15 +10,16 @@ const ROTATE_TTL_MS = 12 * 3_600_000;
 export async function askRotateKey(
   t: Tx,
   input: {
-    readonly staged: Pick<RotateKey, 'number' | 'key' | 'previous'>;
+    readonly staged: Pick<RotateKey, 'number' | 'key' | 'previous' | 'third'>;
     readonly by: string;
     readonly purpose: string;
     readonly now: number;
   },
 ): Promise<RotateKey> {
-  const { number, key, previous } = input.staged;
+  const { number, key, previous, third } = input.staged;
   const document: RotateKey = {
     ...{ v: 1, op: 'rotate-key', id: uuidv7(input.now), number, key, previous, requester: input.by },
+    ...(third === undefined ? {} : { third }),
     ...{ purpose: checkPurpose(input.purpose), notAfter: input.now + ROTATE_TTL_MS },
   };
   await requestApproval(t, document);

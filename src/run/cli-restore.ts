@@ -1,12 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { NEEDED } from '#backup';
 import { emit } from '#log';
 import { parseRestoreDrill, verifyRestoreDrill } from '#seal';
 import { withBackupDoors } from './backup/doors.ts';
 import { readRecovery } from './backup/settings.ts';
+import { readCards } from './cards.ts';
 import { RunError } from './config.ts';
 import { defaultHome, openHome } from './home.ts';
 import { rehearse } from './restore/rehearse.ts';
@@ -23,18 +22,6 @@ interface Given {
   readonly checkpoint?: string;
   readonly drill?: boolean;
   readonly report?: string;
-}
-
-/** Three cards, a line each, from the terminal or from standard input. */
-async function readCards(): Promise<string[]> {
-  const terminal = process.stdin.isTTY === true;
-  const lines = createInterface({ input: process.stdin, ...(terminal ? { output: process.stderr } : {}) });
-  const cards: string[] = [];
-  if (terminal)
-    while (cards.length < NEEDED) cards.push(await lines.question(`Card ${cards.length + 1} of ${NEEDED}: `));
-  else for await (const line of lines) if (line.trim() !== '') cards.push(line);
-  lines.close();
-  return cards;
 }
 
 function readKept(file: string): string {

@@ -23,6 +23,7 @@ import { restoreCommands } from './cli-restore.ts';
 import { rosterCommands } from './cli-roster.ts';
 import { searchCommand } from './cli-search.ts';
 import { settingsCommands } from './cli-settings.ts';
+import { thirdCommand } from './cli-third.ts';
 import { unitsCommand } from './cli-units.ts';
 import { witnessCommands } from './cli-witness.ts';
 import { RunError } from './config.ts';
@@ -237,6 +238,7 @@ program
 pushCommands(program);
 backupCommands(program);
 restoreCommands(program);
+thirdCommand(program, say);
 decoysCommands(program);
 courierCommands(program);
 appsCommands(program);

@@ -38,6 +38,7 @@ export async function followKeys<K extends PublicKeys>(options: {
     { ...options.keys },
     {
       inner: { enumerable: true, get: () => inner.keys.inner },
+      third: { enumerable: true, get: () => inner.keys.third },
       outer: { enumerable: true, get: () => outer.keys.outer },
     },
   );

@@ -39,6 +39,7 @@ import {
 import { parseRotateKey } from './rotate-key.ts';
 import { parseDehydrate, parseHydrate, parseSearch } from './search-documents.ts';
 import { base64url, integer, list, object, oneOf, type Shape, text } from './shape.ts';
+import { parseLockKey, parseThirdLock } from './third.ts';
 import type { Written } from './write.ts';
 
 export const field = oneOf(...FIELDS);
@@ -281,6 +282,8 @@ const PARSERS: { readonly [Op in Signable['op']]: Shape<Signable> } = {
   'cancel-raise': parseCancelRaise,
   'break-glass': parseBreakGlass,
   refound: parseRefound,
+  'lock-key': parseLockKey,
+  'third-lock': parseThirdLock,
 };
 
 /** Reads any document that people sign, by its `op`. Throws SealError `shape`. */

@@ -3,6 +3,8 @@ import { fromBase64url, type Sealed } from '#base';
 import { SealError } from './errors.ts';
 import { hpkeEnc, hpkeOpen, hpkeOpenDerived, hpkeSeal } from './hpke.ts';
 import { DEVICE_SECRETS, type Field, type PublicKeys } from './messages.ts';
+import { thirdPad } from './third.ts';
+import { THIRD_BYTES, underThird } from './third-types.ts';
 
 /** What HPKE adds to a value: its encapsulated key and tag. */
 const HPKE_BYTES = 48;
@@ -60,21 +62,35 @@ export function unpadValue(padded: Uint8Array, field: Field): string {
   return bytes.toString('utf8', 2, 2 + length);
 }
 
+/** What a phone calls itself is cut to what fits: its check-in must not fail for it. */
+function thirdBytes(text: string, field: Field): Buffer {
+  const bytes = Buffer.from(text, 'utf8');
+  if (field !== 'device-name' || bytes.length <= THIRD_BYTES) return bytes;
+  let end = THIRD_BYTES;
+  // Not within a character (RFC 3629: continuation bytes are 10xxxxxx).
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return bytes.subarray(0, end);
+}
+
 /**
  * The writer's side: seals a value twice, first to the sealer (inner layer), then to the ledger (outer layer in
  * transit). Needs public keys only; who sealed it cannot open it again. Returns `outerBytes` of the field.
  */
 export function sealField(options: {
-  readonly keys: Pick<PublicKeys, 'org' | 'inner' | 'outer'>;
+  readonly keys: Pick<PublicKeys, 'org' | 'inner' | 'outer' | 'third'>;
   readonly subject: string;
   readonly field: Field;
   readonly version: number;
   readonly value: Sealed<string>;
 }): Buffer {
   const { keys, subject, field, version } = options;
-  const aad = rowAad({ org: keys.org, subject, field, version });
-  const padded = options.value.use((text) => padValue(text, field));
-  const inner = sealInner(fromBase64url(keys.inner), padded, { org: keys.org, subject, field, version });
+  const label = { org: keys.org, subject, field, version };
+  const aad = rowAad(label);
+  const { third } = keys;
+  const padded = options.value.use((text) =>
+    third !== undefined && underThird(field) ? thirdPad(third, label, thirdBytes(text, field)) : padValue(text, field),
+  );
+  const inner = sealInner(fromBase64url(keys.inner), padded, label);
   padded.fill(0);
   return hpkeSeal(fromBase64url(keys.outer), inner, { info: OUTER_INFO, aad });
 }

@@ -13,8 +13,13 @@ export const parseImportPermit: Shape<ImportPermit> = object({
 });
 
 /** What a browser sealed to: SHA-256 of the canonical keys, base64url. The ledger gives no permit over any other. */
-export const keysDigest = ({ org, inner, outer }: Pick<PublicKeys, 'org' | 'inner' | 'outer'>): string =>
-  toBase64url(sha256(canonicalJson({ org, inner, outer })));
+export const keysDigest = ({
+  org,
+  inner,
+  outer,
+  third,
+}: Pick<PublicKeys, 'org' | 'inner' | 'outer' | 'third'>): string =>
+  toBase64url(sha256(canonicalJson({ org, inner, outer, ...(third === undefined ? {} : { third }) })));
 
 /** Signs a permit with the ledger's Ed25519 key. */
 export function signImportPermit(privateKey: KeyObject, body: Omit<ImportPermit, 'signature'>): ImportPermit {

@@ -171,6 +171,20 @@ export {
   verifyPermit,
   verifyReceipt,
 } from './signed.ts';
+export {
+  isThird,
+  lockKey,
+  openBox,
+  openThird,
+  parseLockKey,
+  parseThirdLock,
+  publicOfThird,
+  sealBox,
+  thirdKey,
+  thirdPad,
+  withThird,
+} from './third.ts';
+export * from './third-types.ts';
 export { signTransit, type TransitNotice, withTransitKey } from './transit.ts';
 export {
   type Pen,

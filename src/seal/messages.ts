@@ -8,6 +8,7 @@ import type { Export } from './export.ts';
 import type { Notice, Send } from './notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Refound, RosterChange } from './roster.ts';
 import type { Dehydrate, Hydrate, Search } from './search-types.ts';
+import type { LockKey, ThirdLock } from './third-types.ts';
 
 export const FIELDS = [
   ...(['name', 'number', 'email', 'device-name', 'location', 'unlock-token', 'bootstrap-token'] as const),
@@ -146,6 +147,8 @@ export interface RotateKey {
   /** Raw public keys: the staged one, and the one in force (X25519, or P-256 from a token). */
   readonly key: string;
   readonly previous: string;
+  /** Raw X25519: the third lock that comes into force with the key, or is in force already (third-types.ts). */
+  readonly third?: string;
   readonly requester: string;
   readonly purpose: string;
   readonly notAfter: number;
@@ -277,7 +280,9 @@ export type Signable =
   | Refound
   | ImportPeople
   | Search
-  | Dehydrate;
+  | Dehydrate
+  | LockKey
+  | ThirdLock;
 
 /** WebAuthn Level 3 section 6.3.3: what an authenticator returned for a challenge. */
 export interface Assertion {
@@ -389,6 +394,8 @@ export interface PublicKeys {
   readonly org: string;
   /** Raw X25519 of the sealer: the inner layer. The founding key; later ones come by notices (rotate-key.ts). */
   readonly inner: string;
+  /** Raw X25519 of the third lock, where one is in force: it comes by the same notices. */
+  readonly third?: string;
   /** Raw X25519 of the ledger: the outer layer in transit. */
   readonly outer: string;
   /** Ed25519 SPKI DER of the ledger: receipts and permits. */

@@ -1,7 +1,7 @@
 import { canonicalJson, type Json } from '#base';
 import { admin, uuid } from './handles.ts';
 import type { PublicKeys, RotateKey } from './messages.ts';
-import { base64url, integer, object, oneOf, type Shape, text } from './shape.ts';
+import { base64url, integer, object, oneOf, optional, type Shape, text } from './shape.ts';
 import { checkBody } from './signed.ts';
 
 /** A raw public key that values are sealed to: X25519 (32 bytes) or, from a token, P-256 (65). */
@@ -15,6 +15,7 @@ export const parseRotateKey: Shape<RotateKey> = object({
   number: integer(2, 1_000_000),
   key: orgKeyText,
   previous: orgKeyText,
+  third: optional(base64url(32)),
   requester: admin,
   purpose: text(200, { min: 5 }),
   notAfter: integer(0),
@@ -28,6 +29,8 @@ export interface OrgKeyStatement {
   readonly number: number;
   readonly key: string;
   readonly previous: string;
+  /** The third lock, if one is in force. */
+  readonly third?: string;
   /** The document that two people signed. */
   readonly approval: string;
 }
@@ -40,6 +43,7 @@ export interface OrgKeyNotice extends OrgKeyStatement {
 
 export const orgKeyStatement = (org: string, document: RotateKey): OrgKeyStatement => ({
   ...{ v: 1, op: 'org-key', org, number: document.number, key: document.key, previous: document.previous },
+  ...(document.third === undefined ? {} : { third: document.third }),
   approval: document.id,
 });
 
@@ -50,6 +54,7 @@ const notice: Shape<OrgKeyNotice> = object({
   number: integer(2, 1_000_000),
   key: orgKeyText,
   previous: orgKeyText,
+  third: optional(base64url(32)),
   approval: uuid,
   sealer: base64url(64),
   ledger: base64url(64),
@@ -84,5 +89,7 @@ export function withOrgKey<K extends PublicKeys>(keys: K, given: unknown, known 
     statement.number > known &&
     checkBody(keys.sealer, statement, sealer) &&
     checkBody(keys.ledger, statement, ledger);
-  return valid ? { keys: { ...keys, inner: statement.key }, number: statement.number } : { keys, number: known };
+  if (!valid) return { keys, number: known };
+  const third = statement.third === undefined ? {} : { third: statement.third };
+  return { keys: { ...keys, inner: statement.key, ...third }, number: statement.number };
 }

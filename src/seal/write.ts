@@ -43,7 +43,7 @@ export function signWrite(pen: Pen, label: RowLabel, outer: Uint8Array): Buffer 
 
 /** Seals a value and signs it as its writer. Throws SealError `value-too-long`. */
 export function sealWrite(options: {
-  readonly keys: Pick<PublicKeys, 'org' | 'inner' | 'outer'>;
+  readonly keys: Pick<PublicKeys, 'org' | 'inner' | 'outer' | 'third'>;
   readonly pen: Pen;
   readonly subject: string;
   readonly field: Field;

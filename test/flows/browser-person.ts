@@ -78,8 +78,11 @@ export class Person {
     });
   }
 
-  /** Plugs the security key into a tab. */
-  async plugIn(page: Page): Promise<Page> {
+  /**
+   * Plugs the security key into a tab. With `prf` it has that extension; Chromium's virtual key cannot carry its secret to
+   * another tab, so who needs it stays in one.
+   */
+  async plugIn(page: Page, { prf = false } = {}): Promise<Page> {
     const cdp = await this.context.newCDPSession(page);
     await cdp.send('WebAuthn.enable');
     const { authenticatorId } = await cdp.send('WebAuthn.addVirtualAuthenticator', {
@@ -90,6 +93,7 @@ export class Person {
         hasUserVerification: true,
         isUserVerified: true,
         automaticPresenceSimulation: true,
+        ...(prf ? { ctap2Version: 'ctap2_1' as const, hasPrf: true } : {}),
       },
     });
     for (const credential of this.#key) await cdp.send('WebAuthn.addCredential', { authenticatorId, credential });
@@ -111,8 +115,8 @@ export class Person {
     this.#key = credentials as StoredCredential[];
   }
 
-  async open(address: string): Promise<Page> {
-    const page = await this.plugIn(await this.context.newPage());
+  async open(address: string, options: { readonly prf?: boolean } = {}): Promise<Page> {
+    const page = await this.plugIn(await this.context.newPage(), options);
     await page.goto(address);
     return page;
   }

@@ -65,6 +65,9 @@ const OPS = [
     'begin',
     'send',
     'org-key',
+    'lock-key',
+    'third-lock',
+    'make',
   ],
 ];
 /** What a member of some message may be. Small ones first: the first that the shape takes is kept. */
@@ -73,7 +76,7 @@ const CANDIDATES: readonly unknown[] = [
   ...['', 'x', 'everyone', 'administrator', 'amber-otter-1001', 'admin-ada', 'EraseDevice', 'a reason of its own'],
   ...['01a21105-bf60-7661-b914-6a91e3760bce', 'http://localhost:8440', 'glass', 'account.refused', 'directory.refused'],
   ...[...FIELDS, ...LOCK_SCOPES, ...ROLES, ...WRITERS, ...OPS],
-  ...[144, 16, 32, 37, 44, 64, 70, 91, 128, 176, 192, 204, 224, 6192, 6220, 6240].map((n) => bytes(n)),
+  ...[144, 16, 32, 37, 44, 64, 70, 80, 91, 128, 176, 192, 204, 224, 6192, 6220, 6240].map((n) => bytes(n)),
 ];
 
 /** Members whose readers do not say where they stand. */

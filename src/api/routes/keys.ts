@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { askRotateKey } from '#respond';
-import type { RotateKey } from '#seal';
+import type { RotateKey, ThirdState } from '#seal';
 import { tx } from '#store';
 import type { ApiDoors } from '../doors.ts';
+import { ApiError } from '../error.ts';
 import { purpose, route } from '../route.ts';
 
 interface Version {
@@ -28,6 +29,10 @@ export async function sealerKeys(doors: ApiDoors): Promise<SealerKeys | null> {
   );
 }
 
+/** What the ledger says of the third lock; null if it does not answer. */
+const thirdOf = (doors: ApiDoors): Promise<ThirdState | null> =>
+  doors.ledger.call<ThirdState>('third', {}, { timeoutMs: 3_000 }).catch(() => null);
+
 const shown = (version: Version | undefined) =>
   version === undefined
     ? null
@@ -42,7 +47,7 @@ export const keyRoutes = [
     handle: async ({ doors }) => {
       const keys = await sealerKeys(doors);
       if (keys === null)
-        return { state: 'unreachable', current: null, old: null, staged: null, next: null, left: null };
+        return { state: 'unreachable', current: null, old: null, staged: null, next: null, left: null, third: null };
       const left =
         keys.old === undefined
           ? null
@@ -51,7 +56,12 @@ export const keyRoutes = [
                 .rows[0]!.left,
             );
       const { current, old, staged, state, next } = keys;
-      return { state, current: shown(current), old: shown(old), staged: shown(staged), next, left };
+      const known = await thirdOf(doors);
+      const third =
+        known === null
+          ? null
+          : { inForce: known.inForce !== null, proposed: known.proposed, passkeys: known.keys.length };
+      return { state, current: shown(current), old: shown(old), staged: shown(staged), next, left, third };
     },
   }),
   route({
@@ -59,13 +69,21 @@ export const keyRoutes = [
     path: '/keys/rotations',
     summary: 'Has the sealer make the next organisation key and asks two people to put it in force.',
     for: ['administrator'],
-    body: z.strictObject({ purpose }),
+    body: z.strictObject({
+      purpose,
+      third: z.optional(z.literal(true)).describe('put the third lock that was proposed on glass in force with it'),
+    }),
     handle: async ({ doors, session, body }) => {
-      const staged = await doors.sealer.call<Pick<RotateKey, 'number' | 'key' | 'previous'>>(
+      const proposed = body.third ? (await thirdOf(doors))?.proposed : undefined;
+      if (body.third && !proposed) {
+        throw new ApiError('no-third-lock', 'No third lock is proposed. Make one on glass first.', { status: 409 });
+      }
+      const made = await doors.sealer.call<Pick<RotateKey, 'number' | 'key' | 'previous' | 'third'>>(
         'stage',
         {},
         { timeoutMs: 30_000 },
       );
+      const staged = proposed ? { ...made, third: proposed.key } : made;
       const document = await tx(doors.pool, (t) =>
         askRotateKey(t, { staged, by: session.admin, purpose: body.purpose, now: doors.now() }),
       );

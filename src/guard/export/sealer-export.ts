@@ -24,6 +24,8 @@ export interface SealerExportOptions {
   readonly keep: (effects: readonly Effect[]) => Promise<void>;
   readonly refuse: (kind: 'directory.refused' | 'approval.refused', error: unknown, detail: Detail) => Promise<never>;
   readonly synced: () => Promise<void>;
+  /** Throws where nothing here can read what is to be exported. */
+  readonly mayRead: () => void;
 }
 
 /** A file that is being made, in memory alone: after a restart the export is over, and counts. */
@@ -58,6 +60,7 @@ export class SealerExport {
 
   async begin(document: Export, assertions: readonly Assertion[]): Promise<object> {
     const { gate } = this.#options;
+    this.#options.mayRead();
     await this.#options.synced();
     if (this.#making?.document.id === document.id && gate.seen(document)) return {};
     let begun: ReturnType<typeof beginExport>;

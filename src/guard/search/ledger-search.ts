@@ -21,7 +21,7 @@ import { loadSecret, OPRF_KEY } from './keys.ts';
 import { loadGroup } from './noble.ts';
 import { Oprf } from './oprf.ts';
 import { askSearch, closeSearch, openSearch, type Question, type SearchSettings } from './rules.ts';
-import { type Tag, Tags } from './tags.ts';
+import { TAGS, type Tag, Tags } from './tags.ts';
 
 export interface LedgerSearchOptions {
   readonly state: string;
@@ -58,7 +58,7 @@ export class LedgerSearch {
 
   /** Loads the group arithmetic only if numbers are searched here. Throws GuardError. */
   static async open(options: LedgerSearchOptions): Promise<LedgerSearch> {
-    const tags = new Tags(join(options.state, 'tags'));
+    const tags = new Tags(join(options.state, TAGS));
     // After a crash between an erasure and this.
     await tags.drop([...options.book.gate.state.rows.left]);
     if (options.settings.number === undefined) return new LedgerSearch(options, tags);
@@ -116,6 +116,11 @@ export class LedgerSearch {
     const { changes, ...rest } = this.#state.searches.feed(this.#state.rows, field, after, FEED);
     const news = changes.filter(([subject, version]) => field === 'name' || this.#tags.version(subject) !== version);
     return { changes: news, ...rest, open: this.#state.searches.open(field, now) !== undefined };
+  }
+
+  /** Deletes all tags: numbers are not to be found any more, not even by both guards together. */
+  clear(): Promise<void> {
+    return this.#tags.clear();
   }
 
   /** Deletes the tags of people who left. Erasure calls it once their locks are destroyed. */

@@ -47,6 +47,8 @@ export interface SealerSearchOptions {
   readonly refuse: (kind: 'directory.refused' | 'approval.refused', error: unknown, detail: Detail) => Promise<never>;
   /** Resolves once this guard knows what was spent today. */
   readonly synced: () => Promise<void>;
+  /** Throws where nothing here can read names and numbers. */
+  readonly mayRead: () => void;
 }
 
 export interface SealedQuestion extends Question {
@@ -106,6 +108,7 @@ export class SealerSearch {
   }
 
   async hydrate(document: Hydrate, assertions: readonly Assertion[]): Promise<object> {
+    this.#options.mayRead();
     let opened: ReturnType<typeof openSearch>;
     try {
       opened = openSearch(this.#options.gate, document, assertions, this.#options.settings);

@@ -2,6 +2,9 @@ import { constants, existsSync, readFileSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { writeDurably } from '../files.ts';
 
+/** Its file in the ledger's folder. */
+export const TAGS = 'tags';
+
 /** A number's tag, and whose it is: base64url, 32 bytes. */
 export interface Tag {
   readonly subject: string;

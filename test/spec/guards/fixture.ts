@@ -89,10 +89,18 @@ export function newBrowser(): Browser {
 
 /** What the page does with an answer: opens it with the browser's key, bound to the receipt. */
 export function readAnswer(browser: Browser, answer: { enc: string; ct: string; receipt: Receipt }) {
+  return readWhole(browser, answer).values;
+}
+
+/** The same with what is under the third lock, as it came. */
+export function readWhole(browser: Browser, answer: { enc: string; ct: string; receipt: Receipt }) {
   const sealed = Buffer.concat([fromBase64url(answer.enc), fromBase64url(answer.ct)]);
   const aad = Buffer.from(canonicalJson(answer.receipt as unknown as Json));
   const plaintext = hpkeOpen(browser.key, sealed, { info: 'bartizan reveal v1', aad });
-  return (JSON.parse(plaintext.toString()) as { values: Record<string, string> }).values;
+  return JSON.parse(plaintext.toString()) as {
+    values: Record<string, string>;
+    third?: Record<string, { version: number; value: string }>;
+  };
 }
 
 /** Founders with their passkeys and join tokens. */

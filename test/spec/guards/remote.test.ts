@@ -201,7 +201,8 @@ test('what was recorded on the line is worth nothing when it is sent again', asy
     again.on('error', () => {});
     again.on('close', () => resolve(Buffer.concat(parts)));
   });
-  assert.ok(recorded.length > 1 && !answer.includes('ok'));
+  // With its quotes: two bytes alone come up by chance in what is encrypted.
+  assert.ok(recorded.length > 1 && !answer.includes('"ok"'));
   assert.equal(guards.ledger.log.tree.size, before, 'nothing happened');
 });
 

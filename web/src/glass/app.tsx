@@ -20,6 +20,7 @@ import { Share } from './share.tsx';
 import { OwnSheet } from './sheet.tsx';
 import { SignIn } from './sign-in.tsx';
 import { StopRaise } from './stop-raise.tsx';
+import { ThirdPage } from './third/third.tsx';
 
 /** Fetched only by whoever imports: it knows the numbering plans of the world. */
 const Import = lazy(() => import('./import/import.tsx').then((page) => ({ default: page.Import })));
@@ -70,6 +71,7 @@ function Task({ hash, config }: { hash: string; config: Published }) {
   }
   const exported = asked.get('export') ?? '';
   if (UUID.test(exported)) return <ExportFile id={exported} />;
+  if (asked.has('third-lock')) return <ThirdPage config={config} />;
   if (asked.has('search'))
     return <SearchPage field={asked.get('search') === 'number' ? 'number' : 'name'} config={config} />;
   if (asked.has('import')) {

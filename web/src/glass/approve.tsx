@@ -69,6 +69,9 @@ function effect(document: Approvable): ReactNode {
   if (document.op === 'change') {
     return 'From then on it is used to reach this person. Sign only if the person said, at the number from before, that the change is theirs.';
   }
+  if (document.op === 'rotate-key' && document.third !== undefined) {
+    return 'Everything is sealed anew, to this key and under the third lock: from then on only the passkeys that it was shared with open names, numbers and addresses. The servers can never take it off; search, messages and exports are off for good. Compare the third lock with what its maker sees on glass.';
+  }
   if (document.op === 'rotate-key') {
     return 'Everything new is sealed to this key, and everything stored is sealed anew to it inside the guards. When nothing is left under the old key, the old key is destroyed. Sign only if you know who asked and where the new key lives.';
   }
@@ -158,6 +161,12 @@ function Particulars({ document, organisation }: { document: Approvable; organis
           <dd className="mono">{document.key}</dd>
           <dt>In place of</dt>
           <dd className="mono">{document.previous}</dd>
+          {document.third === undefined ? null : (
+            <>
+              <dt>Third lock</dt>
+              <dd className="mono">{document.third}</dd>
+            </>
+          )}
         </>
       ) : null}
       <dt>Sign before</dt>

@@ -48,6 +48,7 @@ export async function receiptHolds(ledgerSpki: string, receipt: Receipt, grant: 
 export async function openAnswer(
   pair: BrowserKey,
   answer: { enc: string; ct: string; receipt: Receipt },
+  openThird?: (label: { subject: string; version: number }, padded: Uint8Array<ArrayBuffer>) => Promise<string>,
 ): Promise<ReadonlyMap<string, string>> {
   const recipient = await suite.createRecipientContext({
     recipientKey: pair,
@@ -57,6 +58,12 @@ export async function openAnswer(
   const aad = utf8(canonicalJson(answer.receipt as unknown as Json));
   const plain = JSON.parse(new TextDecoder().decode(await recipient.open(fromBase64url(answer.ct), aad))) as {
     values: Record<string, string>;
+    third?: Record<string, { version: number; value: string }>;
   };
-  return new Map(Object.entries(plain.values));
+  const opened = new Map(Object.entries(plain.values));
+  for (const [subject, { version, value }] of Object.entries(plain.third ?? {})) {
+    if (openThird === undefined) throw new Error('The third lock has just come into force. Load this page again.');
+    opened.set(subject, await openThird({ subject, version }, fromBase64url(value)));
+  }
+  return opened;
 }

@@ -1,4 +1,5 @@
 import type { Assertion, Signable } from '../../../src/seal/messages.ts';
+import { PRF_INPUT } from '../../../src/seal/third-types.ts';
 import { challengeOf, fromBase64url, toBase64url, utf8 } from '../shared/bytes.ts';
 
 /** Who uses this browser: learned at join or sign-in, so that a grant can name its reader before the touch. */
@@ -48,7 +49,8 @@ export function touchFailure(error: unknown): Error {
 export async function touch(
   document: Signable,
   credential?: string,
-): Promise<{ assertion: Assertion; admin?: string }> {
+  options: { readonly prf?: boolean } = {},
+): Promise<{ assertion: Assertion; admin?: string; prf?: Uint8Array<ArrayBuffer> }> {
   const given = await navigator.credentials
     .get({
       publicKey: {
@@ -56,6 +58,7 @@ export async function touch(
         rpId: location.hostname,
         userVerification: 'required',
         timeout: 120_000,
+        ...(options.prf ? { extensions: PRF } : {}),
         ...(credential === undefined
           ? {}
           : { allowCredentials: [{ type: 'public-key', id: fromBase64url(credential) }] }),
@@ -74,8 +77,43 @@ export async function touch(
       signature: toBase64url(response.signature),
     },
     ...(handle !== undefined && ADMIN.test(handle) ? { admin: handle } : {}),
+    ...prfOf(given as PublicKeyCredential),
   };
 }
+
+/** WebAuthn Level 3 section 10.1.4. What it gives is the same for ever, for this passkey on this site. */
+const PRF = { prf: { eval: { first: utf8(PRF_INPUT) } } };
+
+function prfOf(given: PublicKeyCredential): { prf?: Uint8Array<ArrayBuffer> } {
+  const first = given.getClientExtensionResults().prf?.results?.first;
+  if (first === undefined) return {};
+  const bytes = first instanceof ArrayBuffer ? new Uint8Array(first) : new Uint8Array(first.buffer as ArrayBuffer);
+  return bytes.length === 32 ? { prf: bytes } : {};
+}
+
+/** Asks a passkey for its PRF alone; nothing is signed that a guard accepts. Throws if it has none. */
+export async function askPrf(credential: string): Promise<Uint8Array<ArrayBuffer>> {
+  const given = await navigator.credentials
+    .get({
+      publicKey: {
+        challenge: crypto.getRandomValues(new Uint8Array(32)),
+        rpId: location.hostname,
+        userVerification: 'required',
+        timeout: 120_000,
+        extensions: PRF,
+        allowCredentials: [{ type: 'public-key', id: fromBase64url(credential) }],
+      },
+    })
+    .catch((error: unknown) => {
+      throw touchFailure(error);
+    });
+  const { prf } = prfOf(given as PublicKeyCredential);
+  if (prf === undefined) throw new Error(NO_PRF);
+  return prf;
+}
+
+export const NO_PRF =
+  'This passkey, or this browser, has no PRF, which the third lock is opened with. Use a security key or a browser that has it. Nothing was sent.';
 
 /** Asks the browser which passkey its user holds, without signing anything that a guard accepts. */
 export async function identify(): Promise<Known> {
@@ -115,6 +153,8 @@ export async function createPasskey(admin: string): Promise<{ credential: string
         ],
         authenticatorSelection: { residentKey: 'required', requireResidentKey: true, userVerification: 'required' },
         attestation: 'none',
+        // Some platforms make passkeys without PRF unless they are asked at once.
+        extensions: { prf: {} },
         timeout: 120_000,
       },
     })

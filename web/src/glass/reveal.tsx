@@ -5,7 +5,8 @@ import { newBrowserKey, openAnswer, receiptHolds } from './open.ts';
 import { AskColleague, askWithOthers } from './others.tsx';
 import { Card } from './parts.tsx';
 import { type Known, touch } from './passkey.ts';
-import type { Published } from './server.ts';
+import { type Published, published } from './server.ts';
+import { openerFor } from './third/opener.ts';
 import { newGrant, TouchForm } from './touch-form.tsx';
 
 const WORD: Record<Field, [string, string]> = {
@@ -95,7 +96,11 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
   async function reveal(reader: Known, why: string, say: (busy: string) => void) {
     const { pair, publicKey } = await newBrowserKey();
     const grant = newGrant({ admin: reader.admin, field, subjects, purpose: why, browserKey: publicKey });
-    const { assertion } = await touch(grant, reader.credential);
+    // Asked anew: it may have come into force since this page was opened.
+    const third = (await published()).keys.third !== undefined;
+    const { assertion, prf } = await touch(grant, reader.credential, { prf: third });
+    // Before anything is charged: who cannot open them asks for nothing.
+    const openThird = third ? await openerFor(config, field, reader.credential, prf) : undefined;
     say('The guards write their entry and open the values');
     const answer = await askWithOthers(grant, assertion, () => {
       setWaits(grant);
@@ -106,7 +111,7 @@ export function Reveal({ field, subjects, config }: { field: Field; subjects: re
         'The answer came without a valid receipt of the ledger, so nothing is shown. Tell your security team: this should never happen.',
       );
     }
-    const values = await openAnswer(pair, answer);
+    const values = await openAnswer(pair, answer, openThird);
     setHidden(false);
     setShown({ grant, receipt: answer.receipt, values });
   }

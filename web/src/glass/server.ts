@@ -15,6 +15,7 @@ import type {
 import type { Send } from '../../../src/seal/notices.ts';
 import type { BreakGlass, CancelRaise, LockNow, Raise, RosterView } from '../../../src/seal/roster.ts';
 import type { Dehydrate, Search, Searched } from '../../../src/seal/search-types.ts';
+import type { LockKey, ThirdLock, ThirdState } from '../../../src/seal/third-types.ts';
 import { exchange } from '../shared/problem.ts';
 import type { SheetPage } from '../shared/sheet-page.ts';
 
@@ -144,3 +145,9 @@ export interface ExportState {
 export const exportState = (id: string) => exchange<ExportState>(`/api/export/${encodeURIComponent(id)}`);
 export const exportPart = (id: string, n: number) =>
   exchange<{ part: string }>(`/api/export/${encodeURIComponent(id)}/${n}`);
+
+export const thirdState = () => exchange<ThirdState>('/api/third');
+export const pinLockKey = (document: LockKey, assertion: Assertion) =>
+  post<object>('/api/lock-key', { document, assertion });
+export const shareThird = (document: ThirdLock, assertion: Assertion) =>
+  post<object>('/api/third-lock', { document, assertion });

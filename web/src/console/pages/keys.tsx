@@ -19,10 +19,16 @@ interface Keys {
   readonly staged: Version | null;
   readonly next: string | null;
   readonly left: number | null;
+  readonly third: {
+    readonly inForce: boolean;
+    readonly proposed: { readonly key: string; readonly admin: string } | null;
+    readonly passkeys: number;
+  } | null;
 }
 
 const keys = (signal: AbortSignal) => call<Keys>('/keys', { signal });
-const askRotation = (purpose: string) => send<{ approval: string }>('POST', '/keys/rotations', { purpose });
+const askRotation = (purpose: string, third: boolean) =>
+  send<{ approval: string }>('POST', '/keys/rotations', { purpose, ...(third ? { third } : {}) });
 
 const SOURCE: Readonly<Record<string, string>> = {
   file: 'a file of the sealer: whoever copies its disk has the key',
@@ -58,13 +64,14 @@ function Row({ version, what, tone }: { version: Version; what: string; tone: To
   );
 }
 
-function AskRotation({ next, onClose }: { next: string; onClose: () => void }) {
+function AskRotation({ next, third, onClose }: { next: string; third: Keys['third']; onClose: () => void }) {
   const id = useId();
   const { glass } = useSession();
   const [purpose, setPurpose, clear] = useDraft('rotate-key');
   const [approval, setApproval] = useState<string>();
+  const [withThird, setWithThird] = useState(false);
   const ask = useAct(async () => {
-    const made = await askRotation(purpose.trim());
+    const made = await askRotation(purpose.trim(), withThird);
     clear();
     setApproval(made.approval);
   });
@@ -93,6 +100,12 @@ function AskRotation({ next, onClose }: { next: string; onClose: () => void }) {
               onChange={(event) => setPurpose(event.target.value)}
             />
           </div>
+          {third?.proposed ? (
+            <label>
+              <input type="checkbox" checked={withThird} onChange={(event) => setWithThird(event.target.checked)} />{' '}
+              With the third lock that {third.proposed.admin} made on glass. It is never taken off again.
+            </label>
+          ) : null}
           <Refused problem={ask.problem} />
           <div className="row">
             <button type="submit" className="primary" disabled={ask.busy}>
@@ -144,7 +157,7 @@ export function KeysPage() {
         needs the ledger, its entry in the log and a touch.
       </p>
       <Loaded answer={answer}>
-        {({ state, current, old, staged, left }) => (
+        {({ state, current, old, staged, left, third }) => (
           <>
             <p>
               <Chip tone={STATE[state]?.[0] ?? 'quiet'}>{STATE[state]?.[1] ?? state}</Chip>
@@ -166,6 +179,21 @@ export function KeysPage() {
                 </GlassLink>
               </div>
             ) : null}
+            {third === null ? null : (
+              <p className="row">
+                <Chip tone={third.inForce ? 'good' : 'quiet'}>
+                  {third.inForce ? 'third lock in force' : 'no third lock'}
+                </Chip>
+                <span>
+                  {third.inForce
+                    ? 'Only passkeys open names, numbers and addresses; no server does.'
+                    : 'Whoever owns both guards and the database reads everything.'}
+                </span>
+                <GlassLink glass={glass} task="third-lock">
+                  Third lock
+                </GlassLink>
+              </p>
+            )}
             {old === null || left === null ? null : (
               <p role="status" className="note">
                 {left === 0
@@ -179,6 +207,7 @@ export function KeysPage() {
       {asking ? (
         <AskRotation
           next={data?.next ?? 'file'}
+          third={data?.third ?? null}
           onClose={() => {
             setAsking(false);
             answer.reload();

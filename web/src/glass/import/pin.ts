@@ -22,6 +22,11 @@ export async function fingerprint(ledger: string): Promise<string> {
 }
 
 /** `keysDigest` of the keys that this page seals to. */
-export async function keysDigest({ org, inner, outer }: PublicKeys): Promise<string> {
-  return toBase64url(await crypto.subtle.digest('SHA-256', utf8(canonicalJson({ org, inner, outer }))));
+export async function keysDigest({ org, inner, outer, third }: PublicKeys): Promise<string> {
+  return toBase64url(
+    await crypto.subtle.digest(
+      'SHA-256',
+      utf8(canonicalJson({ org, inner, outer, ...(third === undefined ? {} : { third }) })),
+    ),
+  );
 }

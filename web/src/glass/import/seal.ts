@@ -1,5 +1,6 @@
 import type { PlainPerson } from '../../../../src/people/judge.ts';
 import type { PublicKeys } from '../../../../src/seal/messages.ts';
+import { THIRD_BYTES, THIRD_INFO, THIRD_MARK, THIRD_PADDED } from '../../../../src/seal/third-types.ts';
 import { fromBase64url, toBase64url, utf8 } from '../../shared/bytes.ts';
 import { breather } from './breathe.ts';
 import { type Seal, sealer } from './hpke.ts';
@@ -37,9 +38,28 @@ export function shuffled<T>(list: readonly T[]): T[] {
   return all;
 }
 
-/** Both layers of one value: to the sealer, then to the ledger, bound to org, person, field and version. */
-async function sealValue(layers: readonly [Seal, Seal], aad: Uint8Array<ArrayBuffer>, text: string): Promise<string> {
-  const padded = pad(text);
+/** As `pad`, under the third lock: the guards open it to nothing that they can read (src/seal/third.ts). */
+async function thirdPad(seal: Seal, aad: Uint8Array<ArrayBuffer>, text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = utf8(text);
+  if (bytes.length > THIRD_BYTES) throw new RangeError('a value is too long');
+  const inside = new Uint8Array(THIRD_PADDED);
+  inside[1] = bytes.length;
+  inside.set(bytes, 2);
+  const padded = new Uint8Array(PADDED);
+  padded.set([THIRD_MARK >> 8, THIRD_MARK & 0xff]);
+  padded.set(await seal(inside, aad), 2);
+  inside.fill(0);
+  return padded;
+}
+
+/** All layers of one value: the third lock if there is one, to the sealer, then to the ledger, bound to org, person, field and version. */
+async function sealValue(
+  layers: readonly [Seal, Seal],
+  third: Seal | undefined,
+  aad: Uint8Array<ArrayBuffer>,
+  text: string,
+): Promise<string> {
+  const padded = third === undefined ? pad(text) : await thirdPad(third, aad, text);
   const inner = await layers[0](padded, aad);
   padded.fill(0);
   return toBase64url(await layers[1](inner, aad));
@@ -61,6 +81,7 @@ export async function sealPeople(options: {
     sealer(fromBase64url(keys.inner), 'bartizan inner v1'),
     sealer(fromBase64url(keys.outer), 'bartizan outer v1'),
   ]);
+  const third = keys.third === undefined ? undefined : await sealer(fromBase64url(keys.third), THIRD_INFO);
   const breathe = breather();
   const lines: string[] = new Array(people.length);
   let next = 0;
@@ -74,7 +95,7 @@ export async function sealPeople(options: {
       for (const [i, field] of FIELDS.entries()) {
         await breathe();
         const aad = utf8(`${keys.org}|${place.handle}|${field}|${place.versions[i]}`);
-        sealed.push(await sealValue(layers, aad, texts[field]));
+        sealed.push(await sealValue(layers, third, aad, texts[field]));
       }
       lines[n] = [place.handle, person.unit, person.memberState, ...sealed].join('\t');
       done += 1;

@@ -10,7 +10,7 @@ export const WHY: Readonly<Record<string, string>> = {
   formula: 'A cell begins like a formula of a spreadsheet.',
   'control-character': 'A cell holds a character that cannot be seen.',
   name: 'Given or family name is missing.',
-  'name-too-long': 'The name is longer than 126 bytes in UTF-8.',
+  'name-too-long': 'The name is longer than 126 bytes in UTF-8 (76 under the third lock).',
   email: 'The e-mail address is not one.',
   'email-twice': 'The e-mail address is that of another line too.',
   'member-state': 'The member state is not a country code such as FR.',
