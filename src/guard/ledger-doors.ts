@@ -23,7 +23,7 @@ import { type Detail, REFUSAL_KINDS } from './entries.ts';
 import { ledgerExportDoors } from './export/doors.ts';
 import { readHistory } from './history.ts';
 import type { Ledger } from './ledger.ts';
-import { readExposure, readProof, readTail } from './reading.ts';
+import { readCheckpoint, readExposure, readProof, readTail } from './reading.ts';
 import { rosterDoors } from './roster-doors.ts';
 import { type DoorTable, doorsFor } from './server.ts';
 import {
@@ -84,6 +84,7 @@ const exposureBody = object({
   after: optional(integer(-1)),
 });
 const proofBody = object({ leaf: integer(0) });
+const checkpointBody = object({ from: integer(0) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
@@ -166,6 +167,11 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       from: ['core', 'console'],
       parse: proofBody,
       handle: ({ leaf }) => readProof(ledger.log, leaf),
+    }),
+    checkpoint: door({
+      from: ['core'],
+      parse: checkpointBody,
+      handle: ({ from }) => readCheckpoint(ledger.log, from),
     }),
     status: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.status() }),
     'enrol-key': door({

@@ -27,6 +27,17 @@ export async function readProof(log: EvidenceLog, leaf: number) {
 }
 
 /**
+ * The newest checkpoint, made to cover everything that is on disk, with the proof that it begins with the first `from` leaves:
+ * what a witness is shown. There is no proof from nothing, nor from more than there is.
+ */
+export async function readCheckpoint(log: EvidenceLog, from: number) {
+  await log.publish();
+  const { note, size } = log.checkpoint;
+  const proof = from >= 1 && from < size ? log.tree.consistency(from, size) : [];
+  return { checkpoint: note, size, proof: proof.map(toBase64url) };
+}
+
+/**
  * What was read of the directory in a time span (both ends included), oldest first, with proofs; one answer holds at most
  * 150 entries and `next` continues it. `subjects` leaves decoys out and counts them in `decoys`.
  */

@@ -14,6 +14,7 @@ import { backupCommands, readRecoveryFile } from './cli-backup.ts';
 import { readCertificateSettings } from './cli-certificates.ts';
 import { courierCommands } from './cli-courier.ts';
 import { decoysCommands } from './cli-decoys.ts';
+import { evidenceCommands } from './cli-evidence.ts';
 import { hostsCommands } from './cli-hosts.ts';
 import { gradeLine, keysCommands, keysReport } from './cli-keys.ts';
 import { peopleCommands } from './cli-people.ts';
@@ -249,6 +250,7 @@ hostsCommands(program, say);
 peopleCommands(program);
 searchCommand(program);
 witnessCommands(program);
+evidenceCommands(program);
 
 const log = program.command('log').description('the transparency log');
 log

@@ -2,7 +2,15 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:cry
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { processLogger, systemClock, toBase64url } from '#base';
-
+import {
+  EvidenceFolder,
+  evidenceFile,
+  pruneEvidence,
+  SettingsFile,
+  showWitnesses,
+  stampCheckpoints,
+  tellSilence,
+} from '#evidence';
 import {
   Ade,
   AdeFiles,
@@ -63,6 +71,7 @@ import { listen, openPool } from '#store';
 import { loadRules, Watch } from '#watch';
 import { watchBackups } from './backup/alarms.ts';
 import { readProcessConfig } from './config.ts';
+import { evidenceFolder } from './home.ts';
 import { type Loop, startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
 import { APNS, PUSH_FILE } from './push.ts';
@@ -237,7 +246,17 @@ async function run(): Promise<void> {
     await watchBackups(pool, systemClock());
     return 0;
   });
+  const evidence = {
+    ...{ pool, ledger: guards.ledger, key: publicKeys.log, now: systemClock },
+    folder: new EvidenceFolder(evidenceFolder({ dir: config.home })),
+    settings: new SettingsFile(evidenceFile(config.state)),
+  };
+  // Whoever is asked outside takes his time: neither holds up the other, nor anything else.
+  loop('witnesses', 1_000, () => showWitnesses(evidence), 1_000);
+  loop('time-stamps', 1_000, () => stampCheckpoints(evidence), 1_000);
+  loop('evidence-alarms', 10_000, () => tellSilence(evidence), 1_000);
   loop('days', 3_600_000, async () => {
+    await pruneEvidence(pool, evidence.folder, evidence.key);
     await pool.query('select log.prepare_days(7), courier.prune()');
     return pruneHistory(pool);
   });

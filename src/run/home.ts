@@ -108,6 +108,9 @@ function othersReach(path: string): boolean {
 /** Where the certificates for a ledger on another host are, or for its callers. */
 export const ledgerDoor = (home: Home): string => join(home.dir, 'config', 'ledger-door');
 
+/** What outsiders said of the log, for everybody to read: cosigned checkpoints and time stamps. */
+export const evidenceFolder = (home: Pick<Home, 'dir'>): string => join(home.dir, 'evidence');
+
 /** True if this installation's ledger is on another host: this one then holds nothing of it. */
 export const ledgerElsewhere = (home: Home): boolean => existsSync(join(ledgerDoor(home), 'door.json'));
 
@@ -119,6 +122,7 @@ export function prepareHome(home: Home): void {
   const elsewhere = ledgerElsewhere(home);
   for (const name of PROCESSES.filter((one) => one !== 'ledger' || !elsewhere))
     own(home.state(name), name === 'ledger' ? 0o711 : 0o700, uidOf(name));
+  own(evidenceFolder(home), 0o755, uidOf('core'));
   for (const [server, caller] of DOORS.filter(([one]) => one !== 'ledger' || !elsewhere))
     own(dirname(home.socket(server, caller)), 0o710, uidOf(server), uidOf(caller));
   if (home.code !== CHECKOUT) copyCode(home.code);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { nodeArgsOf } from './child.ts';
-import { type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
+import { evidenceFolder, type Home, ledgerElsewhere, PROCESSES, type ProcessName, uidOf } from './home.ts';
 import { processesOf } from './supervisor.ts';
 
 /** Which addresses a process may speak to and from; the guards have none on one host. */
@@ -76,7 +76,7 @@ function processUnit(home: Home, name: ProcessName): string {
       'CapabilityBoundingSet=',
       'AmbientCapabilities=',
       'PrivateUsers=no',
-      `ReadWritePaths=${home.state(name)} ${home.run}`,
+      `ReadWritePaths=${home.state(name)} ${home.run}${name === 'core' ? ` ${evidenceFolder(home)}` : ''}`,
       `InaccessiblePaths=${[...others.map((one) => `-${home.state(one)}`), `-${join(home.dir, 'pg', 'data')}`, `-${join(home.dir, 'supervisor')}`, `-${join(home.dir, 'logs')}`].join(' ')}`,
       ...NETWORKS[network],
       ...COMMON,

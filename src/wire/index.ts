@@ -86,6 +86,7 @@ export { type FailInfo, SCEP_CAPS, SCEP_CAPS_MODERN } from './scep/attributes.ts
 export { buildPkcsReq, readCertRep, type ScepExchange } from './scep/client.ts';
 export { certRepFailure, certRepSuccess, parsePkiMessage, type Registration, type ScepRequest } from './scep/server.ts';
 export * from './scim/index.ts';
+export { readTimeStampReply, type TimeStamp, timeStampRequest } from './tsp/tsp.ts';
 export { compareVersions } from './version.ts';
 export {
   type Certificate,

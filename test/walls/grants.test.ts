@@ -171,6 +171,8 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   core: {
     tables: {
+      ...{ 'evidence.checkpoint': 'IS', 'evidence.cosignature': 'ISU', 'evidence.stamp': 'ISU' },
+      ...{ 'evidence.state': 'SU', 'evidence.witness': 'ISU' },
       ...{ 'backup.plan': 'ISU', 'backup.posture': 'ISU', 'backup.run': 'IS' },
       'api.session': 'su',
       'respond.key_use': 'ISU',
@@ -269,6 +271,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...['fleet.drop_releases', 'fleet.tell_rest'],
       ...['fleet.import_sealed', 'fleet.import_version'],
       ...['courier.ask_auto', 'courier.change_told', 'courier.forget', 'courier.prune', 'courier.untold_changes'],
+      'evidence.prune',
       ...['people.canary_told', 'people.take_canary_calls'],
       ...['people.organisation_notice', 'people.put_notice', 'people.key_retired', 'people.rows_to_reseal'],
       ...['people.put_resealed', 'people.mark_resealed', 'people.rows_left'],
