@@ -44,6 +44,11 @@ const TOOLS: readonly Tool[] = [
     packages: ['python3-aiosmtpd'],
     found: () => existsSync('/usr/lib/python3/dist-packages/aiosmtpd'),
   },
+  {
+    name: 'Alertmanager',
+    packages: ['prometheus-alertmanager'],
+    found: () => onPath('prometheus-alertmanager', ['/usr/bin']),
+  },
   { name: 'OpenSSL', packages: ['openssl'], found: () => onPath('openssl', ['/usr/bin']) },
   { name: 'nghttpd', packages: ['nghttp2-server'], found: () => onPath('nghttpd', ['/usr/bin']) },
   { name: 'systemd-creds', packages: ['systemd'], found: () => onPath('systemd-creds', ['/usr/bin']) },

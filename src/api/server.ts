@@ -10,6 +10,7 @@ import { ApiError } from './error.ts';
 import { openApi } from './openapi.ts';
 import { check, type Route } from './route.ts';
 import { adeRoutes } from './routes/ade.ts';
+import { alarmRoutes } from './routes/alarms.ts';
 import { alertRoutes } from './routes/alerts.ts';
 import { approvalRoutes } from './routes/approvals.ts';
 import { appRoutes } from './routes/apps.ts';
@@ -58,6 +59,7 @@ export const ROUTES: readonly Route[] = [
   ...messageRoutes,
   ...pushRoutes,
   ...alertRoutes,
+  ...alarmRoutes,
   ...incidentRoutes,
   ...approvalRoutes,
   ...rosterRoutes,

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
-import { processLogger } from '#base';
+import { Alarms, alarmsFile, readAlarms } from '#alarm';
+import { processLogger, systemClock } from '#base';
 import { Courier, makeCourierKey, Queue, readCourierKey, readSettings, settingsFile } from '#courier';
 import { guardClient } from '#seal';
 import { listen, openPool } from '#store';
@@ -7,16 +8,17 @@ import { readProcessConfig } from './config.ts';
 import { startLoop } from './loop.ts';
 import { runProcess } from './process.ts';
 
-// Sends messages to people. Network out only; whom it writes to it learns from the guards, one message at a time.
+// Sends messages to people, and alerts to whoever watches. Network out only; whom it writes to it learns from the guards, one
+// message at a time.
 // `--init` makes its key.
 const logger = processLogger('courier');
 const config = readProcessConfig('courier');
 const LOOK_MS = 2_000;
 
 /** Changes whenever the operator writes the file. */
-function stamp(): number {
+function stamp(file: string): number {
   try {
-    return statSync(settingsFile(config.state)).mtimeMs;
+    return statSync(file).mtimeMs;
   } catch {
     return 0;
   }
@@ -26,7 +28,7 @@ async function run(): Promise<void> {
   const running = runProcess(logger);
   const { database, publicKeys: keys, sockets } = config;
   if (!database || !keys?.courier || !sockets.sealer) throw new Error('incomplete configuration');
-  const pool = openPool(database, { max: 3, name: 'courier' });
+  const pool = openPool(database, { max: 6, name: 'courier' });
   running.onStop(() => pool.end());
   const sealer = guardClient(sockets.sealer, { name: 'sealer' });
   running.onStop(() => sealer.close());
@@ -35,14 +37,17 @@ async function run(): Promise<void> {
     ...{ organisation: keys.org, log: logger },
   });
   running.onStop(() => courier.close());
-  let seen = stamp();
+  const gateways = settingsFile(config.state);
+  const told = alarmsFile(config.state);
+  let seen = stamp(gateways);
+  let heard = stamp(told);
   await courier.start(readSettings(config.state));
   const work = startLoop('courier', 1_000, () => courier.step(), logger);
   const settings = startLoop(
     'settings',
     LOOK_MS,
     async () => {
-      const now = stamp();
+      const now = stamp(gateways);
       if (now === seen) return 0;
       await courier.change(readSettings(config.state));
       seen = now;
@@ -52,9 +57,34 @@ async function run(): Promise<void> {
     },
     logger,
   );
-  const hint = listen(database, 'bartizan_courier', () => work.wake());
+  const alarms = new Alarms({
+    ...{ pool, console: config.origins.console, organisation: keys.org, now: systemClock, log: logger },
+  });
+  await alarms.use(readAlarms(config.state));
+  const alerts = startLoop('alerts', 1_000, () => alarms.step(), logger);
+  const channels = startLoop(
+    'alert-channels',
+    LOOK_MS,
+    async () => {
+      const now = stamp(told);
+      if (now !== heard) {
+        await alarms.use(readAlarms(config.state));
+        heard = now;
+        alerts.wake();
+        logger.info('alerts go to other channels from now on');
+      }
+      await alarms.beat();
+      return 0;
+    },
+    logger,
+  );
+  const hints = [
+    listen(database, 'bartizan_courier', () => work.wake()),
+    listen(database, 'bartizan_alarm', () => alerts.wake()),
+  ];
   running.onStop(async () => {
-    await Promise.all([hint.close(), settings.close(), work.close()]);
+    const loops = [settings, work, channels, alerts];
+    await Promise.all([...hints, ...loops].map((one) => one.close()));
   });
   running.ready();
   logger.info('courier is at work');

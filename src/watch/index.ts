@@ -6,6 +6,7 @@ export {
   linkAlert,
   listAlerts,
 } from './alerts.ts';
+export { type AlarmRow, endSilence, listChannels, listSilences, silenceRule, testChannels } from './channels.ts';
 export { Engine, type Finding, fieldsOf } from './engine.ts';
 export { WatchError } from './error.ts';
 export { loadRules, RULES_DIR } from './load.ts';

@@ -67,6 +67,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.certificate': 'S', 'fleet.renewal': 's', 'fleet.crl': 's' },
       ...{ 'api.challenge': 'ISU', 'api.session': 'ISU' },
       ...{ 'courier.message': 's', 'courier.standing': 'S' },
+      ...{ 'alarm.channel': 'S', 'alarm.delivery': 'S', 'alarm.silence': 'S' },
       ...{ 'fleet.attestation': 'S', 'fleet.identity_policy': 'S' },
       ...{ 'fleet.profile': 'ISu', 'fleet.profile_version': 'IS', 'fleet.profile_assignment': 'Siu' },
       ...{ 'fleet.rollout': 'Si', 'fleet.rollout_act': 'Si', 'fleet.profile_on': 'S' },
@@ -114,6 +115,7 @@ const EXPECTED: Record<ProcessRole, Rights> = {
       ...{ 'fleet.os_feed': 'S', 'fleet.os_release': 'S', 'fleet.update_plan': 'Si', 'fleet.update_set': 'S' },
     },
     functions: [
+      ...['alarm.end_silence', 'alarm.silence_rule', 'alarm.test'],
       ...[
         'fleet.ask_attestation',
         'fleet.set_reattestation',
@@ -165,9 +167,12 @@ const EXPECTED: Record<ProcessRole, Rights> = {
   },
   courier: {
     tables: {},
-    functions: ['again', 'expand', 'finish', 'notice', 'sending', 'stands', 'started', 'take'].map(
-      (name) => `courier.${name}`,
-    ),
+    functions: [
+      ...['again', 'expand', 'finish', 'notice', 'sending', 'stands', 'started', 'take'].map(
+        (name) => `courier.${name}`,
+      ),
+      ...['blind_seconds', 'done', 'escalate', 'set_channels', 'take'].map((name) => `alarm.${name}`),
+    ],
   },
   core: {
     tables: {

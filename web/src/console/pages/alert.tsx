@@ -5,6 +5,7 @@ import { useAct, useAnswer } from '../data.ts';
 import type { Action, AlertDetail } from '../model.ts';
 import { Chip, Details, DeviceLink, Empty, Events, Frame, LevelChip, Loaded, Refused } from '../parts.tsx';
 import { go } from '../router.ts';
+import { SilenceRule } from './alert-channels.tsx';
 import { AlertStatus } from './alerts.tsx';
 
 function Actions({ actions, since }: { actions: readonly Action[]; since: string }) {
@@ -150,6 +151,7 @@ export function AlertPage({ id }: { id: string }) {
               <section className="section">
                 <h2>Incident</h2>
                 <Link data={data} onDone={answer.reload} />
+                <SilenceRule rule={data.alert.rule} />
               </section>
             </div>
             <section className="section">

@@ -6,6 +6,7 @@ import { Choice, Pager } from '../list.tsx';
 import type { Alert } from '../model.ts';
 import { Chip, DeviceLink, Empty, Frame, LevelChip, Loaded } from '../parts.tsx';
 import { useSearch } from '../router.ts';
+import { AlertChannels } from './alert-channels.tsx';
 
 export const AlertStatus = ({ status }: { status: Alert['status'] }) => (
   <Chip tone={status === 'open' ? 'warn' : 'quiet'}>{status}</Chip>
@@ -92,6 +93,7 @@ export function Alerts() {
           )
         }
       </Loaded>
+      <AlertChannels />
     </Frame>
   );
 }

@@ -1,0 +1,4 @@
+import { BartizanError } from '#base';
+
+/** Codes: `settings`. */
+export class AlarmError extends BartizanError {}
