@@ -13,13 +13,19 @@ export interface Shown extends Checkpoint {
 /** The log's key id, 8 hex: under it everything about this log is kept. */
 export const logId = (key: string): string => parseVerifierKey(key).id.toString('hex');
 
-/** The ledger's newest checkpoint. What it says is checked against the log's pinned key. Throws GuardError, ProofError. */
-export async function askLedger(ledger: GuardClient, key: string, from: number): Promise<Shown> {
+/**
+ * The ledger's newest checkpoint. What it says is checked against the log's pinned key. It is shown the newest that we kept: a
+ * ledger whose files went back in time stops there, before it signs another past. Throws GuardError, ProofError.
+ */
+export async function askLedger(db: Queryable, ledger: GuardClient, key: string, from: number): Promise<Shown> {
+  const { rows } = await db.query<{ note: string }>(
+    'select note from evidence.checkpoint where log = $1 order by size desc limit 1',
+    [logId(key)],
+  );
+  const seen = rows[0] === undefined ? {} : { seen: rows[0].note };
   const { checkpoint: note, proof } = await ledger.call<{ checkpoint: string; proof: readonly string[] }>(
     'checkpoint',
-    {
-      from,
-    },
+    { from, ...seen },
   );
   return { ...openCheckpoint(note, key), note, proof: proof.map((hash) => Buffer.from(fromBase64url(hash))) };
 }

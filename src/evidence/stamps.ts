@@ -38,7 +38,7 @@ async function askForIncidents(options: EvidenceOptions): Promise<void> {
     position = row.position;
   }
   if (position === undefined) return;
-  const shown = found.length === 0 ? undefined : await askLedger(ledger, key, 0);
+  const shown = found.length === 0 ? undefined : await askLedger(pool, ledger, key, 0);
   if (shown !== undefined) await keepCheckpoint(pool, folder, logId(key), shown);
   await tx(pool, async (t) => {
     for (const { reason, incident } of found)
@@ -60,7 +60,7 @@ async function askRegularly(options: EvidenceOptions, everyMs: number): Promise<
   );
   const last = rows[0];
   if (last !== undefined && now() - last.asked_at.getTime() < everyMs) return;
-  const shown = await askLedger(ledger, key, 0);
+  const shown = await askLedger(pool, ledger, key, 0);
   if (last?.size === shown.size) return;
   await keepCheckpoint(pool, folder, log, shown);
   const at = new Date(now());

@@ -37,7 +37,13 @@ const now = () => clock;
 const state = join(dir, 'ledger');
 const ledgerOptions = {
   ...{ org: 'org-test', state, logDir: join(state, 'log'), origin: 'http://glass.localhost:8441', caps: DEFAULT_CAPS },
-  ...{ clock: () => Date.now(), logger: silent, onUnusable: () => assert.fail('the log became unusable') },
+  ...{
+    clock: () => Date.now(),
+    logger: silent,
+    onUnusable: () => {
+      unusable += 1;
+    },
+  },
 };
 let database: TestDatabase;
 let pool: Pool;
@@ -52,12 +58,15 @@ const folder = join(dir, 'evidence');
 
 /** The door that core has: the same function behind it, without the socket. */
 const client = {
-  call: (type: string, body: { from: number }) => {
+  call: (type: string, { from, seen }: { from: number; seen?: string }) => {
     assert.equal(type, 'checkpoint');
-    return readCheckpoint(ledger.log, body.from);
+    // The database may have gone back in time with the ledger; then only those outside know more.
+    return readCheckpoint(ledger.log, from, forgetful ? undefined : seen);
   },
 } as unknown as GuardClient;
 
+let forgetful = false;
+let unusable = 0;
 let n = 0;
 async function grow(count: number): Promise<void> {
   const leaves = Array.from({ length: count }, () => ({
@@ -269,10 +278,35 @@ test('a ledger that goes back in time, and one that forks, are named by both wit
   await grow(40);
   later(601_000);
   assert.equal(await showWitnesses(options), 2);
+  const goBack = async () => {
+    await ledger.close();
+    rmSync(state, { recursive: true });
+    cpSync(join(dir, 'before'), state, { recursive: true });
+    ledger = await Ledger.open(ledgerOptions);
+  };
+  cpSync(state, join(dir, 'whole'), { recursive: true });
+  await goBack();
+  assert.equal(unusable, 0);
+  later(31_000);
+  // Shown its own signature on what it does not contain, the ledger stops for good, over restarts too.
+  await assert.rejects(showWitnesses(options), { code: 'fork' });
+  assert.equal(unusable, 1);
+  n -= 40;
+  await assert.rejects(grow(1), { code: 'unavailable' });
+  n += 39;
   await ledger.close();
-  rmSync(state, { recursive: true });
-  cpSync(join(dir, 'before'), state, { recursive: true });
+  await assert.rejects(Ledger.open(ledgerOptions), { code: 'fork' });
+  // The right files put back, it goes on by itself.
+  for (const name of ['journal', 'log']) {
+    rmSync(join(state, name), { recursive: true });
+    cpSync(join(dir, 'whole', name), join(state, name), { recursive: true });
+  }
   ledger = await Ledger.open(ledgerOptions);
+  later(601_000);
+  assert.equal(await showWitnesses(options), 2);
+  // Where nobody of ours remembers, the witnesses do.
+  await goBack();
+  forgetful = true;
   later(31_000);
   assert.equal(await showWitnesses(options), 0);
   assert.deepEqual(
