@@ -1,6 +1,7 @@
 import { fromBase64url } from '#base';
+import { emit } from '#log';
 import { type Checkpoint, openCheckpoint, parseVerifierKey } from '#proof';
-import type { GuardClient } from '#seal';
+import { type GuardClient, GuardError } from '#seal';
 import type { Queryable } from '#store';
 import type { EvidenceFolder } from './folder.ts';
 
@@ -23,11 +24,23 @@ export async function askLedger(db: Queryable, ledger: GuardClient, key: string,
     [logId(key)],
   );
   const seen = rows[0] === undefined ? {} : { seen: rows[0].note };
-  const { checkpoint: note, proof } = await ledger.call<{ checkpoint: string; proof: readonly string[] }>(
-    'checkpoint',
-    { from, ...seen },
-  );
+  let answer: { checkpoint: string; proof: readonly string[] };
+  try {
+    answer = await ledger.call('checkpoint', { from, ...seen });
+  } catch (error) {
+    if (error instanceof GuardError && error.code === 'fork') await tellFork(db);
+    throw error;
+  }
+  const { checkpoint: note, proof } = answer;
   return { ...openCheckpoint(note, key), note, proof: proof.map((hash) => Buffer.from(fromBase64url(hash))) };
+}
+
+/** The ledger has lost a past that it signed, and stops: said once an hour, however often it is asked. */
+async function tellFork(db: Queryable): Promise<void> {
+  const { rows } = await db.query(
+    "select from log.event where kind = 'log.trouble' and time > clock_timestamp() - interval '1 hour' limit 1",
+  );
+  if (rows.length === 0) await emit(db, { kind: 'log.trouble', actor: 'core', detail: { what: 'fork' } });
 }
 
 /** Keeps a checkpoint, as a row and as a file. The first of a size stays. */

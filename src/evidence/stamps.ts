@@ -2,6 +2,7 @@ import { emit } from '#log';
 import { type Pool, tx } from '#store';
 import { askAuthority } from './ask-authority.ts';
 import { EvidenceError } from './error.ts';
+import { stampName } from './folder.ts';
 import { askLedger, keepCheckpoint, logId } from './shown.ts';
 import type { EvidenceOptions } from './witnesses.ts';
 
@@ -98,7 +99,7 @@ async function stampWaiting(options: EvidenceOptions): Promise<number> {
       continue;
     }
     // The file first: a crash in between asks again, and the second stamp takes the first one's place.
-    await folder.put(log, size, `${reason}-${id.slice(0, 8)}.tsr`, got.reply);
+    await folder.put(log, size, stampName(reason, id), got.reply);
     await pool.query(
       'update evidence.stamp set reply = $2, authority = $3, stamped_at = $4, tries = tries + 1, code = null where id = $1',
       [id, got.reply, got.authority, new Date(got.time)],

@@ -12,6 +12,7 @@ import {
   type EvidenceOptions,
   evidenceState,
   logId,
+  remakeFiles,
   SettingsFile,
   showWitnesses,
   stampCheckpoints,
@@ -220,6 +221,21 @@ test('time stamps: OpenSSL takes each for its checkpoint and for no other; one e
   assert.equal(tsa.asked(), asked + 1);
 });
 
+test('what lies beside the log is made again from the database, byte for byte', async () => {
+  const files = () =>
+    Object.fromEntries(
+      readdirSync(kept(), { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .map((one) => [join(one.parentPath, one.name), readFileSync(join(one.parentPath, one.name), 'base64')]),
+    );
+  const before = files();
+  assert.ok(Object.keys(before).length >= 6);
+  assert.equal(await remakeFiles(pool, options.folder, key), 0);
+  rmSync(kept(), { recursive: true });
+  assert.ok((await remakeFiles(pool, options.folder, key)) >= 3);
+  assert.deepEqual(files(), before);
+});
+
 test('an incident is stamped when it opens and closes, over a checkpoint that covers the event', async () => {
   later(601_000);
   await grow(1);
@@ -291,6 +307,8 @@ test('a ledger that goes back in time, and one that forks, are named by both wit
   // Shown its own signature on what it does not contain, the ledger stops for good, over restarts too.
   await assert.rejects(showWitnesses(options), { code: 'fork' });
   assert.equal(unusable, 1);
+  assert.ok((await events('log.trouble')).every(({ what }) => what === 'fork'));
+  assert.ok((await events('log.trouble')).length >= 1, 'the watch has a rule for it');
   n -= 40;
   await assert.rejects(grow(1), { code: 'unavailable' });
   n += 39;
