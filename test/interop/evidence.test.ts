@@ -236,6 +236,40 @@ test('what lies beside the log is made again from the database, byte for byte', 
   assert.deepEqual(files(), before);
 });
 
+test('what need not be kept goes: of cosigned checkpoints all but the newest 200, of old regular stamps all but one a day', async () => {
+  const log = 'ffffffff';
+  await pool.query(
+    "insert into evidence.checkpoint (log, size, note) select $1, n, 'x' from generate_series(1, 250) n",
+    [log],
+  );
+  for (const [size, reason, daysAgo] of [
+    [10, 'incident-opened', '400 days'],
+    [20, 'regular', '40 days 2 hours'],
+    [30, 'regular', '40 days 1 hour'],
+    [40, 'regular', '2 days'],
+  ] as const)
+    await pool.query(
+      `insert into evidence.stamp (log, size, reason, reply, asked_at)
+       values ($1, $2, $3, 'x', date_trunc('day', now()) + interval '12 hours' - $4::interval)`,
+      [log, size, reason, daysAgo],
+    );
+  await pool.query('select evidence.prune()');
+  const left = await pool.query<{ size: number }>('select size from evidence.checkpoint where log = $1 order by size', [
+    log,
+  ]);
+  assert.deepEqual(
+    left.rows.map(({ size }) => size),
+    [10, 30, 40, ...Array.from({ length: 200 }, (_, n) => n + 51)],
+  );
+  const stamps = await pool.query<{ size: number }>('select size from evidence.stamp where log = $1 order by size', [
+    log,
+  ]);
+  assert.deepEqual(
+    stamps.rows.map(({ size }) => size),
+    [10, 30, 40],
+  );
+});
+
 test('an incident is stamped when it opens and closes, over a checkpoint that covers the event', async () => {
   later(601_000);
   await grow(1);
