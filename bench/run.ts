@@ -4,6 +4,7 @@ import { ddm } from './ddm.ts';
 import { enrolment } from './enrolment.ts';
 import { fleetBench } from './fleet.ts';
 import { importBench } from './import.ts';
+import { logBench } from './log.ts';
 import { memory } from './memory.ts';
 import { openLoop } from './open-loop.ts';
 import { reveal } from './reveal.ts';
@@ -17,6 +18,7 @@ const BENCHES: Record<string, (args: readonly string[], say: (line: string) => v
   fleet: fleetBench,
   enrolment,
   import: importBench,
+  log: logBench,
   'open-loop': openLoop,
   reveal,
   signatures,

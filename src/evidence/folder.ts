@@ -1,6 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+
+/** The file of a time stamp. */
+export const stampName = (reason: string, id: string): string => `${reason}-${id.slice(0, 8)}.tsr`;
 
 /**
  * The files that outsiders read: `<log's key id>/<size>/` with `checkpoint` as the ledger signed it, `cosigned`, and time stamps
@@ -31,6 +35,10 @@ export class EvidenceFolder {
       await handle.close();
     }
     await rename(fresh, file);
+  }
+
+  has(log: string, size: number, name: string): boolean {
+    return existsSync(join(this.#dir, log, String(size), name));
   }
 
   /** Removes the folders of sizes that are not kept any more. */

@@ -2,6 +2,7 @@ import { emit } from '#log';
 import { type Pool, tx } from '#store';
 import { askAuthority } from './ask-authority.ts';
 import { EvidenceError } from './error.ts';
+import { stampName } from './folder.ts';
 import { askLedger, keepCheckpoint, logId } from './shown.ts';
 import type { EvidenceOptions } from './witnesses.ts';
 
@@ -38,7 +39,7 @@ async function askForIncidents(options: EvidenceOptions): Promise<void> {
     position = row.position;
   }
   if (position === undefined) return;
-  const shown = found.length === 0 ? undefined : await askLedger(ledger, key, 0);
+  const shown = found.length === 0 ? undefined : await askLedger(pool, ledger, key, 0);
   if (shown !== undefined) await keepCheckpoint(pool, folder, logId(key), shown);
   await tx(pool, async (t) => {
     for (const { reason, incident } of found)
@@ -60,7 +61,7 @@ async function askRegularly(options: EvidenceOptions, everyMs: number): Promise<
   );
   const last = rows[0];
   if (last !== undefined && now() - last.asked_at.getTime() < everyMs) return;
-  const shown = await askLedger(ledger, key, 0);
+  const shown = await askLedger(pool, ledger, key, 0);
   if (last?.size === shown.size) return;
   await keepCheckpoint(pool, folder, log, shown);
   const at = new Date(now());
@@ -98,7 +99,7 @@ async function stampWaiting(options: EvidenceOptions): Promise<number> {
       continue;
     }
     // The file first: a crash in between asks again, and the second stamp takes the first one's place.
-    await folder.put(log, size, `${reason}-${id.slice(0, 8)}.tsr`, got.reply);
+    await folder.put(log, size, stampName(reason, id), got.reply);
     await pool.query(
       'update evidence.stamp set reply = $2, authority = $3, stamped_at = $4, tries = tries + 1, code = null where id = $1',
       [id, got.reply, got.authority, new Date(got.time)],

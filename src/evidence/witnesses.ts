@@ -86,7 +86,7 @@ async function showOne(
   const { pool, ledger, key, now } = options;
   const next = new Date(now() + everySeconds * 1_000);
   for (let old = row.size, attempt = 1; ; attempt += 1) {
-    const shown = await askLedger(ledger, key, old);
+    const shown = await askLedger(pool, ledger, key, old);
     // It knows more of this log than there is: the log went back in time.
     if (shown.size < old) throw new EvidenceError('ahead', `${witness.name} cosigned more of the log than there is.`);
     if (attempt === 1 && shown.size === old && row.signed_at !== null && now() - row.signed_at.getTime() < AGAIN_MS) {

@@ -84,7 +84,7 @@ const exposureBody = object({
   after: optional(integer(-1)),
 });
 const proofBody = object({ leaf: integer(0) });
-const checkpointBody = object({ from: integer(0) });
+const checkpointBody = object({ from: integer(0), seen: optional(text(16_384)) });
 const enrolmentBody = object({ enrol: parseEnrolKey, assertion: parseAssertion });
 const unlockBody = object({ document: parseUnlock, assertions: twoOrMore });
 const inviteBody = object({ document: parseInvite, assertions: twoOrMore });
@@ -171,7 +171,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
     checkpoint: door({
       from: ['core'],
       parse: checkpointBody,
-      handle: ({ from }) => readCheckpoint(ledger.log, from),
+      handle: ({ from, seen }) => readCheckpoint(ledger.log, from, seen),
     }),
     status: door({ from: ['core', 'console', 'glass'], parse: nothing, handle: () => ledger.status() }),
     'enrol-key': door({

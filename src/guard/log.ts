@@ -1,11 +1,12 @@
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
 import { equalBytes, type Json } from '#base';
-import { leafHash, Tree } from '#proof';
+import { leafHash, TILE_WIDTH, Tree } from '#proof';
 import { GuardError } from '#seal';
 import { Bell } from './bell.ts';
 import { encodeLeaf, type Leaf, makeEntry, type OwnEntry, type Statement, subjectsOf } from './entries.ts';
 import { isFull, Journal, type Place } from './journal.ts';
+import { OwnWord } from './own-word.ts';
 import { withinMs } from './patience.ts';
 import { Publisher, type PublisherOptions } from './publisher.ts';
 import type { Disk } from './room.ts';
@@ -30,6 +31,10 @@ interface OwnMark {
 }
 
 const TAIL_BYTES = 256 * 1024;
+/** Leaves that one checkpoint takes in at most: however long the backlog, a step is short, and a long one means the disk. */
+const STEP = 4_096;
+/** Entries kept in memory until they are published; what is beyond is read back from the journal. */
+const MOST_RECENT = 65_536;
 
 export interface LogOptions {
   readonly state: string;
@@ -64,10 +69,14 @@ export class EvidenceLog {
   #dead = false;
   #timer: NodeJS.Timeout | undefined;
   #publishing: Promise<void> = Promise.resolve();
+  /** Entries by leaf index: what is not published yet, and the last bundle, which is written again and again. */
+  readonly #recent = new Map<number, Buffer>();
   readonly #bell = new Bell();
+  readonly #ownWord: OwnWord;
 
   private constructor(options: LogOptions) {
     this.#options = options;
+    this.#ownWord = new OwnWord(options);
   }
 
   /** Makes an empty log; fails if there is one. */
@@ -98,6 +107,7 @@ export class EvidenceLog {
     log.#journal = journal;
     log.#committed = log.tree.size;
     try {
+      await log.#ownWord.mustHold(log.tree);
       log.#publisher = await Publisher.resume(log.#publisherOptions());
       if (log.#publisher.size < log.tree.size) {
         await log.#publisher.publish(options.time.now(), log.tree.size);
@@ -234,7 +244,8 @@ export class EvidenceLog {
       this.#publishing = this.#publishing.then(async () => {
         if (this.#publisher.size >= size) return;
         // The tree may hold leaves that are not on disk yet; those must not be signed.
-        await this.#publisher.publish(this.#options.time.now(), this.#committed);
+        await this.#publisher.publish(this.#options.time.now(), Math.min(this.#committed, this.#publisher.size + STEP));
+        this.#forgetPublished();
       });
       try {
         await withinMs(this.#publishing, this.#patience.hungMs, 'the disk hangs');
@@ -244,6 +255,16 @@ export class EvidenceLog {
         this.#fail(cause);
         throw new GuardError('unavailable', 'The log cannot be published. Nothing is opened until it can.', { cause });
       }
+    }
+  }
+
+  /** Nothing more is signed if we once signed what we do not contain. Throws GuardError `fork`, and ends the process. */
+  async mustContain(note: string): Promise<void> {
+    try {
+      await this.#ownWord.mustContain(note, this.tree);
+    } catch (error) {
+      this.#fail(error);
+      throw error;
     }
   }
 
@@ -286,7 +307,10 @@ export class EvidenceLog {
   #index(record: JournalRecord, place: Place): JournalRecord {
     const { leaf, own } = record;
     if (leaf === undefined) return record;
-    const index = this.tree.append(leafHash(encodeLeaf(leaf)));
+    const encoded = encodeLeaf(leaf);
+    const index = this.tree.append(leafHash(encoded));
+    // While the journal is replayed there is none yet: nothing is kept then.
+    if (this.#journal !== undefined && this.#recent.size < MOST_RECENT) this.#recent.set(index, encoded);
     this.#places.push(place);
     this.#options.time.see(own?.time ?? 0);
     if (own === undefined) this.#core.push(index);
@@ -295,6 +319,14 @@ export class EvidenceLog {
       this.#own.push({ leaf: index, time, kind, actor, subjects: subjectsOf(own) });
     }
     return record;
+  }
+
+  #forgetPublished(): void {
+    const from = this.#publisher.size - (this.#publisher.size % TILE_WIDTH);
+    for (const index of this.#recent.keys()) {
+      if (index >= from) break;
+      this.#recent.delete(index);
+    }
   }
 
   async #record(leaf: number): Promise<JournalRecord> {
@@ -327,7 +359,7 @@ export class EvidenceLog {
 
   #publisherOptions(): PublisherOptions {
     const { folder, origin, key, state } = this.#options;
-    const entry = async (index: number) => encodeLeaf((await this.#record(index)).leaf!);
+    const entry = async (index: number) => this.#recent.get(index) ?? encodeLeaf((await this.#record(index)).leaf!);
     return { folder, temporary: join(state, 'publishing'), origin, key, tree: this.tree, entry };
   }
 }

@@ -28,9 +28,11 @@ export async function readProof(log: EvidenceLog, leaf: number) {
 
 /**
  * The newest checkpoint, made to cover everything that is on disk, with the proof that it begins with the first `from` leaves:
- * what a witness is shown. There is no proof from nothing, nor from more than there is.
+ * what a witness is shown. There is no proof from nothing, nor from more than there is. `seen`: the newest checkpoint that the
+ * caller kept; if we signed it and do not contain it, nothing more is signed.
  */
-export async function readCheckpoint(log: EvidenceLog, from: number) {
+export async function readCheckpoint(log: EvidenceLog, from: number, seen?: string) {
+  if (seen !== undefined) await log.mustContain(seen);
   await log.publish();
   const { note, size } = log.checkpoint;
   const proof = from >= 1 && from < size ? log.tree.consistency(from, size) : [];

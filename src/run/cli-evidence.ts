@@ -10,8 +10,11 @@ import { withDatabase } from './push.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Checks a file of settings and gives it to core, readable by core alone. Throws RunError, EvidenceError. */
-export function setEvidence(home: Home, file: string): EvidenceSettings {
+/**
+ * Checks a file of settings and gives it to core, readable by core alone, with an event. Nothing is changed where the product
+ * does not run: who vouches for the log does not change silently. Throws RunError, EvidenceError.
+ */
+export async function setEvidence(home: Home, file: string): Promise<EvidenceSettings> {
   let value: unknown;
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
@@ -20,14 +23,18 @@ export function setEvidence(home: Home, file: string): EvidenceSettings {
   }
   const settings = checkEvidence(value);
   const to = evidenceFile(home.state('core'));
-  try {
-    writeFileSync(`${to}.new`, JSON.stringify(settings), { mode: 0o600 });
-    const uid = uidOf('core');
-    if (uid !== undefined) chownSync(`${to}.new`, uid, uid);
+  await withDatabase(home, async (pool) => {
+    try {
+      writeFileSync(`${to}.new`, JSON.stringify(settings), { mode: 0o600 });
+      const uid = uidOf('core');
+      if (uid !== undefined) chownSync(`${to}.new`, uid, uid);
+    } catch (cause) {
+      throw new RunError('usage', 'You may not write to this installation.', { cause });
+    }
+    const detail = { witnesses: settings.witnesses.length, authorities: settings.authorities.length };
+    await emit(pool, { kind: 'evidence.set', actor: 'operator', detail });
     renameSync(`${to}.new`, to);
-  } catch (cause) {
-    throw new RunError('usage', 'This is no installation, or you may not write to it. Give its --home.', { cause });
-  }
+  });
   return settings;
 }
 
@@ -76,10 +83,7 @@ export function evidenceCommands(program: Command): void {
     .argument('<file>', 'JSON with witnesses, authorities or both; see docs/evidence-log.md')
     .option('--home <dir>', 'instance directory')
     .action(async (file: string, { home: dir = defaultHome() }: { home?: string }) => {
-      const home = openHome(dir);
-      const { witnesses, authorities } = setEvidence(home, file);
-      const detail = { witnesses: witnesses.length, authorities: authorities.length };
-      await withDatabase(home, (pool) => emit(pool, { kind: 'evidence.set', actor: 'operator', detail }));
+      const { witnesses, authorities } = await setEvidence(openHome(dir), file);
       say(
         `Core uses this within seconds: ${witnesses.length} witnesses, ${authorities.length} time stamp authorities.`,
       );

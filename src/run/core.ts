@@ -6,6 +6,7 @@ import {
   EvidenceFolder,
   evidenceFile,
   pruneEvidence,
+  remakeFiles,
   SettingsFile,
   showWitnesses,
   stampCheckpoints,
@@ -257,6 +258,7 @@ async function run(): Promise<void> {
   loop('evidence-alarms', 10_000, () => tellSilence(evidence), 1_000);
   loop('days', 3_600_000, async () => {
     await pruneEvidence(pool, evidence.folder, evidence.key);
+    await remakeFiles(pool, evidence.folder, evidence.key);
     await pool.query('select log.prepare_days(7), courier.prune()');
     return pruneHistory(pool);
   });

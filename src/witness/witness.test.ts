@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import fc from 'fast-check';
 import { cosignaturesIn, leafHash, parseCosignerKey, signCheckpoint, signNote, Tree, verifierKey } from '#proof';
 import {
   type Answer,
@@ -120,6 +121,21 @@ test('roll-backs, forks and everything else that is wrong are answered as the st
   assert.ok(
     readdirSync(join(at, 'logs')).some((name) => name.includes('.exhibit-')),
     'what proves the fork is kept',
+  );
+});
+
+test('any other byte in a request: an answer and no signature, or the same checkpoint', async () => {
+  const { ask, memory } = newWitness();
+  assert.equal((await ask(step(0, 20))).status, 200);
+  const good = step(20, 33);
+  await fc.assert(
+    fc.asyncProperty(fc.nat(good.length - 1), fc.integer({ min: 0, max: 0x17f }), async (at, code) => {
+      const bent = good.slice(0, at) + String.fromCodePoint(code) + good.slice(at + 1);
+      if (bent === good) return;
+      assert.notEqual((await ask(bent)).status, 200, JSON.stringify(bent));
+      assert.equal(memory.of(ORIGIN)?.newest.size, 20);
+    }),
+    { numRuns: 300 },
   );
 });
 

@@ -3,6 +3,7 @@ import { machineInfoTarget, serverTokenTarget } from './ade.ts';
 import { envelopedTarget, mdmSignatureTarget, signedTarget } from './cms.ts';
 import { ddmTarget } from './ddm.ts';
 import { certificateTarget, derTarget } from './der.ts';
+import { timeStampTarget } from './evidence.ts';
 import { guardDoorsTarget, guardFramesTarget } from './guards.ts';
 import { checkInTarget, resultTarget } from './messages.ts';
 import { binaryPlistTarget, packageTarget } from './packages.ts';
@@ -32,6 +33,7 @@ export const TARGETS: Readonly<Record<string, () => Target>> = {
   'binary-plist': binaryPlistTarget,
   'ade-page': adePageTarget,
   releases: releasesTarget,
+  'time-stamp': timeStampTarget,
   scim: scimTarget,
   cbor: cborTarget,
   'attestation-object': attestationTarget,

@@ -12,6 +12,7 @@ import {
   type EvidenceOptions,
   evidenceState,
   logId,
+  remakeFiles,
   SettingsFile,
   showWitnesses,
   stampCheckpoints,
@@ -37,7 +38,13 @@ const now = () => clock;
 const state = join(dir, 'ledger');
 const ledgerOptions = {
   ...{ org: 'org-test', state, logDir: join(state, 'log'), origin: 'http://glass.localhost:8441', caps: DEFAULT_CAPS },
-  ...{ clock: () => Date.now(), logger: silent, onUnusable: () => assert.fail('the log became unusable') },
+  ...{
+    clock: () => Date.now(),
+    logger: silent,
+    onUnusable: () => {
+      unusable += 1;
+    },
+  },
 };
 let database: TestDatabase;
 let pool: Pool;
@@ -52,12 +59,15 @@ const folder = join(dir, 'evidence');
 
 /** The door that core has: the same function behind it, without the socket. */
 const client = {
-  call: (type: string, body: { from: number }) => {
+  call: (type: string, { from, seen }: { from: number; seen?: string }) => {
     assert.equal(type, 'checkpoint');
-    return readCheckpoint(ledger.log, body.from);
+    // The database may have gone back in time with the ledger; then only those outside know more.
+    return readCheckpoint(ledger.log, from, forgetful ? undefined : seen);
   },
 } as unknown as GuardClient;
 
+let forgetful = false;
+let unusable = 0;
 let n = 0;
 async function grow(count: number): Promise<void> {
   const leaves = Array.from({ length: count }, () => ({
@@ -211,6 +221,55 @@ test('time stamps: OpenSSL takes each for its checkpoint and for no other; one e
   assert.equal(tsa.asked(), asked + 1);
 });
 
+test('what lies beside the log is made again from the database, byte for byte', async () => {
+  const files = () =>
+    Object.fromEntries(
+      readdirSync(kept(), { recursive: true, withFileTypes: true })
+        .filter((one) => one.isFile())
+        .map((one) => [join(one.parentPath, one.name), readFileSync(join(one.parentPath, one.name), 'base64')]),
+    );
+  const before = files();
+  assert.ok(Object.keys(before).length >= 6);
+  assert.equal(await remakeFiles(pool, options.folder, key), 0);
+  rmSync(kept(), { recursive: true });
+  assert.ok((await remakeFiles(pool, options.folder, key)) >= 3);
+  assert.deepEqual(files(), before);
+});
+
+test('what need not be kept goes: of cosigned checkpoints all but the newest 200, of old regular stamps all but one a day', async () => {
+  const log = 'ffffffff';
+  await pool.query(
+    "insert into evidence.checkpoint (log, size, note) select $1, n, 'x' from generate_series(1, 250) n",
+    [log],
+  );
+  for (const [size, reason, daysAgo] of [
+    [10, 'incident-opened', '400 days'],
+    [20, 'regular', '40 days 2 hours'],
+    [30, 'regular', '40 days 1 hour'],
+    [40, 'regular', '2 days'],
+  ] as const)
+    await pool.query(
+      `insert into evidence.stamp (log, size, reason, reply, asked_at)
+       values ($1, $2, $3, 'x', date_trunc('day', now()) + interval '12 hours' - $4::interval)`,
+      [log, size, reason, daysAgo],
+    );
+  await pool.query('select evidence.prune()');
+  const left = await pool.query<{ size: number }>('select size from evidence.checkpoint where log = $1 order by size', [
+    log,
+  ]);
+  assert.deepEqual(
+    left.rows.map(({ size }) => size),
+    [10, 30, 40, ...Array.from({ length: 200 }, (_, n) => n + 51)],
+  );
+  const stamps = await pool.query<{ size: number }>('select size from evidence.stamp where log = $1 order by size', [
+    log,
+  ]);
+  assert.deepEqual(
+    stamps.rows.map(({ size }) => size),
+    [10, 30, 40],
+  );
+});
+
 test('an incident is stamped when it opens and closes, over a checkpoint that covers the event', async () => {
   later(601_000);
   await grow(1);
@@ -269,10 +328,37 @@ test('a ledger that goes back in time, and one that forks, are named by both wit
   await grow(40);
   later(601_000);
   assert.equal(await showWitnesses(options), 2);
+  const goBack = async () => {
+    await ledger.close();
+    rmSync(state, { recursive: true });
+    cpSync(join(dir, 'before'), state, { recursive: true });
+    ledger = await Ledger.open(ledgerOptions);
+  };
+  cpSync(state, join(dir, 'whole'), { recursive: true });
+  await goBack();
+  assert.equal(unusable, 0);
+  later(31_000);
+  // Shown its own signature on what it does not contain, the ledger stops for good, over restarts too.
+  await assert.rejects(showWitnesses(options), { code: 'fork' });
+  assert.equal(unusable, 1);
+  assert.ok((await events('log.trouble')).every(({ what }) => what === 'fork'));
+  assert.ok((await events('log.trouble')).length >= 1, 'the watch has a rule for it');
+  n -= 40;
+  await assert.rejects(grow(1), { code: 'unavailable' });
+  n += 39;
   await ledger.close();
-  rmSync(state, { recursive: true });
-  cpSync(join(dir, 'before'), state, { recursive: true });
+  await assert.rejects(Ledger.open(ledgerOptions), { code: 'fork' });
+  // The right files put back, it goes on by itself.
+  for (const name of ['journal', 'log']) {
+    rmSync(join(state, name), { recursive: true });
+    cpSync(join(dir, 'whole', name), join(state, name), { recursive: true });
+  }
   ledger = await Ledger.open(ledgerOptions);
+  later(601_000);
+  assert.equal(await showWitnesses(options), 2);
+  // Where nobody of ours remembers, the witnesses do.
+  await goBack();
+  forgetful = true;
   later(31_000);
   assert.equal(await showWitnesses(options), 0);
   assert.deepEqual(
