@@ -205,7 +205,7 @@ export function ledgerDoors(ledger: Ledger): DoorTable<LedgerCaller> {
       parse: rotateKeyBody,
       handle: ({ document, assertions }) => ledger.rekeying.promote(document, assertions),
     }),
-    third: door({ from: ['glass', 'console'], parse: nothing, handle: () => ledger.third.state() }),
+    third: door({ from: ['sealer', 'glass', 'console'], parse: nothing, handle: () => ledger.third.state() }),
     'lock-key': door({
       from: ['glass'],
       parse: lockKeyBody,

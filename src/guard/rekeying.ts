@@ -98,8 +98,8 @@ export class Rekeying {
         throw new Refusal('refused', 'This document is not about the key that is in force.');
       }
       const lock = this.#rotation.statement?.third;
-      const proposed = gate.state.third.made?.key;
-      if (lock === undefined ? document.third !== undefined && document.third !== proposed : document.third !== lock) {
+      const made = document.third === undefined || gate.state.third.made.has(document.third);
+      if (lock === undefined ? !made : document.third !== lock) {
         throw new Refusal('refused', 'This document is not about the third lock that there is. It is never taken off.');
       }
       approved = gate.approve(document, assertions);

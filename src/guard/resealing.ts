@@ -13,6 +13,7 @@ import {
   type SealedRow,
   sealInner,
   signBody,
+  type ThirdState,
   underThird,
   withThird,
 } from '#seal';
@@ -88,6 +89,7 @@ export class Resealing {
     const { id, number, key, previous, requester } = document;
     const inForce = this.#keys.statement?.approval === id;
     if (!(gate.seen(document) && (inForce || document.notAfter > gate.time.now()))) {
+      await this.#mustBeMade(document.third);
       let approved: ReturnType<Gate['approve']>;
       try {
         if (!this.#keys.isStaged(number, key, previous)) {
@@ -159,6 +161,17 @@ export class Resealing {
       [...broken, ...closed],
     ];
     return { number, rows: answer.rows, current: now, broken: shut, long: long.length, retired: false };
+  }
+
+  /**
+   * The ledger would not follow to a third lock that nobody proposed there, and one guard alone in front could not go on: so it is
+   * asked first. Throws GuardError.
+   */
+  async #mustBeMade(third: string | undefined): Promise<void> {
+    if (third === undefined || third === this.#keys.third) return;
+    const { made } = await this.#ledger.call<Pick<ThirdState, 'made'>>('third', {});
+    if (!made.includes(third))
+      throw new GuardError('refused', 'Nobody proposed this third lock. Make one on glass first.');
   }
 
   /** A value that is too long for the third lock stays as it was, and is counted: nothing is lost. */

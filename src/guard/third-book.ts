@@ -26,8 +26,10 @@ export interface MadeLock {
 export class ThirdBook {
   /** By credential. A passkey's PRF never changes, so a pinned key stays. */
   readonly keys = new Map<string, PinnedLockKey>();
-  /** The last that was made: in force, or proposed. */
-  made: MadeLock | undefined;
+  /** All that were made, by key: whatever two people were asked to sign can still be put in force when they have signed it. */
+  readonly made = new Map<string, MadeLock>();
+  /** The last of them. */
+  last: MadeLock | undefined;
 
   apply(change: ThirdChange): void {
     switch (change.what) {
@@ -38,12 +40,12 @@ export class ThirdBook {
       }
       case 'made': {
         const { key, admin, at, recovery } = change;
-        this.made = { key, admin, at, recovery, boxes: new Map(change.boxes.map((one) => [one.credential, one.box])) };
+        this.last = { key, admin, at, recovery, boxes: new Map(change.boxes.map((one) => [one.credential, one.box])) };
+        this.made.set(key, this.last);
         break;
       }
       case 'shared':
-        if (this.made?.key === change.key)
-          for (const { credential, box } of change.boxes) this.made.boxes.set(credential, box);
+        for (const { credential, box } of change.boxes) this.made.get(change.key)?.boxes.set(credential, box);
         break;
       default:
         change satisfies never;

@@ -8,6 +8,7 @@ import { MINUTE } from './time.ts';
 const LIFE = 10 * MINUTE;
 /** A third lock that one person's authenticator alone could open would be lost with it. */
 const LEAST_PEOPLE = 2;
+const MOST_MADE = 50;
 
 /**
  * The ledger's part in the third lock: it keeps which passkeys can open boxes, and the boxes. What is in them it cannot know;
@@ -24,10 +25,11 @@ export class ThirdLocks {
   state(): ThirdState {
     const { third, rotation, recovery, keys } = this.#book.gate.state;
     const inForce = rotation.statement?.third ?? null;
-    const { made } = third;
+    const made = inForce === null ? third.last : third.made.get(inForce);
     const known = [...third.keys.values()].filter(({ credential }) => keys.has(credential));
     return {
       inForce,
+      made: [...third.made.keys()],
       proposed: made === undefined || inForce !== null ? null : { key: made.key, admin: made.admin, at: made.at },
       keys: known.sort((a, b) => (a.credential < b.credential ? -1 : 1)),
       boxes: [...(made?.boxes ?? [])].map(([credential, box]) => ({ credential, box })),
@@ -114,13 +116,15 @@ export class ThirdLocks {
     if (pinned !== undefined && recovery === undefined) {
       throw new Refusal('refused', 'The recovery key must open the third lock too.', admin);
     }
-    if (third.made?.key === key) throw new Refusal('refused', 'This third lock was proposed already.', admin);
+    if (third.made.has(key)) throw new Refusal('refused', 'This third lock was proposed already.', admin);
+    if (third.made.size >= MOST_MADE) throw new Refusal('cap', 'Too many third locks were proposed here.', admin);
     const at = gate.time.now();
     return { what: 'made', key, admin, at, boxes, ...(recovery === undefined ? {} : { recovery }) } as const;
   }
 
   #shared({ admin, key, boxes, recovery }: ThirdLock) {
-    const { made } = this.#book.gate.state.third;
+    const { rotation, third } = this.#book.gate.state;
+    const made = rotation.statement?.third === undefined ? third.last : third.made.get(rotation.statement.third);
     if (made?.key !== key || recovery !== undefined) {
       throw new Refusal('refused', 'This is not the third lock that there is.', admin);
     }

@@ -71,6 +71,8 @@ export interface PinnedLockKey {
 /** What the ledger tells of the third lock. Nothing of it opens anything. */
 export interface ThirdState {
   readonly inForce: string | null;
+  /** All that were ever proposed here. */
+  readonly made: readonly string[];
   readonly proposed: { readonly key: string; readonly admin: string; readonly at: number } | null;
   readonly keys: readonly PinnedLockKey[];
   /** Boxes of the key in force, or of the proposed one. */

@@ -180,7 +180,11 @@ test('a lock key is its own passkey’s, a box goes to registered passkeys, and 
   // Nothing that was not proposed comes into force, whoever owns the console.
   const planted = await guards.staged({ third: publicOfThird(thirdKey(randomBytes(32))) });
   const assertions = [0, 1].map((n) => touch(guards.passkey(n), planted));
-  await assert.rejects(glass().call('rotate-key', { document: planted, assertions }), code('refused'));
+  for (const guard of [guards.client('sealer', 'glass'), glass()]) {
+    await assert.rejects(guard.call('rotate-key', { document: planted, assertions }), code('refused'));
+  }
+  const { keys } = await guards.client('sealer', 'console').call<{ keys: { current: object } }>('status', {});
+  assert.deepEqual(keys.current, { ...keys.current, number: 1 }, 'neither guard is in front of the other');
   const lock = lockOf(seed, [0, 1]);
   await share(lock);
   await share(lock);
@@ -192,6 +196,18 @@ test('a lock key is its own passkey’s, a box goes to registered passkeys, and 
   await share(lockOf(seed, [2], { act: 'add' }));
   assert.equal((await state()).boxes.length, 3);
   await assert.rejects(share(lockOf(randomBytes(32), [2], { act: 'add', key: lock.key })), code('refused'));
+});
+
+test('what two people were asked to sign comes into force though another one was proposed since', async () => {
+  await pin(0);
+  await pin(1);
+  const first = lockOf(randomBytes(32), [0, 1]);
+  await share(first);
+  const document = await guards.staged({ third: first.key });
+  await share(lockOf(randomBytes(32), [0, 1], { admin: ADMINS[1] }), 1);
+  assert.equal((await guards.promote(document))?.third, first.key);
+  const { inForce: key, boxes } = await state();
+  assert.deepEqual([key, boxes], [first.key, first.boxes], 'with the boxes that were made for it');
 });
 
 test('with the recovery cards new passkeys are let in, and with other cards nobody', async () => {
