@@ -1,27 +1,12 @@
-import { chownSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { alarmsFile, checkAlarms } from '#alarm';
-import { RunError } from './config.ts';
-import { defaultHome, type Home, openHome, uidOf } from './home.ts';
+import { layDown, readGiven } from './give-settings.ts';
+import { defaultHome, type Home, openHome } from './home.ts';
 
 /** Checks a file of channels and gives it to courier, readable by courier alone. Throws RunError, AlarmError. */
 export function setAlarms(home: Home, file: string): { channels: string[]; heartbeat: boolean } {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new RunError('usage', 'The file cannot be read or is not JSON.', { cause });
-  }
-  const settings = checkAlarms(value);
-  const to = alarmsFile(home.state('courier'));
-  try {
-    writeFileSync(`${to}.new`, JSON.stringify(settings), { mode: 0o600 });
-    const uid = uidOf('courier');
-    if (uid !== undefined) chownSync(`${to}.new`, uid, uid);
-    renameSync(`${to}.new`, to);
-  } catch (cause) {
-    throw new RunError('usage', 'This is no installation, or you may not write to it. Give its --home.', { cause });
-  }
+  const settings = checkAlarms(readGiven(file));
+  layDown(alarmsFile(home.state('courier')), settings, 'courier')();
   return { channels: settings.channels.map(({ name }) => name), heartbeat: settings.heartbeat !== undefined };
 }
 

@@ -1,29 +1,14 @@
-import { chownSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { checkSettings, settingsFile } from '#courier';
-import { RunError } from './config.ts';
-import { defaultHome, type Home, openHome, uidOf } from './home.ts';
+import { layDown, readGiven } from './give-settings.ts';
+import { defaultHome, type Home, openHome } from './home.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Checks a file of gateway settings and gives it to courier, readable by courier alone. Throws RunError, CourierError. */
 export function setGateways(home: Home, file: string): string[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new RunError('usage', 'The file cannot be read or is not JSON.', { cause });
-  }
-  const settings = checkSettings(value);
-  const to = settingsFile(home.state('courier'));
-  try {
-    writeFileSync(`${to}.new`, JSON.stringify(settings), { mode: 0o600 });
-    const uid = uidOf('courier');
-    if (uid !== undefined) chownSync(`${to}.new`, uid, uid);
-    renameSync(`${to}.new`, to);
-  } catch (cause) {
-    throw new RunError('usage', 'This is no installation, or you may not write to it. Give its --home.', { cause });
-  }
+  const settings = checkSettings(readGiven(file));
+  layDown(settingsFile(home.state('courier')), settings, 'courier')();
   return [...(settings.sms === undefined ? [] : ['SMS']), ...(settings.mail === undefined ? [] : ['e-mail'])];
 }
 

@@ -1,11 +1,12 @@
-import { chownSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { checkEvidence, type EvidenceSettings, evidenceFile, evidenceState, logId, NO_EVIDENCE } from '#evidence';
 import { emit } from '#log';
 import { parseCosignerKey } from '#proof';
 import { RunError } from './config.ts';
-import { defaultHome, evidenceFolder, type Home, openHome, uidOf } from './home.ts';
+import { layDown, readGiven } from './give-settings.ts';
+import { defaultHome, evidenceFolder, type Home, openHome } from './home.ts';
 import { withDatabase } from './push.ts';
 
 const say = (line: string) => process.stdout.write(`${line}\n`);
@@ -15,25 +16,13 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
  * does not run: who vouches for the log does not change silently. Throws RunError, EvidenceError.
  */
 export async function setEvidence(home: Home, file: string): Promise<EvidenceSettings> {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch (cause) {
-    throw new RunError('usage', 'The file cannot be read or is not JSON.', { cause });
-  }
-  const settings = checkEvidence(value);
+  const settings = checkEvidence(readGiven(file));
   const to = evidenceFile(home.state('core'));
   await withDatabase(home, async (pool) => {
-    try {
-      writeFileSync(`${to}.new`, JSON.stringify(settings), { mode: 0o600 });
-      const uid = uidOf('core');
-      if (uid !== undefined) chownSync(`${to}.new`, uid, uid);
-    } catch (cause) {
-      throw new RunError('usage', 'You may not write to this installation.', { cause });
-    }
+    const putInForce = layDown(to, settings, 'core');
     const detail = { witnesses: settings.witnesses.length, authorities: settings.authorities.length };
     await emit(pool, { kind: 'evidence.set', actor: 'operator', detail });
-    renameSync(`${to}.new`, to);
+    putInForce();
   });
   return settings;
 }

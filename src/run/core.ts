@@ -259,7 +259,7 @@ async function run(): Promise<void> {
   loop('days', 3_600_000, async () => {
     await pruneEvidence(pool, evidence.folder, evidence.key);
     await remakeFiles(pool, evidence.folder, evidence.key);
-    await pool.query('select log.prepare_days(7), courier.prune()');
+    await pool.query('select log.prepare_days(7), courier.prune(), alarm.prune()');
     return pruneHistory(pool);
   });
   const pushes = new PushKeeper(pool, {

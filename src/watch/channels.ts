@@ -37,8 +37,7 @@ export interface SilenceRow {
 export async function listSilences(db: Queryable): Promise<SilenceRow[]> {
   const { rows } = await db.query<SilenceRow>(
     `select s.id, s.rule, s.until, s.why, s.by_admin as by,
-       (select count(*)::int from log.event e where e.kind = 'alert.held' and e.time >= s.created_at
-         and e.body->'unmapped'->>'silence' = s.id::text) as held
+       (select count(*)::int from alarm.held h where h.silence_id = s.id) as held
      from alarm.silence s where s.ended_at is null and s.until > now() order by s.until`,
   );
   return rows;

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Page } from 'playwright-core';
+import { splitRecovery } from '#backup';
+import { recoveryKeyOf } from '#seal';
 import { Hunter } from '#sim';
 import { openPool } from '#store';
 import { buildPages } from '../../src/run/pages.ts';
@@ -41,7 +45,9 @@ test('the third lock, in real browsers: made, put in force, shared; who has no P
   await buildPages();
   const home = mkdtempSync(join(tmpdir(), 'btz-third-'));
   chmodSync(home, 0o711);
-  const product = await startProduct({ home, founders: 6, demo: true, portBase: await freePorts() });
+  const cards = randomBytes(32);
+  const recovery = recoveryKeyOf(cards);
+  const product = await startProduct({ home, founders: 7, demo: true, recovery, portBase: await freePorts() });
   const stage = await setStage(product, { people: 12, phones: 1, admins: 2, pollMs: 1_000 });
   const pool = openPool(product.admin, { max: 1 });
   const chrome = await launch();
@@ -136,20 +142,43 @@ test('the third lock, in real browsers: made, put in force, shared; who has no P
   await cy.page.getByText('not shared with this passkey yet').waitFor();
   assert.equal(await read(), before);
 
+  // Nobody who can open it is here: three cards, on a machine without network.
+  await go(cy.page, '#third-lock');
+  await cy.page.reload();
+  await cy.page.getByText('Nobody who can open it is here any more').click();
+  findings.push(...(await cy.person.inspect(cy.page, 'third-recovery')));
+  const saved = cy.page.waitForEvent('download');
+  await cy.page.getByRole('button', { name: 'Fetch the file' }).click();
+  const boxes = join(home, 'boxes.json');
+  const input = (await splitRecovery(cards)).slice(0, 3).map(({ text }) => `${text}\n`);
+  const said = execFileSync('bin/bartizan', ['third-lock', 'recover', await (await saved).path(), '--out', boxes], {
+    ...{ input: input.join(''), encoding: 'utf8', stdio: ['pipe', 'pipe', 'ignore'] },
+  });
+  assert.match(said, /1 box is in/);
+  await cy.page.getByLabel('Boxes from the recovery key').setInputFiles(boxes);
+  await cy.page.getByText('not yet').waitFor({ state: 'detached' });
+  await cy.page.reload();
+  await reveal(cy, 'name');
+  await cy.page.getByText(/was written to the log/).waitFor();
+
+  // A fourth joins late, and is let in by a colleague.
+  const eve = await arrive(6);
+  await register(eve.page);
+  await eve.page.getByText('not yet').waitFor();
   await go(bo.page, '#third-lock');
   await bo.page.reload();
   await bo.page.getByRole('button', { name: 'Let 1 more in' }).click();
   await bo.page.getByText('not yet').waitFor({ state: 'detached' });
   findings.push(...(await bo.person.inspect(bo.page, 'third-shared')));
-  await cy.page.reload();
-  await reveal(cy, 'number');
-  await cy.page.getByText(/was written to the log/).waitFor();
+  await eve.page.reload();
+  await reveal(eve, 'number');
+  await eve.page.getByText(/was written to the log/).waitFor();
 
   await seat.goto(`${place.console}/keys`);
   await seat.getByText('third lock in force').waitFor();
   findings.push(...(await ada.person.inspect(seat, 'third-keys')));
   assert.deepEqual(findings, []);
-  const all = [ada, bo, cy, dan].map(({ person }) => person);
+  const all = [ada, bo, cy, dan, eve].map(({ person }) => person);
   const addresses = all.flatMap((one) => one.addresses);
   assert.deepEqual(new Hunter(stage.planted).search(Buffer.from(addresses.join('\n'))), [], 'no name in an address');
   assert.deepEqual(

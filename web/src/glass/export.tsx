@@ -1,12 +1,11 @@
 import { useEffect, useState } from 'react';
 import { fromBase64url } from '../shared/bytes.ts';
 import { Problem } from '../shared/problem.ts';
+import { saveFile } from '../shared/save-file.ts';
 import { Card, Trouble } from './parts.tsx';
 import { type ExportState, exportPart, exportState } from './server.ts';
 
 const LOOK_MS = 1_500;
-/** A browser that is still reading would lose the file. */
-const KEPT_MS = 10_000;
 
 async function fetchFile(id: string, { parts = 0 }: ExportState): Promise<Blob> {
   const got: BlobPart[] = [];
@@ -41,12 +40,7 @@ export function ExportFile({ id }: { id: string }) {
     setBusy(true);
     setError(undefined);
     try {
-      const url = URL.createObjectURL(await fetchFile(id, state!));
-      const link = document.createElement('a');
-      link.href = url;
-      link.download = `people-${id}.age`;
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
+      saveFile(`people-${id}.age`, await fetchFile(id, state!));
     } catch (caught) {
       setError(caught as Error);
     } finally {

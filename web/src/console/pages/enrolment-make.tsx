@@ -1,8 +1,8 @@
 import { type FormEvent, useId, useState } from 'react';
+import { saveFile } from '../../shared/save-file.ts';
 import { useAct, useAnswer, useDraft } from '../data.ts';
 import { Dialog, GlassLink, Refused } from '../parts.tsx';
 import { QrCode } from '../qr.tsx';
-import { saveFile } from '../save.tsx';
 import { useSession } from '../session.tsx';
 import { enrolmentApi, type IdentityKind, type MadeLink, type Ownership } from './enrolment-api.ts';
 

@@ -1,11 +1,11 @@
 import { useState } from 'react';
+import { saveFile } from '../../shared/save-file.ts';
 import { Sheet } from '../../shared/sheet.tsx';
 import type { SheetPage } from '../../shared/sheet-page.ts';
 import { utc } from '../../shared/time.tsx';
 import { call, send } from '../client.ts';
 import { useAct, useAnswer } from '../data.ts';
 import { Frame, GlassLink, Loaded, Refused } from '../parts.tsx';
-import { saveFile } from '../save.tsx';
 import { useMayChange, useSession } from '../session.tsx';
 
 interface History extends SheetPage {

@@ -1,5 +1,6 @@
 import { type ReactNode, useEffect, useState } from 'react';
 import type { ThirdLock, ThirdState } from '../../../../src/seal/third-types.ts';
+import { saveFile } from '../../shared/save-file.ts';
 import { utc } from '../../shared/time.tsx';
 import { Card, Signer, Trouble } from '../parts.tsx';
 import { identify, type Known, known } from '../passkey.ts';
@@ -113,9 +114,12 @@ function Recovery({
           <span className="mono">bartizan third-lock recover</span>; bring those back here.
         </p>
         <p>
-          <a className="button" download="third-lock.json" href={`data:application/json,${encodeURIComponent(file)}`}>
+          <button
+            type="button"
+            onClick={() => saveFile('third-lock.json', new Blob([file], { type: 'application/json' }))}
+          >
             Fetch the file
-          </a>
+          </button>
         </p>
         <label>
           Boxes from the recovery key{' '}
@@ -179,6 +183,7 @@ export function ThirdPage({ config }: { config: Published }) {
   const { inForce, proposed, keys } = state;
   const people = new Set(keys.map(({ admin }) => admin)).size;
   const mine = who !== undefined && keys.some(({ credential }) => credential === who.credential);
+  const opens = who !== undefined && state.boxes.some(({ credential }) => credential === who.credential);
   const waiting = withoutBox(state);
   const there = inForce !== null || proposed !== null;
   return (
@@ -194,7 +199,7 @@ export function ThirdPage({ config }: { config: Published }) {
               localStorage.setItem(PLACE, await makeThird(signer, org, state));
             })
           : null}
-        {there && mine && waiting.length > 0
+        {there && opens && waiting.length > 0
           ? button(`Let ${waiting.length} more in`, (signer) => shareWith(signer, org, state, setBusy), true)
           : null}
         <span role="status">{busy}</span>
