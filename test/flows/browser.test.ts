@@ -7,6 +7,7 @@ import { Hunter } from '#sim';
 import { buildPages } from '../../src/run/pages.ts';
 import { playApns, setStage } from '../../src/run/stage.ts';
 import { startProduct } from '../../src/run/supervisor.ts';
+import { alarms } from './alarms-story.ts';
 import { launch, Person, screenshotPlace } from './browser-person.ts';
 import * as story from './browser-story.ts';
 import { decoysOf } from './decoys.ts';
@@ -84,6 +85,13 @@ test('two people do their work in a real browser: no CSP violation, no axe findi
   for (const decoy of decoysOf(home)) readers.delete(decoy);
   assert.equal(proven, readers.size, 'exactly those who were read on glass');
   await story.narrow(bo, second.page, place);
+  const { told, findings: heard } = await alarms(seats[1], place, product.urls.edge, home);
+  findings.push(...heard);
+  assert.deepEqual(
+    new Hunter(stage.planted).search(Buffer.from(told.join('\n'))),
+    [],
+    'no name in an alert that leaves',
+  );
 
   assert.deepEqual(findings, []);
   const addresses = [...ada.addresses, ...bo.addresses];

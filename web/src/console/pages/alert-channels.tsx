@@ -82,7 +82,7 @@ function Silences({ silences, onDone }: { silences: readonly Silence[]; onDone: 
             <div className="row">
               <strong className="mono">{rule}</strong>
               <span>
-                until <When at={until} />
+                ends <When at={until} />
               </span>
               <span>
                 {held} {held === 1 ? 'alert' : 'alerts'} held back
