@@ -110,7 +110,11 @@ test('links are made in a browser: the code on the screen enrols a phone, the fi
     .getByRole('link', { name: /^[a-z]+-[a-z]+-\d{4}$/ })
     .first()
     .click();
+  // What is above comes by itself and pushes the button down: under a click that is on its way it would be gone.
+  await page.getByText('No rule speaks of this device.').waitFor();
+  await page.getByText('In none.').waitFor();
   await page.getByRole('button', { name: 'It is the holder’s own' }).click();
+  await page.getByRole('dialog').waitFor();
   findings.push(...(await ada.inspect(page, 'device-owner')));
   await page.getByRole('button', { name: 'Mark as personal' }).click();
   await page.getByText('the holder (never erased)').waitFor();
