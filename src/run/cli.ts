@@ -173,7 +173,8 @@ program
   .option('--port-base <port>', 'first of four ports', number)
   .option('--phones <n>', 'how many phones', number)
   .action(async (options) => {
-    process.exitCode = await demo(options);
+    // All is closed by now; what was still waiting for a phone to answer would only keep the terminal.
+    process.exit(await demo(options));
   });
 
 addSim(program, say);

@@ -115,8 +115,6 @@ async function interact(product: Product, stage: Stage, say: (line: string) => v
     process.once('SIGTERM', resolve);
   });
   lines.close();
-  // A pipe that somebody holds open would keep us here for as long.
-  process.stdin.destroy();
   say('Stopping…');
   return 0;
 }
